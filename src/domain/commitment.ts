@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import type { Entropy } from './clock.js';
+import { canonicalJson, type Json } from './canonical-json.js';
+
+/** Name of the one member of a commitment. A submitted member of this name is refused everywhere. */
+export const COMMITMENT_MEMBER = '$commitment';
+
+/** What stands in a committed form where a sensitive value was. */
+export interface Commitment {
+  readonly $commitment: string;
+}
+
+/** A sensitive value and the salt that hides it; stored only sealed, shown only to those who may see the value. */
+export interface Secret {
+  /** 32 bytes, base64url. */
+  readonly salt: string;
+  readonly value: Json;
+}
+
+/** A fresh 32-byte salt, base64url. */
+export function newSalt(entropy: Entropy): string {
+  return Buffer.from(entropy.bytes(32)).toString('base64url');
+}
+
+/** hex SHA-256 of `salt || canonical JSON of the value` (architecture.md, the envelope). */
+export function commit(secret: Secret): Commitment {
+  const hash = createHash('sha256')
+    .update(Buffer.from(secret.salt, 'base64url'))
+    .update(canonicalJson(secret.value));
+  return { $commitment: hash.digest('hex') };
+}
+
+/** JSON pointer (RFC 6901) to the secret at that place. */
+export type Secrets = Readonly<Record<string, Secret>>;
+/** JSON pointer to the sealed (encrypted, authenticated) secret. */
+export type SealedSecrets = Readonly<Record<string, string>>;
+
+/** What a sealed value is bound to: moving it anywhere else makes it unreadable. */
+export interface SealingContext {
+  readonly tenant: string;
+  readonly type: string;
+  readonly id: string;
+  readonly revision: number;
+}
+
+/** Encrypts secrets before they leave the process; implemented in `security/`. */
+export interface SecretBox {
+  seal(context: SealingContext, secrets: Secrets): Promise<SealedSecrets>;
+  /** Throws `integrity-failure` when a value was altered or moved, or its key is not to be had. */
+  open(context: SealingContext, sealed: SealedSecrets): Promise<Secrets>;
+}

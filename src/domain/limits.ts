@@ -1,0 +1,56 @@
+/** Every bound the platform sets, in one place. Sizes are bytes of UTF-8 unless the name says otherwise. */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const LIMITS = {
+  bodyBytes: 1 * MIB,
+  batchBodyBytes: 16 * MIB,
+  batchItemBytes: 1 * MIB,
+  batchItems: 100,
+  pageItems: 1000,
+  pageItemsDefault: 50,
+  /** Range reads a single page may spend before it answers short with a cursor. */
+  pageRangeReads: 12,
+  nestingDepth: 32,
+  /** Members of one submitted object and items of one submitted list. */
+  collectionItems: 10_000,
+  labelChars: 256,
+  titleChars: 1000,
+  textChars: 65_536,
+  listItems: 1000,
+  memberNameChars: 256,
+  idempotencyKeyChars: 255,
+  headerValueChars: 256,
+  cursorChars: 4096,
+  /** Encoded value inside a row key, before it is cut and hashed (architecture.md, storage layout). */
+  keyValueChars: 128,
+  keyChars: 512,
+  eventBytes: 32 * KIB,
+  createdAtAheadMs: 5 * 60_000,
+
+  /** Azure Table Storage: one entity-group transaction. */
+  transactionRows: 100,
+  transactionBytes: 4 * MIB,
+  entityBytes: 1 * MIB,
+  /** A string property is UTF-16: 64 KiB are 32,768 code units. */
+  propertyBytes: 64 * KIB,
+  rangeRows: 1000,
+  /** Azure Queue Storage: one message, after base64. */
+  messageBytes: 64 * KIB,
+  appendBlockBytes: 4 * MIB,
+  /** Azure allows 50,000 blocks in an append blob; we roll before that. */
+  streamBlocks: 40_000,
+  sealRoundEvents: 1000,
+  sealRoundBytes: 3 * MIB,
+
+  /** Time one request may spend on storage before it answers 503. */
+  storageBudgetMs: 20_000,
+  storageTryMs: 10_000,
+  /** A reservation older than this is taken over by a retry (http-api.md, Idempotency). */
+  idempotencyTakeoverMs: 60_000,
+  idempotencyKeptMs: 7 * 24 * 3_600_000,
+  /** A commit happens within 60 s of announcing its partition; we announce again well before that. */
+  announceFreshMs: 45_000,
+  /** A dirty row is only removed by a check begun this long after it was last announced. */
+  dirtyQuietMs: 3_600_000,
+} as const;

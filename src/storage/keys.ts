@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { LIMITS } from '../domain/limits.js';
+
+/**
+ * Row and partition keys (architecture.md, storage layout): a contract, checked from outside. Every function is pure
+ * and total; a key never holds a character Table Storage refuses.
+ */
+const INVERTED_FROM = 9_999_999_999_999;
+const TENANT = /^[a-z0-9-]{1,63}$/;
+
+/** The tenant of rows that belong to no tenant: the directory, dirty rows, unreadable messages. */
+export const SYSTEM_TENANT = '_system';
+
+export function isTenant(text: string): boolean {
+  return TENANT.test(text);
+}
+
+/** ASCII letters, digits, `.`, `_`, `-` as they are, anything else `=XX` per UTF-8 byte; long values cut and hashed. */
+export function keyValue(value: string): string {
+  let encoded = '';
+  for (const byte of Buffer.from(value, 'utf8')) {
+    const char = String.fromCharCode(byte);
+    encoded += /[A-Za-z0-9._-]/.test(char) ? char : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  if (encoded.length <= LIMITS.keyValueChars) return encoded;
+  const hash = createHash('sha256').update(encoded).digest('hex').slice(0, 32);
+  return `${encoded.slice(0, 64)}=${hash}`;
+}
+
+/** Several values as one key segment: each encoded by itself, joined by an encoded NUL. */
+export function compoundKeyValue(values: readonly string[]): string {
+  return values.map(keyValue).join('=00');
+}
+
+export function partitionKey(tenant: string, partition: string): string {
+  return `${tenant}:${keyValue(partition)}`;
+}
+
+/** `YYYY-MM` in UTC. */
+export function monthOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 7);
+}
+
+/** `YYYY-MM-DD` in UTC. */
+export function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+/** 13 digits that sort newest first. */
+export function invertedTime(ms: number): string {
+  return String(INVERTED_FROM - ms).padStart(13, '0');
+}
+
+export const recordKey = (id: string): string => `r:${id}`;
+export const pendingEventKey = (eventId: string): string => `o:${eventId}`;
+export const idempotencyKey = (hash: string): string => `k:${hash}`;
+
+export function revisionKey(id: string, revision: number): string {
+  return `v:${id}:${String(revision).padStart(10, '0')}`;
+}
+
+/** Index row: `i:<index>:<value>:<inverted time>:<id>`. `value` is encoded already. */
+export function indexKey(index: string, value: string, ms: number, id: string): string {
+  return `i:${index}:${value}:${invertedTime(ms)}:${id}`;
+}
+
+/** The key range of an index for times in [fromMs, toMs); an open end is undefined. */
+export function indexRange(
+  index: string,
+  value: string,
+  fromMs: number | undefined,
+  toMs: number | undefined,
+): { from: string; to: string } {
+  const prefix = `i:${index}:${value}:`;
+  return {
+    // Newest first: the exclusive end of time is where the key range begins.
+    from: toMs === undefined ? prefix : `${prefix}${invertedTime(toMs - 1)}`,
+    // ';' is the character after ':', so `<time>;` follows every `<time>:<id>`.
+    to: fromMs === undefined ? `${prefix};` : `${prefix}${invertedTime(fromMs)};`,
+  };
+}
+
+/** The key range of everything that begins with `prefix`, which must end in ':'. */
+export function prefixRange(prefix: string): { from: string; to: string } {
+  return { from: prefix, to: `${prefix.slice(0, -1)};` };
+}
+
+export const BLOB_CONTAINERS = { records: 'records', audit: 'audit', ledger: 'ledger' } as const;
