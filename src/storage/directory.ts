@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../domain/clock.js';
 import { LIMITS } from '../domain/limits.js';
 import { keyValue, partitionKey, prefixRange, SYSTEM_TENANT } from './keys.js';
-import { isFault, type RecordTable, type Row } from './ports.js';
+import { isFault, type RecordTable } from './ports.js';
+import { readRange } from './range.js';
 
 /** Table of the directory of tenants and partitions and of the dirty rows; all under the reserved tenant. */
 export const SYSTEM_TABLE = 'system';
@@ -41,6 +42,8 @@ const name = (ref: PartitionRef): string => `${ref.tenant}:${ref.table}:${keyVal
  */
 export class Directory {
   readonly #announcedAt = new Map<string, number>();
+  /** Announcements under way, shared by the commits that wait for them. */
+  readonly #announcing = new Map<string, Promise<void>>();
   readonly #registered = new Set<string>();
 
   constructor(
@@ -58,6 +61,15 @@ export class Directory {
     const last = this.#announcedAt.get(key);
     const started = this.clock.monotonic();
     if (last !== undefined && started - last < LIMITS.announceFreshMs) return;
+    let announcing = this.#announcing.get(key);
+    if (announcing === undefined) {
+      announcing = this.#announceNow(ref, key, started).finally(() => this.#announcing.delete(key));
+      this.#announcing.set(key, announcing);
+    }
+    await announcing;
+  }
+
+  async #announceNow(ref: PartitionRef, key: string, started: number): Promise<void> {
     await Promise.all([this.register(ref), this.#markDirty(ref)]);
     this.#announcedAt.set(key, started);
     if (this.#announcedAt.size > 50_000) this.#forgetStale(started);
@@ -82,13 +94,13 @@ export class Directory {
 
   /** All partitions of a table of a tenant, ascending. One range read per 1,000 partitions. */
   async partitions(tenant: string, table: string): Promise<readonly string[]> {
-    const rows = await this.#all(partitionsKey(tenant), prefixRange(`${table}:`));
+    const rows = await readRange(this.tables, SYSTEM_TABLE, partitionsKey(tenant), prefixRange(`${table}:`));
     return rows.map((row) => String(row.properties['partition']));
   }
 
   /** All tenants that ever announced a partition, ascending. */
   async tenants(): Promise<readonly string[]> {
-    const rows = await this.#all(tenantsKey, { from: '!', to: '~' });
+    const rows = await readRange(this.tables, SYSTEM_TABLE, tenantsKey, { from: '!', to: '~' });
     return rows.map((row) => row.rowKey);
   }
 
@@ -117,7 +129,7 @@ export class Directory {
   }
 
   async #dirty(shard: number, range: { from: string; to: string }): Promise<readonly DirtyPartition[]> {
-    const rows = await this.#all(dirtyKey(shard), range);
+    const rows = await readRange(this.tables, SYSTEM_TABLE, dirtyKey(shard), range);
     return rows.map((row) => ({
       tenant: String(row.properties['tenant']),
       table: String(row.properties['table']),
@@ -139,22 +151,6 @@ export class Directory {
       await this.tables.commit(SYSTEM_TABLE, partition, [{ kind: 'insert', rowKey, properties }]);
     } catch (error) {
       if (!isFault(error, 'exists')) throw error;
-    }
-  }
-
-  async #all(partition: string, range: { from: string; to: string }): Promise<readonly Row[]> {
-    const rows: Row[] = [];
-    let from = range.from;
-    for (;;) {
-      const page = await this.tables.range(SYSTEM_TABLE, partition, {
-        from,
-        to: range.to,
-        limit: LIMITS.rangeRows,
-      });
-      rows.push(...page.rows);
-      const last = page.rows.at(-1);
-      if (!page.more || last === undefined) return rows;
-      from = `${last.rowKey}\u0000`;
     }
   }
 

@@ -48,7 +48,10 @@ export interface RangeQuery {
 export interface RangePage {
   /** Ascending by row key (ordinal comparison of UTF-16 units). */
   readonly rows: readonly Row[];
-  /** False only when the service said that no row of the range is left after these. */
+  /**
+   * False when no row of the range is left after these. When true, `rows` is not empty: the next page begins after
+   * the last of them.
+   */
   readonly more: boolean;
 }
 
