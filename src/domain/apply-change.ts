@@ -1,0 +1,131 @@
+import type { z } from 'zod';
+import { formatTime, parseTime } from './clock.js';
+import { AppError, invalid, type Issue } from './errors.js';
+import { jsonIssues, pointerOf } from './json-input.js';
+import { LIMITS } from './limits.js';
+import { isObject, mergePatch } from './merge-patch.js';
+import type { DomainContext, RecordData, RecordType } from './record-type.js';
+
+/**
+ * Pure changes of a record: `(current, input, context) -> next`. All throw AppError and never touch storage:
+ * `record-invalid` with pointers first, then `record-immutable` and `transition-not-allowed`.
+ */
+
+/** Pointers into `value` for everything a schema complains about. Messages never repeat the submitted value. */
+function schemaIssues(error: z.ZodError): readonly Issue[] {
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.filter((part): part is string | number => typeof part !== 'symbol');
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        pointer: pointerOf([...path, key]),
+        detail: 'is not a known member',
+      }));
+    }
+    return [{ pointer: pointerOf(path), detail: issue.message }];
+  });
+}
+
+/** Parses submitted JSON with a schema. Throws `record-invalid`. */
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const early = jsonIssues(body);
+  if (early.length > 0) throw invalid(early);
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw invalid(schemaIssues(parsed.error));
+  return parsed.data;
+}
+
+/** What a create fixes before anything is stored: the parsed body and the time its id will carry. */
+export interface AcceptedCreate {
+  readonly input: unknown;
+  readonly createdMs: number;
+}
+
+/** Parses the body of a create. `created_at` (or what the type orders by) defaults to now and is bounded. */
+export function acceptCreate(type: RecordType, body: unknown, nowMs: number): AcceptedCreate {
+  const input = parseBody(type.createSchema, body);
+  const stated = (input as RecordData)[type.orderedBy];
+  const createdMs = typeof stated === 'string' ? (parseTime(stated) ?? nowMs) : nowMs;
+  if (createdMs > nowMs + LIMITS.createdAtAheadMs) {
+    throw invalid([{ pointer: pointerOf([type.orderedBy]), detail: 'must be at most 5 minutes ahead' }]);
+  }
+  return { input, createdMs };
+}
+
+/** The first revision of a record. */
+export function createData(type: RecordType, accepted: AcceptedCreate, context: DomainContext): RecordData {
+  const input = { ...(accepted.input as RecordData), [type.orderedBy]: formatTime(accepted.createdMs) };
+  return whole(type, type.create(input, context));
+}
+
+/** JSON merge patch (RFC 7396) of a record. */
+export function patchData(
+  type: RecordType,
+  current: RecordData,
+  patch: unknown,
+  context: DomainContext,
+): RecordData {
+  const issues = jsonIssues(patch);
+  if (issues.length > 0) throw invalid(issues);
+  if (!isObject(patch)) throw invalid([{ pointer: '', detail: 'a merge patch of a record is an object' }]);
+  const merged = whole(type, mergePatch(current, patch) as RecordData);
+  const frozen = Object.keys(patch).filter((member) => type.immutable.includes(member));
+  if (frozen.length > 0) {
+    throw new AppError('record-immutable', `These members cannot be patched: ${frozen.join(', ')}.`);
+  }
+  assertMove(type, current, merged, Object.keys(patch));
+  return settled(type, merged, current, context);
+}
+
+/** A typed action on a record. */
+export function actOn(
+  type: RecordType,
+  path: string,
+  current: RecordData,
+  body: unknown,
+  context: DomainContext,
+): RecordData {
+  const action = type.actions[path];
+  if (action === undefined) throw new AppError('record-not-found', 'There is no such action.');
+  const input = parseBody(action.input, body);
+  return settled(type, whole(type, action.apply(current, input, context)), current, context);
+}
+
+function settled(
+  type: RecordType,
+  next: RecordData,
+  previous: RecordData,
+  context: DomainContext,
+): RecordData {
+  return type.settle === undefined ? next : whole(type, type.settle(next, previous, context));
+}
+
+/** Asserts the whole record before the write and strips members that are undefined. */
+function whole(type: RecordType, data: RecordData): RecordData {
+  const parsed = type.schema.safeParse(data);
+  if (!parsed.success) throw invalid(schemaIssues(parsed.error));
+  const issues = type.check?.(parsed.data) ?? [];
+  if (issues.length > 0) throw invalid(issues);
+  return JSON.parse(JSON.stringify(parsed.data)) as RecordData;
+}
+
+function assertMove(
+  type: RecordType,
+  current: RecordData,
+  next: RecordData,
+  patched: readonly string[],
+): void {
+  const rule = type.transitions;
+  if (rule === undefined) return;
+  const from = String(current[rule.field]);
+  const to = String(next[rule.field]);
+  const moves = rule.moves[from] ?? [];
+  if (from !== to && !moves.includes(to)) {
+    throw new AppError('transition-not-allowed', `A record that is ${from} cannot become ${to}.`);
+  }
+  if (moves.length > 0) return;
+  const beyond = patched.filter((member) => !rule.mutableWhenFinal.includes(member));
+  if (beyond.length > 0) {
+    const allowed = rule.mutableWhenFinal.join(', ');
+    throw new AppError('record-immutable', `A record that is ${from} is final; only ${allowed} may change.`);
+  }
+}

@@ -1,0 +1,89 @@
+import type { Entropy } from './clock.js';
+import type { Json } from './canonical-json.js';
+import { commit, newSalt, type Secret, type Secrets } from './commitment.js';
+import { pointerOf } from './json-input.js';
+import { isObject } from './merge-patch.js';
+
+type Path = readonly (string | number)[];
+
+/** Paths of the values in `data` that a list of pointer patterns (`*`: any list index) declares sensitive. */
+function sensitivePaths(data: unknown, patterns: readonly string[]): Path[] {
+  return patterns.flatMap((pattern) => expand(data, pattern.split('/').slice(1), []));
+}
+
+function expand(value: unknown, rest: readonly string[], path: Path): Path[] {
+  const [head, ...tail] = rest;
+  if (head === undefined) return value === undefined ? [] : [path];
+  if (head === '*') {
+    if (!Array.isArray(value)) return [];
+    return value.flatMap((item: unknown, index) => expand(item, tail, [...path, index]));
+  }
+  const member = head.replaceAll('~1', '/').replaceAll('~0', '~');
+  return isObject(value) && Object.hasOwn(value, member)
+    ? expand(value[member], tail, [...path, member])
+    : [];
+}
+
+/** A copy of `value` with what stands at `path` replaced. */
+function replaceAt(value: unknown, path: Path, replacement: unknown): unknown {
+  const [head, ...tail] = path;
+  if (head === undefined) return replacement;
+  if (Array.isArray(value)) {
+    return value.map((item: unknown, index) => (index === head ? replaceAt(item, tail, replacement) : item));
+  }
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([k, v]) => [k, k === head ? replaceAt(v, tail, replacement) : v]),
+  );
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((inner, part) => (inner as Record<string | number, unknown>)[part], value);
+}
+
+/**
+ * The committed form of `data`: every sensitive value replaced by a commitment under a fresh 32-byte salt
+ * (architecture.md, the envelope). The secrets are keyed by RFC 6901 pointer.
+ */
+export function commitData(
+  data: Record<string, unknown>,
+  patterns: readonly string[],
+  entropy: Entropy,
+): { readonly committed: Record<string, unknown>; readonly secrets: Secrets } {
+  const secrets: Record<string, Secret> = {};
+  let committed: unknown = data;
+  for (const path of sensitivePaths(data, patterns)) {
+    const secret: Secret = { salt: newSalt(entropy), value: valueAt(data, path) as Json };
+    secrets[pointerOf(path)] = secret;
+    committed = replaceAt(committed, path, commit(secret));
+  }
+  return { committed: committed as Record<string, unknown>, secrets };
+}
+
+/** The inverse: a committed form with the values of `secrets` back in their places. */
+export function discloseData(committed: Record<string, unknown>, secrets: Secrets): Record<string, unknown> {
+  let data: unknown = committed;
+  for (const [pointer, secret] of Object.entries(secrets)) {
+    data = replaceAt(data, pathOf(committed, pointer), secret.value);
+  }
+  return data as Record<string, unknown>;
+}
+
+function pathOf(root: unknown, pointer: string): Path {
+  const path: (string | number)[] = [];
+  let value = root;
+  for (const token of pointer.split('/').slice(1)) {
+    const part = Array.isArray(value) ? Number(token) : token.replaceAll('~1', '/').replaceAll('~0', '~');
+    path.push(part);
+    value = (value as Record<string | number, unknown> | undefined)?.[part];
+  }
+  return path;
+}
+
+/** True when every secret opens the commitment that stands at its place. */
+export function secretsMatch(committed: Record<string, unknown>, secrets: Secrets): boolean {
+  return Object.entries(secrets).every(([pointer, secret]) => {
+    const found = valueAt(committed, pathOf(committed, pointer));
+    return isObject(found) && found['$commitment'] === commit(secret).$commitment;
+  });
+}

@@ -1,0 +1,24 @@
+import type { RecordType } from '../domain/record-type.js';
+import { decisionType } from './decision.js';
+
+/** Every record type of the platform. A new type is one file beside this one and one entry here. */
+export const RECORD_TYPES: readonly RecordType[] = [decisionType];
+
+/** Looks types up by collection, record type and id prefix; throws TypeError when two types share one of them. */
+export class RecordRegistry {
+  readonly #byCollection: ReadonlyMap<string, RecordType>;
+
+  constructor(readonly types: readonly RecordType[]) {
+    for (const key of ['collection', 'recordType', 'idPrefix', 'table'] as const) {
+      const values = types.map((type) => type[key]);
+      const twice = values.find((value, at) => values.indexOf(value) !== at);
+      if (twice !== undefined) throw new TypeError(`two record types share the ${key} ${twice}`);
+    }
+    this.#byCollection = new Map(types.map((type) => [type.collection, type]));
+  }
+
+  /** The type of a path segment such as `decisions`. */
+  findByCollection(collection: string): RecordType | undefined {
+    return this.#byCollection.get(collection);
+  }
+}
