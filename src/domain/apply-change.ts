@@ -29,7 +29,12 @@ function schemaIssues(error: z.ZodError): readonly Issue[] {
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const early = jsonIssues(body);
   if (early.length > 0) throw invalid(early);
-  const parsed = schema.safeParse(body);
+  return parseShape(schema, body);
+}
+
+/** Parses with a schema alone: for wrappers whose free content is checked by whoever takes it. */
+export function parseShape<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
   if (!parsed.success) throw invalid(schemaIssues(parsed.error));
   return parsed.data;
 }

@@ -56,6 +56,12 @@ export function storedEnvelope(
   };
 }
 
+const TIERS: readonly string[] = ['hot', 'cool', 'archive'];
+const STORED_MEMBERS: readonly string[] = [
+  'record_type', 'id', 'tenant', 'revision', 'schema_version', 'stored_at', 'tier', 'checksum_algorithm', 'checksum',
+  'data', 'sealed',
+]; // prettier-ignore
+
 /** What a row says a stored envelope must be. */
 export type Expectation = Pick<EnvelopeHead, 'record_type' | 'id' | 'tenant' | 'revision' | 'schema_version' | 'checksum' | 'stored_at'>; // prettier-ignore
 
@@ -87,6 +93,9 @@ export function verifyStored(
   for (const member of members) {
     if (envelope[member] !== expected[member]) return { broken: member };
   }
+  // A flipped bit in the name of a member makes another member, not another value.
+  const stranger = Object.keys(envelope).find((member) => !STORED_MEMBERS.includes(member));
+  if (stranger !== undefined || !TIERS.includes(envelope.tier)) return { broken: 'members' };
   if (envelope.checksum_algorithm !== 'SHA-256') return { broken: 'checksum_algorithm' };
   try {
     if (checksumOf(envelope.data as Json) !== envelope.checksum) return { broken: 'data' };

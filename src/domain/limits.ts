@@ -17,6 +17,8 @@ export const LIMITS = {
   labelChars: 256,
   titleChars: 1000,
   textChars: 65_536,
+  /** One stored envelope: a record that grew by actions is bounded like one that was posted. */
+  recordBytes: 8 * MIB,
   listItems: 1000,
   memberNameChars: 256,
   idempotencyKeyChars: 255,

@@ -46,9 +46,9 @@ export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
 
-/** 13 digits that sort newest first. */
+/** 13 digits that sort newest first; times outside 1970 to 2286 count as the nearest one inside. */
 export function invertedTime(ms: number): string {
-  return String(INVERTED_FROM - ms).padStart(13, '0');
+  return String(INVERTED_FROM - Math.min(Math.max(ms, 0), INVERTED_FROM)).padStart(13, '0');
 }
 
 export const recordKey = (id: string): string => `r:${id}`;
@@ -72,6 +72,8 @@ export function indexRange(
   toMs: number | undefined,
 ): { from: string; to: string } {
   const prefix = `i:${index}:${value}:`;
+  // Nothing is older than 1970.
+  if (toMs !== undefined && toMs <= 0) return { from: `${prefix};`, to: `${prefix};` };
   return {
     // Newest first: the exclusive end of time is where the key range begins.
     from: toMs === undefined ? prefix : `${prefix}${invertedTime(toMs - 1)}`,
@@ -86,3 +88,10 @@ export function prefixRange(prefix: string): { from: string; to: string } {
 }
 
 export const BLOB_CONTAINERS = { records: 'records', audit: 'audit', ledger: 'ledger' } as const;
+
+/** Queues, and where messages go that can never succeed. */
+export const QUEUES = {
+  inbox: 'records-inbox',
+  inboxPoison: 'records-inbox-poison',
+  seal: 'seal-work',
+} as const;

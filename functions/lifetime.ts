@@ -1,0 +1,5 @@
+import { app } from '@azure/functions';
+import { start, stop } from '../src/composition.js';
+
+app.hook.appStart(start);
+app.hook.appTerminate(stop);

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+
+/** Anything that keeps the platform from starting. The message is one clear line for whoever starts it. */
+export class StartupError extends Error {
+  override readonly name = 'StartupError';
+}
+
+const key32 = z
+  .string()
+  .transform((text) => Buffer.from(text, 'base64'))
+  .refine((bytes) => bytes.length === 32, 'must be 32 bytes in base64');
+
+const environment = z.object({
+  AUTH_MODE: z.enum(['entra', 'development']).default('entra'),
+  /** Connection string of the storage account; or, with an identity instead of a key, the account's name. */
+  AzureWebJobsStorage: z.string().min(1).optional(),
+  AzureWebJobsStorage__accountName: z.string().regex(/^[a-z0-9]{3,24}$/, 'must be the name of a storage account').optional(), // prettier-ignore
+  /** Client id of a user-assigned identity. */
+  AzureWebJobsStorage__clientId: z.string().min(1).optional(),
+  CURSOR_KEY: key32,
+  WRAPPING_KEY: key32,
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('warn'),
+  /** NCRONTAB, seconds first. */
+  SWEEP_SCHEDULE: z.string().min(1).default('*/30 * * * * *'),
+  /** Set by Azure on every instance of an app. */
+  WEBSITE_INSTANCE_ID: z.string().optional(),
+});
+
+/** Where storage is and how we prove who we are. */
+export type StorageConfig =
+  | { readonly connectionString: string }
+  | { readonly accountName: string; readonly clientId?: string };
+
+export interface Config {
+  readonly authMode: 'development';
+  readonly storage: StorageConfig;
+  readonly cursorKey: Uint8Array;
+  readonly wrappingKey: Uint8Array;
+  readonly logLevel: string;
+  readonly sweepSchedule: string;
+}
+
+/** Environment -> Config, or a StartupError that names the setting at fault and never its value. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const parsed = environment.safeParse(env);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const name = String(issue?.path[0] ?? 'environment');
+    const missing = env[name] === undefined;
+    throw new StartupError(missing ? `the setting ${name} is missing` : `the setting ${name} is not valid: ${issue?.message ?? ''}`); // prettier-ignore
+  }
+  const settings = parsed.data;
+  if (settings.AUTH_MODE === 'entra') {
+    throw new StartupError('AUTH_MODE=entra is not built yet; set AUTH_MODE=development for local use');
+  }
+  if (settings.WEBSITE_INSTANCE_ID !== undefined) {
+    throw new StartupError('AUTH_MODE=development is for one machine and is refused in Azure');
+  }
+  return {
+    authMode: settings.AUTH_MODE,
+    storage: storageOf(settings),
+    cursorKey: settings.CURSOR_KEY,
+    wrappingKey: settings.WRAPPING_KEY,
+    logLevel: settings.LOG_LEVEL,
+    sweepSchedule: settings.SWEEP_SCHEDULE,
+  };
+}
+
+function storageOf(settings: z.output<typeof environment>): StorageConfig {
+  if (settings.AzureWebJobsStorage !== undefined) return { connectionString: settings.AzureWebJobsStorage };
+  const accountName = settings.AzureWebJobsStorage__accountName;
+  if (accountName === undefined) throw new StartupError('the setting AzureWebJobsStorage is missing');
+  const clientId = settings.AzureWebJobsStorage__clientId;
+  return clientId === undefined ? { accountName } : { accountName, clientId };
+}

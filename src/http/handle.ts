@@ -1,0 +1,121 @@
+import type { HttpHandler, HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions';
+import { AppError } from '../domain/errors.js';
+import { LIMITS } from '../domain/limits.js';
+import { mayDo } from '../security/roles.js';
+import type { CallContext } from '../storage/manager-types.js';
+import { readJson } from './body.js';
+import { idempotencyOf } from './idempotency-header.js';
+import { problemOf, toAppError } from './problem.js';
+import { assertKnown } from './query.js';
+import type { Answer, Caller, HttpServices, Operation, Resource } from './resource.js';
+
+/** Every method is routed to us, so that a wrong one gets a problem document and not the host's bare 404. */
+export const ALL_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE'] as const;
+
+/**
+ * The one way into every HTTP function: method, caller, permission, body, query, then the operation; whatever is thrown
+ * becomes a problem document. The order of the checks is the contract's: 401, 403, 415, 413, 400, then the rest.
+ */
+export function handle(resource: Resource, services: () => Promise<HttpServices>): HttpHandler {
+  return async (request, context) => {
+    try {
+      const operation = operationOf(resource, request.method);
+      const platform = await services();
+      return respond(await run(operation, request, context, platform));
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      await logFailure(services, error, context);
+      return refuse(error, context.invocationId);
+    }
+  };
+}
+
+function operationOf(resource: Resource, method: string): Operation {
+  const operation = Object.entries(resource).find(([name]) => name === method)?.[1];
+  if (operation === undefined) {
+    throw new AppError('method-not-allowed', 'This resource does not take this method.', { allow: Object.keys(resource) }); // prettier-ignore
+  }
+  return operation;
+}
+
+async function run(
+  operation: Operation,
+  request: HttpRequest,
+  context: InvocationContext,
+  services: HttpServices,
+): Promise<Answer> {
+  const caller = operation.permission === 'public' ? NOBODY : await services.authenticate(request);
+  if (!mayDo(caller.roles, operation.permission)) throw new AppError('forbidden', 'No role of the caller allows this.');
+  const body =
+    operation.accepts === undefined
+      ? undefined
+      : await readJson(request, operation.accepts, operation.bodyLimit ?? LIMITS.bodyBytes);
+  if (operation.query !== '*') assertKnown(request.query, operation.query ?? []);
+  const call = callOf(request, context, caller, body);
+  return operation.run({ services, params: request.params, query: request.query, headers: request.headers, body, call });
+}
+
+/** The caller of a public route; nothing but health is public. */
+const NOBODY: Caller = { tenant: 'default', actor: 'anonymous', roles: [] };
+
+function callOf(request: HttpRequest, context: InvocationContext, caller: Caller, body: unknown): CallContext {
+  return {
+    tenant: caller.tenant,
+    actor: caller.actor,
+    correlationId: shortHeader(request, 'x-correlation-id') ?? context.invocationId,
+    // Set by the platform's front end, last hop last; the local host sets it from the socket.
+    ipAddress: request.headers.get('x-forwarded-for')?.split(',').at(-1)?.trim().slice(0, LIMITS.headerValueChars),
+    sessionId: shortHeader(request, 'x-session-id'),
+    idempotency: request.method === 'POST' ? idempotencyOf(request, caller.actor, body) : undefined,
+  };
+}
+
+function shortHeader(request: HttpRequest, name: string): string | undefined {
+  const value = request.headers.get(name);
+  if (value === null || value === '') return undefined;
+  if (value.length > LIMITS.headerValueChars || !/^[\x20-\x7e]+$/.test(value)) {
+    throw new AppError('request-malformed', `${name} must be at most 256 visible ASCII characters.`);
+  }
+  return value;
+}
+
+function respond(answer: Answer): HttpResponseInit {
+  const headers = { 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff', ...answer.headers };
+  if (answer.body === undefined) return { status: answer.status, headers };
+  return {
+    status: answer.status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+    body: JSON.stringify(answer.body),
+  };
+}
+
+/** The answer to a failure. */
+export function refuse(error: AppError, invocationId: string): HttpResponseInit {
+  const problem = problemOf(error, invocationId);
+  return {
+    status: problem.status,
+    headers: {
+      'content-type': 'application/problem+json; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...(error.retryAfterS === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterS))) }),
+      ...(error.allow.length === 0 ? {} : { allow: error.allow.join(', ') }),
+      ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {}),
+    },
+    body: JSON.stringify(problem),
+  };
+}
+
+async function logFailure(
+  services: () => Promise<HttpServices>,
+  error: AppError,
+  context: InvocationContext,
+): Promise<void> {
+  if (!['storage-unavailable', 'integrity-failure', 'internal-error'].includes(error.code)) return;
+  try {
+    (await services()).log.failure(error, { invocationId: context.invocationId, functionName: context.functionName });
+  } catch {
+    // The platform itself could not start: the host's own log is all there is.
+    context.error(`${error.code}: ${error.message}`);
+  }
+}

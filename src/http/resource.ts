@@ -1,0 +1,67 @@
+import type { HttpRequest } from '@azure/functions';
+import type { Clock, Entropy } from '../domain/clock.js';
+import type { RecordType } from '../domain/record-type.js';
+import type { AuditReader } from '../audit/audit-reader.js';
+import type { Inbox } from '../storage/inbox.js';
+import type { Permission, Role } from '../security/roles.js';
+import type { CallContext } from '../storage/manager-types.js';
+import type { UnifiedStorageManager } from '../storage/unified-storage-manager.js';
+import type { Log } from '../telemetry/log.js';
+
+/** Path prefix of every route (host.json, `routePrefix`). */
+export const API_BASE = '/api';
+
+/** Who calls, once authenticated. */
+export interface Caller {
+  readonly tenant: string;
+  readonly actor: string;
+  readonly roles: readonly Role[];
+}
+
+/** What HTTP handlers need of the platform; `composition.ts` provides it. */
+export interface HttpServices {
+  readonly manager: UnifiedStorageManager;
+  readonly types: { findByCollection(collection: string): RecordType | undefined };
+  readonly inbox: Inbox;
+  readonly auditReader: AuditReader;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  /** Throws `unauthenticated`. */
+  readonly authenticate: (request: HttpRequest) => Promise<Caller>;
+  /** Resolves when storage answers; throws `storage-unavailable`. */
+  readonly checkStorage: () => Promise<void>;
+}
+
+/** What an operation of a resource gets: everything parsed that is common to all. */
+export interface Input {
+  readonly services: HttpServices;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly headers: { get(name: string): string | null };
+  /** Parsed JSON; undefined where the operation takes no body. */
+  readonly body: unknown;
+  readonly call: CallContext;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** JSON; absent for 304. */
+  readonly body?: unknown;
+}
+
+/** One method of a resource. */
+export interface Operation {
+  readonly permission: Permission;
+  /** Media types of the body; absent when the operation takes none. */
+  readonly accepts?: readonly string[];
+  /** Bytes; default 1 MiB. */
+  readonly bodyLimit?: number;
+  /** Query parameters it knows; others are refused. `'*'` leaves that to the operation. */
+  readonly query?: readonly string[] | '*';
+  readonly run: (input: Input) => Promise<Answer>;
+}
+
+/** The methods of one route. */
+export type Resource = Readonly<Partial<Record<'GET' | 'POST' | 'PATCH', Operation>>>;

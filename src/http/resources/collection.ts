@@ -1,0 +1,36 @@
+import { cursorOf, limitOf, periodOf, assertKnown } from '../query.js';
+import type { Resource } from '../resource.js';
+import { JSON_BODY, recordPath, typeOf, written } from './shared.js';
+
+/** `/{collection}`: create a record, list records. */
+export const collectionResource: Resource = {
+  POST: {
+    permission: 'records.write',
+    accepts: JSON_BODY,
+    run: async (input) => {
+      const type = typeOf(input);
+      const record = await input.services.manager.create(type, input.body, input.call);
+      return written(201, record, { location: recordPath(type, record.envelope.id) });
+    },
+  },
+  GET: {
+    permission: 'records.read',
+    query: '*',
+    run: async (input) => {
+      const type = typeOf(input);
+      assertKnown(input.query, [...type.filters, 'from', 'to', 'limit', 'cursor']);
+      const filters = type.filters.flatMap((name) => {
+        const value = input.query.get(name);
+        return value === null ? [] : [[name, value] as const];
+      });
+      const query = {
+        filters: Object.fromEntries(filters),
+        ...periodOf(input.query),
+        limit: limitOf(input.query),
+        cursor: cursorOf(input.query),
+      };
+      const page = await input.services.manager.list(type, query, input.call);
+      return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
+    },
+  },
+};

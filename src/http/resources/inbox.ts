@@ -1,0 +1,28 @@
+import type { Resource } from '../resource.js';
+import { API_BASE } from '../resource.js';
+import { idOf, JSON_BODY, replayed, typeOf } from './shared.js';
+
+/** `/inbox/{collection}`: validated now, stored later by a queue function. */
+export const inboxResource: Resource = {
+  POST: {
+    permission: 'records.write',
+    accepts: JSON_BODY,
+    run: async (input) => {
+      const accepted = await input.services.inbox.accept(typeOf(input), input.body, input.call);
+      const headers = { location: `${API_BASE}/operations/${accepted.operation.operation_id}`, ...replayed(accepted) };
+      return { status: 202, headers, body: accepted.operation };
+    },
+  },
+};
+
+/** `/operations/{id}`: how far a promised write has come. */
+export const operationResource: Resource = {
+  GET: {
+    permission: 'operations.read',
+    run: async (input) => {
+      const operation = await input.services.inbox.getOperation(idOf(input), input.call);
+      const headers = { 'cache-control': 'no-store', ...(operation.status === 'pending' ? { 'retry-after': '1' } : {}) };
+      return { status: 200, headers, body: operation };
+    },
+  },
+};

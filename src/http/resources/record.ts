@@ -1,0 +1,37 @@
+import fresh from 'fresh';
+import { formatTime } from '../../domain/clock.js';
+import { timeOf } from '../query.js';
+import type { Resource } from '../resource.js';
+import { idOf, PATCH_BODY, typeOf, written } from './shared.js';
+
+/** `/{collection}/{id}`: read a record, patch it. */
+export const recordResource: Resource = {
+  GET: {
+    permission: 'records.read',
+    query: ['as_of'],
+    run: async (input) => {
+      const type = typeOf(input);
+      const asOfMs = timeOf(input.query, 'as_of');
+      const { manager } = input.services;
+      const record =
+        asOfMs === undefined
+          ? await manager.get(type, idOf(input), input.call)
+          : await manager.getAsOf(type, idOf(input), formatTime(asOfMs), input.call);
+      const headers = { etag: record.etag };
+      const condition = input.headers.get('if-none-match');
+      if (condition !== null && fresh({ 'if-none-match': condition }, { etag: record.etag })) {
+        return { status: 304, headers };
+      }
+      return { status: 200, headers, body: record.envelope };
+    },
+  },
+  PATCH: {
+    permission: 'records.write',
+    accepts: PATCH_BODY,
+    run: async (input) => {
+      const ifMatch = input.headers.get('if-match') ?? undefined;
+      const record = await input.services.manager.patch(typeOf(input), idOf(input), input.body, ifMatch, input.call);
+      return written(200, record);
+    },
+  },
+};

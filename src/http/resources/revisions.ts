@@ -1,0 +1,30 @@
+import { AppError } from '../../domain/errors.js';
+import { cursorOf, limitOf } from '../query.js';
+import type { Resource } from '../resource.js';
+import { idOf, typeOf } from './shared.js';
+
+/** `/{collection}/{id}/revisions`: what a record was, oldest first. */
+export const revisionsResource: Resource = {
+  GET: {
+    permission: 'records.read',
+    query: ['limit', 'cursor'],
+    run: async (input) => {
+      const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
+      const found = await input.services.manager.listRevisions(typeOf(input), idOf(input), page, input.call);
+      return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
+    },
+  },
+};
+
+/** `/{collection}/{id}/revisions/{revision}`: one revision as it was stored. */
+export const revisionResource: Resource = {
+  GET: {
+    permission: 'records.read',
+    run: async (input) => {
+      const text = input.params['revision'] ?? '';
+      if (!/^[1-9]\d{0,9}$/.test(text)) throw new AppError('record-not-found', 'There is no such revision.');
+      const record = await input.services.manager.getRevision(typeOf(input), idOf(input), Number(text), input.call);
+      return { status: 200, headers: { etag: record.etag }, body: record.envelope };
+    },
+  },
+};

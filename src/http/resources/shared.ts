@@ -1,0 +1,32 @@
+import { AppError } from '../../domain/errors.js';
+import type { RecordType } from '../../domain/record-type.js';
+import type { WrittenRecord } from '../../storage/manager-types.js';
+import { API_BASE, type Answer, type Input } from '../resource.js';
+
+export const JSON_BODY = ['application/json'] as const;
+export const PATCH_BODY = ['application/merge-patch+json', 'application/json'] as const;
+
+/** The record type of the path's collection. Throws `record-not-found`. */
+export function typeOf(input: Input): RecordType {
+  const type = input.services.types.findByCollection(input.params['collection'] ?? '');
+  if (type === undefined) throw new AppError('record-not-found', 'There is no such collection.');
+  return type;
+}
+
+export function idOf(input: Input): string {
+  return input.params['id'] ?? '';
+}
+
+/** Address of a record. */
+export function recordPath(type: RecordType, id: string): string {
+  return `${API_BASE}/${type.collection}/${id}`;
+}
+
+/** The answer to a write of one record. */
+export function written(status: number, record: WrittenRecord, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { status, headers: { etag: record.etag, ...replayed(record), ...headers }, body: record.envelope };
+}
+
+export function replayed(result: { readonly replayed: boolean }): Readonly<Record<string, string>> {
+  return result.replayed ? { 'idempotency-replayed': 'true' } : {};
+}

@@ -1,0 +1,120 @@
+import { AppError, isAppError } from '../domain/errors.js';
+import type { Clock, Entropy } from '../domain/clock.js';
+import { parseId } from '../domain/ids.js';
+import type { RecordType } from '../domain/record-type.js';
+import { Budget } from '../storage/backoff.js';
+import { fingerprintOf, scopeOf } from '../storage/idempotency.js';
+import { inboxPrefix, type InboxMessage } from '../storage/inbox.js';
+import { BLOB_CONTAINERS } from '../storage/keys.js';
+import type { CallContext } from '../storage/manager-types.js';
+import { OperationStore, type StoredOperation } from '../storage/operations.js';
+import { isFault, type StoragePorts } from '../storage/ports.js';
+import type { UnifiedStorageManager } from '../storage/unified-storage-manager.js';
+import type { Delivery } from './delivery.js';
+import { DISPOSITIONS } from './disposition.js';
+import { parseInboxMessage, tenantOf } from './inbox-message.js';
+import type { PoisonBox } from './poison-box.js';
+
+/** Deliveries of a message before it is set aside; host.json's `maxDequeueCount` is the same number. */
+export const MAX_DELIVERIES = 10;
+
+export interface InboxHandlerOptions {
+  readonly manager: UnifiedStorageManager;
+  readonly types: { findByCollection(collection: string): RecordType | undefined };
+  readonly ports: StoragePorts;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly poison: PoisonBox;
+}
+
+/** Stores what inbox messages promise, by the same path as a POST. */
+export class InboxHandler {
+  readonly #operations: OperationStore;
+
+  constructor(private readonly options: InboxHandlerOptions) {
+    this.#operations = new OperationStore(options.ports.tables);
+  }
+
+  /**
+   * One delivery. Returning means the message is done with; throwing means deliver it again. A message that can never
+   * succeed is set aside at its first delivery, with the reason and an audit event; a transient failure is retried.
+   */
+  async handle(payload: unknown, delivery: Delivery): Promise<void> {
+    const budget = new Budget(this.options.clock, this.options.entropy);
+    let operation: StoredOperation | undefined;
+    try {
+      const message = parseInboxMessage(payload);
+      operation = await this.#operationOf(message, budget);
+      if (operation !== undefined && operation.status !== 'pending') return;
+      const type = this.options.types.findByCollection(message.collection);
+      if (type === undefined) throw new AppError('record-not-found', 'There is no such collection.');
+      const data = await this.#dataOf(message, budget);
+      await this.#store(type, message, data, operation, delivery);
+      if (operation !== undefined) await this.#operations.finish(operation, { status: 'succeeded' }, budget);
+    } catch (error) {
+      const reason = reasonOf(error);
+      const hopeless = DISPOSITIONS[reason.code] === 'poison' || delivery.dequeueCount >= MAX_DELIVERIES;
+      if (!hopeless) throw error;
+      await this.options.poison.setAside(payload, tenantOf(payload), reason, delivery);
+      if (operation !== undefined) {
+        const errors = reason.issues.length === 0 ? {} : { errors: reason.issues };
+        const problem = { code: reason.code, detail: reason.message, ...errors };
+        await this.#operations.finish(operation, { status: 'failed', problem }, budget);
+      }
+    }
+  }
+
+  async #operationOf(message: InboxMessage, budget: Budget): Promise<StoredOperation | undefined> {
+    if (message.operation_id === undefined) return undefined;
+    const operation = await this.#operations.find(message.tenant, message.operation_id, budget);
+    // The row is written before the message is sent and outlives it.
+    if (operation === undefined) throw new AppError('record-not-found', 'The message names an unknown operation.');
+    if (operation.collection !== message.collection) {
+      throw new AppError('record-invalid', 'The operation is of another collection.');
+    }
+    return operation;
+  }
+
+  async #dataOf(message: InboxMessage, budget: Budget): Promise<unknown> {
+    const name = message.data_ref;
+    if (name === undefined) return message.data;
+    if (!name.startsWith(inboxPrefix(message.tenant))) {
+      throw new AppError('record-invalid', 'data_ref must name a blob of the tenant.');
+    }
+    const content = await budget.retry(() => this.options.ports.blobs.find(BLOB_CONTAINERS.records, name));
+    if (content === undefined) throw new AppError('record-invalid', 'data_ref names a blob that is not there.');
+    try {
+      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content.bytes)) as unknown;
+    } catch {
+      throw new AppError('request-malformed', 'The blob of data_ref is not JSON.');
+    }
+  }
+
+  async #store(
+    type: RecordType,
+    message: InboxMessage,
+    data: unknown,
+    operation: StoredOperation | undefined,
+    delivery: Delivery,
+  ): Promise<void> {
+    const call: CallContext = {
+      tenant: message.tenant,
+      actor: message.actor,
+      correlationId: operation?.id ?? delivery.messageId,
+    };
+    if (operation !== undefined) {
+      const createdMs = parseId(operation.recordId)?.ms ?? operation.createdMs;
+      await this.options.manager.createPromised(type, data, { id: operation.recordId, createdMs }, call);
+      return;
+    }
+    const scope = scopeOf(message.actor, `/api/${type.collection}`);
+    const idempotency = { key: message.idempotency_key, scope, fingerprint: fingerprintOf(data) };
+    await this.options.manager.create(type, data, { ...call, idempotency });
+  }
+}
+
+function reasonOf(error: unknown): AppError {
+  if (isAppError(error)) return error;
+  const code = isFault(error, 'unavailable') ? 'storage-unavailable' : 'internal-error';
+  return new AppError(code, 'The message could not be stored.', { cause: error });
+}

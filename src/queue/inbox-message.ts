@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { parseShape } from '../domain/apply-change.js';
+import { AppError } from '../domain/errors.js';
+import { LIMITS } from '../domain/limits.js';
+import { isTenant } from '../storage/keys.js';
+import type { InboxMessage } from '../storage/inbox.js';
+
+const message = z
+  .strictObject({
+    schema_version: z.literal('1.0'),
+    tenant: z.string().refine(isTenant, 'must be the name of a tenant'),
+    collection: z.string().min(1).max(LIMITS.labelChars),
+    idempotency_key: z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters'),
+    actor: z.string().min(1).max(LIMITS.labelChars),
+    data: z.unknown(),
+    data_ref: z.string().max(1024).optional(),
+    operation_id: z.string().max(64).optional(),
+  })
+  .refine((m) => (m.data === undefined) !== (m.data_ref === undefined), 'must have either data or data_ref');
+
+/**
+ * A queue trigger's payload as an inbox message. The Functions worker parses JSON text by itself, so the payload is an
+ * object when it is JSON and text when it is not. Throws `request-malformed` or `record-invalid`.
+ */
+export function parseInboxMessage(payload: unknown): InboxMessage {
+  if (typeof payload === 'string' || Buffer.isBuffer(payload)) {
+    throw new AppError('request-malformed', 'The message is not JSON.');
+  }
+  return parseShape(message, payload) as InboxMessage;
+}
+
+/** The tenant of a message that may be unreadable otherwise. */
+export function tenantOf(payload: unknown): string | undefined {
+  const tenant = (payload as { tenant?: unknown } | null | undefined)?.tenant;
+  return typeof tenant === 'string' && isTenant(tenant) ? tenant : undefined;
+}

@@ -1,0 +1,110 @@
+import { isAppError } from '../domain/errors.js';
+import {
+  decisionType,
+  type AgentVoteInput,
+  type Decision,
+  type DecisionInput,
+  type DecisionOutcomeInput,
+} from '../records/decision.js';
+import type { CallContext, Page, StoredRecord } from './manager-types.js';
+import type { Summary } from './record-row.js';
+import { UnifiedStorageManager } from './unified-storage-manager.js';
+
+/** A decision as it is stored, with what a conditional change needs. */
+export interface StoredDecision {
+  readonly decision: Decision;
+  readonly revision: number;
+  readonly etag: string;
+}
+
+export interface DecisionQuery {
+  readonly status?: Decision['status'];
+  readonly decisionType?: Decision['decision_type'];
+  readonly createdBy?: string;
+  /** Inclusive, on `created_at`. */
+  readonly from?: Date;
+  /** Exclusive, on `created_at`. */
+  readonly to?: Date;
+  /** 1 to 1,000; default 50. */
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+/**
+ * The storage manager in the words of the business (REQ-STO-003): typed, per record type, usable as a library without
+ * HTTP. Times in queries are Dates; everything stored is the specification's snake_case.
+ */
+export class BusinessStorageManager extends UnifiedStorageManager {
+  /** Stores a decision and returns its id. Throws `record-invalid` with pointers into the decision. */
+  async storeDecision(decision: DecisionInput, call: CallContext): Promise<string> {
+    return (await this.create(decisionType, decision, call)).envelope.id;
+  }
+
+  /** Stores up to 100 decisions and returns their ids in order (REQ-STO-020). */
+  async batchStoreDecisions(
+    decisions: readonly DecisionInput[],
+    call: CallContext,
+  ): Promise<readonly string[]> {
+    return (await this.createBatch(decisionType, decisions, call)).items.map((head) => head.id);
+  }
+
+  /** Throws `record-not-found`. */
+  async getDecision(id: string, call: CallContext): Promise<StoredDecision> {
+    return decisionOf(await this.get(decisionType, id, call));
+  }
+
+  /** Like `getDecision`, but undefined when there is none. */
+  async findDecision(id: string, call: CallContext): Promise<StoredDecision | undefined> {
+    return undefinedIfMissing(this.getDecision(id, call));
+  }
+
+  /** The decision as it stood at a time. Throws `record-not-found` before its first revision. */
+  async getDecisionAsOf(id: string, asOf: Date, call: CallContext): Promise<StoredDecision> {
+    return decisionOf(await this.getAsOf(decisionType, id, asOf.toISOString(), call));
+  }
+
+  /** Summaries of decisions, newest first. */
+  async listDecisions(query: DecisionQuery, call: CallContext): Promise<Page<Summary>> {
+    const filters = { status: query.status, decision_type: query.decisionType, created_by: query.createdBy };
+    return this.list(
+      decisionType,
+      {
+        filters: definedOnly(filters),
+        fromMs: query.from?.getTime(),
+        toMs: query.to?.getTime(),
+        limit: query.limit ?? 50,
+        cursor: query.cursor,
+      },
+      call,
+    );
+  }
+
+  /** Casts or replaces an agent's vote. */
+  async voteOnDecision(id: string, vote: AgentVoteInput, call: CallContext): Promise<StoredDecision> {
+    return decisionOf(await this.act(decisionType, id, 'votes', vote, undefined, call));
+  }
+
+  /** Records the final outcome. Throws `record-immutable` for a second one. */
+  async recordOutcome(id: string, outcome: DecisionOutcomeInput, call: CallContext): Promise<StoredDecision> {
+    return decisionOf(await this.act(decisionType, id, 'outcome', outcome, undefined, call));
+  }
+}
+
+function decisionOf(record: StoredRecord): StoredDecision {
+  // The envelope was verified against its checksum and upgraded to the current schema.
+  const decision = record.envelope.data as unknown as Decision;
+  return { decision, revision: record.envelope.revision, etag: record.etag };
+}
+
+async function undefinedIfMissing<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (isAppError(error, 'record-not-found')) return undefined;
+    throw error;
+  }
+}
+
+function definedOnly(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])));
+}

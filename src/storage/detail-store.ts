@@ -1,0 +1,92 @@
+import { LRUCache } from 'lru-cache';
+import { discloseData, secretsMatch } from '../domain/committed-form.js';
+import type { SecretBox, Secrets } from '../domain/commitment.js';
+import { verifyStored, type StoredEnvelope } from '../domain/envelope.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
+import type { Budget } from './backoff.js';
+import { BLOB_CONTAINERS } from './keys.js';
+import type { BlobStore } from './ports.js';
+import { broken, envelopeHead, type RevisionFacts } from './record-row.js';
+
+/** A detail that was held against its row and against its own checksum. */
+export interface Detail {
+  readonly stored: StoredEnvelope;
+  /** The data with the sensitive values in their places. */
+  readonly data: RecordData;
+  readonly secrets: Secrets;
+}
+
+/** Bytes of details kept for writers; a vote on a warm record then needs no blob read. */
+const CACHE_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Reads detail envelopes. A read for an answer always goes to the blob and is verified there; only writers, who need
+ * the previous revision to build the next one, may take it from the cache. Details are write-once, so what is cached
+ * under a name is what was stored under it.
+ */
+export class DetailStore {
+  readonly #cache = new LRUCache<string, Detail>({
+    maxSize: CACHE_BYTES,
+    sizeCalculation: (_, key) => sizeIn(key),
+  });
+
+  constructor(
+    private readonly blobs: BlobStore,
+    private readonly secretBox: SecretBox,
+  ) {}
+
+  /** Throws `integrity-failure` when the blob is missing or anything in it differs from the row. */
+  async read(type: RecordType, tenant: string, facts: RevisionFacts, budget: Budget): Promise<Detail> {
+    const { blob, offset, length } = facts.location;
+    const content = await budget.retry(() =>
+      this.blobs.find(BLOB_CONTAINERS.records, blob, { offset, length }),
+    );
+    if (content === undefined) throw broken(facts.id, facts.revision, 'blob missing');
+    const stored = verifyStored(content.bytes, envelopeHead(type, tenant, facts));
+    if ('broken' in stored) throw broken(facts.id, facts.revision, stored.broken);
+    return this.#disclose(type, tenant, facts, stored);
+  }
+
+  /** Like `read`, but may answer from the cache of what this process wrote or read for writing before. */
+  async readForWrite(
+    type: RecordType,
+    tenant: string,
+    facts: RevisionFacts,
+    budget: Budget,
+  ): Promise<Detail> {
+    const key = cacheKey(facts);
+    const cached = this.#cache.get(key);
+    if (cached !== undefined) return cached;
+    const detail = await this.read(type, tenant, facts, budget);
+    this.#cache.set(key, detail);
+    return detail;
+  }
+
+  /** Remembers a detail that was just committed. */
+  remember(facts: RevisionFacts, detail: Detail): void {
+    this.#cache.set(cacheKey(facts), detail);
+  }
+
+  async #disclose(
+    type: RecordType,
+    tenant: string,
+    facts: RevisionFacts,
+    stored: StoredEnvelope,
+  ): Promise<Detail> {
+    if (stored.sealed === undefined) return { stored, data: stored.data, secrets: {} };
+    const context = { tenant, type: type.recordType, id: facts.id, revision: facts.revision };
+    const secrets = await this.secretBox.open(context, stored.sealed);
+    if (!secretsMatch(stored.data, secrets)) throw broken(facts.id, facts.revision, 'sealed');
+    return { stored, data: discloseData(stored.data, secrets), secrets };
+  }
+}
+
+function cacheKey(facts: RevisionFacts): string {
+  const { blob, offset, length } = facts.location;
+  return `${String(length)}:${String(offset)}:${blob}`;
+}
+
+/** The length of the stored bytes is a fair estimate of what the parsed detail holds. */
+function sizeIn(key: string): number {
+  return Math.max(1, Number.parseInt(key, 10));
+}

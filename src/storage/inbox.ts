@@ -1,0 +1,159 @@
+import { acceptCreate, createData } from '../domain/apply-change.js';
+import type { Clock, Entropy } from '../domain/clock.js';
+import { newId, parseId } from '../domain/ids.js';
+import { LIMITS } from '../domain/limits.js';
+import type { RecordType } from '../domain/record-type.js';
+import { Budget } from './backoff.js';
+import { fingerprintOf, IdempotencyStore, type Reservation } from './idempotency.js';
+import { BLOB_CONTAINERS, QUEUES } from './keys.js';
+import type { CallContext } from './manager-types.js';
+import { OPERATION_PREFIX, OperationStore, type OperationProblem, type StoredOperation } from './operations.js';
+import { isFault, type StoragePorts } from './ports.js';
+import { notFound } from './record-location.js';
+
+/** A message of `records-inbox` (http-api.md, Queue). */
+export interface InboxMessage {
+  readonly schema_version: '1.0';
+  readonly tenant: string;
+  readonly collection: string;
+  readonly idempotency_key: string;
+  readonly actor: string;
+  readonly data?: unknown;
+  /** Blob of container `records`, below the tenant's `_inbox/`, when the data is too large for a message. */
+  readonly data_ref?: string;
+  readonly operation_id?: string;
+}
+
+/** What the API says of an operation. */
+export interface OperationView {
+  readonly operation_id: string;
+  readonly status: 'pending' | 'succeeded' | 'failed';
+  readonly record_id: string | null;
+  readonly problem: OperationProblem | null;
+}
+
+/** Accepts writes that are stored later. The operation's row is the promise; the message is only its reminder. */
+export class Inbox {
+  readonly #operations: OperationStore;
+  readonly #idempotency: IdempotencyStore;
+
+  constructor(
+    private readonly tools: { readonly ports: StoragePorts; readonly clock: Clock; readonly entropy: Entropy },
+  ) {
+    this.#operations = new OperationStore(tools.ports.tables);
+    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+  }
+
+  /**
+   * Validates now, stores the operation, then sends the message. Throws `record-invalid` and stores nothing for a bad
+   * body. A crash between row and message is mended by repeating the request with its key: a pending operation's
+   * message is then sent again, and a duplicate stores nothing twice.
+   */
+  async accept(
+    type: RecordType,
+    body: unknown,
+    call: CallContext,
+  ): Promise<{ readonly operation: OperationView; readonly replayed: boolean }> {
+    const { clock, entropy } = this.tools;
+    const budget = new Budget(clock, entropy);
+    const nowMs = clock.now();
+    const accepted = acceptCreate(type, body, nowMs);
+    const recordId = newId(type.idPrefix, accepted.createdMs, entropy);
+    createData(type, accepted, { id: recordId, nowMs, actor: call.actor });
+    const fresh = newId(OPERATION_PREFIX, nowMs, entropy);
+    const reserved = await this.#reserve(call, [fresh, recordId], budget);
+    if ('replay' in reserved) {
+      if (reserved.replay.status === 'pending') await this.#send(type, body, call, reserved.replay, budget);
+      return { operation: viewOf(reserved.replay), replayed: true };
+    }
+    const [id, fixedRecordId] = reserved.ids as [string, string];
+    const operation = {
+      id,
+      tenant: call.tenant,
+      collection: type.collection,
+      recordId: fixedRecordId,
+      createdMs: parseId(fixedRecordId)?.ms ?? accepted.createdMs,
+      status: 'pending' as const,
+      problem: undefined,
+      fingerprint: call.idempotency?.fingerprint ?? fingerprintOf(body),
+    };
+    await this.#operations.insert(operation, budget);
+    await this.#send(type, body, call, operation, budget);
+    return { operation: viewOf(operation), replayed: false };
+  }
+
+  /** Throws `record-not-found`. */
+  async getOperation(id: string, call: CallContext): Promise<OperationView> {
+    const budget = new Budget(this.tools.clock, this.tools.entropy);
+    const operation = await this.#operations.find(call.tenant, id, budget);
+    if (operation === undefined) throw notFound();
+    return viewOf(operation);
+  }
+
+  async #reserve(
+    call: CallContext,
+    ids: readonly string[],
+    budget: Budget,
+  ): Promise<{ readonly ids: readonly string[] } | { readonly replay: StoredOperation }> {
+    if (call.idempotency === undefined) return { ids };
+    const committed = async (reservation: Reservation) => {
+      const operation = await this.#operations.find(call.tenant, reservation.ids[0] as string, budget);
+      if (operation === undefined) return undefined;
+      return { fingerprint: operation.fingerprint, result: () => Promise.resolve(operation) };
+    };
+    const reserved = await this.#idempotency.reserve(call.tenant, call.idempotency, ids, committed, budget);
+    return 'replay' in reserved ? reserved : { ids: reserved.reservation.ids };
+  }
+
+  async #send(
+    type: RecordType,
+    body: unknown,
+    call: CallContext,
+    operation: Pick<StoredOperation, 'id'>,
+    budget: Budget,
+  ): Promise<void> {
+    const head = {
+      schema_version: '1.0' as const,
+      tenant: call.tenant,
+      collection: type.collection,
+      idempotency_key: operation.id,
+      actor: call.actor,
+      operation_id: operation.id,
+    };
+    const whole = JSON.stringify({ ...head, data: body } satisfies InboxMessage);
+    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, body, budget);
+    await budget.retry(() => this.tools.ports.queues.send(QUEUES.inbox, text));
+  }
+
+  /** Claim check: data too large for a message waits in a blob that the message names. */
+  async #checkIn(head: Omit<InboxMessage, 'data'>, body: unknown, budget: Budget): Promise<string> {
+    const name = `${inboxPrefix(head.tenant)}${head.operation_id ?? ''}.json`;
+    const bytes = Buffer.from(JSON.stringify(body), 'utf8');
+    try {
+      await budget.retry(() => this.tools.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/json'));
+    } catch (error) {
+      // Named by the operation: whoever wrote it wrote the same body.
+      if (!isFault(error, 'exists')) throw error;
+    }
+    return JSON.stringify({ ...head, data_ref: name } satisfies InboxMessage);
+  }
+}
+
+/** Blobs that messages of a tenant may refer to begin with this. */
+export function inboxPrefix(tenant: string): string {
+  return `${tenant}/_inbox/`;
+}
+
+/** Whether a text is carried in one message once it is base64. */
+export function fitsMessage(text: string): boolean {
+  return Math.ceil(Buffer.byteLength(text) / 3) * 4 <= LIMITS.messageBytes;
+}
+
+function viewOf(operation: Omit<StoredOperation, 'etag'>): OperationView {
+  return {
+    operation_id: operation.id,
+    status: operation.status,
+    record_id: operation.status === 'succeeded' ? operation.recordId : null,
+    problem: operation.problem ?? null,
+  };
+}

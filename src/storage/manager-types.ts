@@ -1,0 +1,77 @@
+import type { Clock, Entropy } from '../domain/clock.js';
+import type { SecretBox } from '../domain/commitment.js';
+import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
+import type { Directory, PartitionRef } from './directory.js';
+import type { IdempotencyRequest } from './idempotency.js';
+import type { StoragePorts } from './ports.js';
+import type { Summary } from './record-row.js';
+
+/** Who calls, for whom, and under which key. */
+export interface CallContext {
+  readonly tenant: string;
+  /** Name of the caller; events carry its pseudonym. */
+  readonly actor: string;
+  readonly correlationId: string;
+  readonly ipAddress?: string | undefined;
+  readonly sessionId?: string | undefined;
+  readonly idempotency?: IdempotencyRequest | undefined;
+}
+
+/** A record whose stored form does not hold together, as found on a read. */
+export interface IntegrityFinding {
+  readonly recordType: string;
+  readonly id: string;
+  readonly revision: number;
+  /** Which part: a member of the envelope, `row`, `blob missing`, … Never a value. */
+  readonly what: string;
+}
+
+export interface StorageManagerOptions {
+  readonly ports: StoragePorts;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly directory: Directory;
+  readonly secretBox: SecretBox;
+  /** Key of list cursors; the same on every host. */
+  readonly cursorKey: Uint8Array;
+  /** The pseudonym that events carry for an actor. */
+  readonly pseudonym: (tenant: string, name: string) => Promise<string>;
+  /** Called after each commit: somebody may want to seal soon. Must not throw; nothing relies on it. */
+  readonly onCommitted?: (partition: PartitionRef) => void;
+  /** Audits a finding. Its failure does not change the answer. */
+  readonly onIntegrityFailure?: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
+}
+
+/** A stored revision and its entity tag. */
+export interface StoredRecord {
+  readonly envelope: Envelope;
+  readonly etag: string;
+}
+
+/** The result of a write; `replayed` when an Idempotency-Key had been answered before. */
+export interface WrittenRecord extends StoredRecord {
+  readonly replayed: boolean;
+}
+
+export interface WrittenBatch {
+  readonly items: readonly EnvelopeHead[];
+  readonly replayed: boolean;
+}
+
+export interface ListQuery {
+  /** Declared filters, combined with AND. */
+  readonly filters: Readonly<Record<string, string>>;
+  /** Inclusive, milliseconds since 1970. */
+  readonly fromMs?: number | undefined;
+  /** Exclusive, milliseconds since 1970. */
+  readonly toMs?: number | undefined;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+export type SummaryPage = Page<Summary>;

@@ -1,0 +1,127 @@
+import type { AuditEvent, AuditEventType } from '../domain/audit-event.js';
+import { buildEvent } from '../domain/build-event.js';
+import type { JsonObject } from '../domain/canonical-json.js';
+import { formatTime, parseTime } from '../domain/clock.js';
+import { commitData } from '../domain/committed-form.js';
+import type { SealedSecrets } from '../domain/commitment.js';
+import { storedEnvelope } from '../domain/envelope.js';
+import { AppError } from '../domain/errors.js';
+import { newId } from '../domain/ids.js';
+import { LIMITS } from '../domain/limits.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
+import type { Detail } from './detail-store.js';
+import type { CallContext, StorageManagerOptions } from './manager-types.js';
+import type { RecordRow, RevisionFacts } from './record-row.js';
+
+/** What a change is called in the audit trail. */
+export interface ChangeName {
+  readonly eventType: AuditEventType;
+  readonly action: string;
+  /** Never holds a value of the record that could be sensitive. */
+  readonly details: JsonObject;
+}
+
+/** A revision ready to be placed in a blob and committed. */
+export interface NewRevision {
+  readonly id: string;
+  readonly revision: number;
+  readonly storedAt: string;
+  readonly action: string;
+  readonly detail: Detail;
+  /** The stored envelope as JSON. */
+  readonly bytes: Uint8Array;
+  readonly event: AuditEvent;
+  readonly sealedEvent: SealedSecrets;
+}
+
+/** Type name that the sealed parts of an event are bound to. */
+export const SEALED_EVENT_TYPE = 'audit_event';
+
+/**
+ * Builds the next revision: committed form, envelope, event. Its time is at least the previous revision's plus one
+ * millisecond, whatever the clocks say, so that event ids of a record sort in the order of its revisions
+ * (audit-ledger.md, the sealer) and `stored_at` never goes backwards.
+ */
+export async function newRevision(
+  tools: StorageManagerOptions,
+  type: RecordType,
+  id: string,
+  data: RecordData,
+  previous: RecordRow | undefined,
+  name: ChangeName,
+  call: CallContext,
+): Promise<NewRevision> {
+  const { clock, entropy, secretBox } = tools;
+  const previousMs = previous === undefined ? undefined : parseTime(previous.storedAt);
+  const storedMs = previousMs === undefined ? clock.now() : Math.max(clock.now(), previousMs + 1);
+  const revision = (previous?.revision ?? 0) + 1;
+  const { committed, secrets } = commitData(data, Object.keys(type.sensitive), entropy);
+  const place = { tenant: call.tenant, type: type.recordType, id, revision };
+  const sealed = Object.keys(secrets).length === 0 ? {} : await secretBox.seal(place, secrets);
+  const storedAt = formatTime(storedMs);
+  const head = { record_type: type.recordType, id, tenant: call.tenant, revision, schema_version: type.schemaVersion, stored_at: storedAt }; // prettier-ignore
+  const stored = storedEnvelope(head, committed, sealed);
+  const bytes = Buffer.from(JSON.stringify(stored), 'utf8');
+  if (bytes.length > LIMITS.recordBytes) {
+    throw new AppError('payload-too-large', 'The record would grow beyond 8 MiB.');
+  }
+  const { event, secrets: eventSecrets } = buildEvent(
+    {
+      eventId: newId('evt', storedMs, entropy),
+      timestampMs: storedMs,
+      tenant: call.tenant,
+      actor: await tools.pseudonym(call.tenant, call.actor),
+      eventType: name.eventType,
+      severity: 'info',
+      action: name.action,
+      resourceType: type.recordType,
+      resourceId: id,
+      outcome: 'success',
+      details: name.details,
+      correlationId: call.correlationId,
+      ipAddress: call.ipAddress,
+      sessionId: call.sessionId,
+      change: {
+        recordType: type.recordType,
+        revision,
+        checksum: stored.checksum,
+        previousChecksum: previous?.checksum,
+      },
+    },
+    entropy,
+  );
+  const sealedEvent =
+    Object.keys(eventSecrets).length === 0
+      ? {}
+      : await secretBox.seal({ tenant: call.tenant, type: SEALED_EVENT_TYPE, id: event.event_id, revision: 0 }, eventSecrets); // prettier-ignore
+  return {
+    id,
+    revision,
+    storedAt,
+    action: name.action,
+    detail: { stored, data, secrets },
+    bytes,
+    event,
+    sealedEvent,
+  };
+}
+
+/** The facts of a new revision once its place is known. */
+export function factsOf(
+  revision: NewRevision,
+  location: RevisionFacts['location'],
+  previous: RecordRow | undefined,
+): RevisionFacts {
+  return {
+    id: revision.id,
+    revision: revision.revision,
+    schemaVersion: revision.detail.stored.schema_version,
+    tier: 'hot',
+    checksum: revision.detail.stored.checksum,
+    previousChecksum: previous?.checksum,
+    storedAt: revision.storedAt,
+    eventId: revision.event.event_id,
+    action: revision.action,
+    location,
+  };
+}

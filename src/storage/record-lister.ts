@@ -1,0 +1,98 @@
+import { AppError } from '../domain/errors.js';
+import type { IndexDeclaration, RecordType } from '../domain/record-type.js';
+import { Budget } from './backoff.js';
+import { Cursors } from './cursor.js';
+import { scanIndex } from './index-scan.js';
+import { compoundKeyValue, recordKey } from './keys.js';
+import type { IntegrityFinding, ListQuery, StorageManagerOptions, SummaryPage } from './manager-types.js';
+import type { Row } from './ports.js';
+import { summaryOf, type Summary } from './record-row.js';
+import { rowIntact } from './row-checksum.js';
+
+/** Lists records of a type by its declared indexes. */
+export class RecordLister {
+  readonly #cursors: Cursors;
+
+  constructor(private readonly tools: StorageManagerOptions) {
+    this.#cursors = new Cursors(tools.cursorKey);
+  }
+
+  /**
+   * A page of summaries, newest first. The index that answers most of the filters is read; what is left is a bounded
+   * residual filter, so a page may be short. Throws `request-malformed` for an unknown filter or a foreign cursor.
+   * `found` collects index rows that do not hold together; their records are shown from the record row instead.
+   */
+  async list(
+    type: RecordType,
+    tenant: string,
+    query: ListQuery,
+    found: IntegrityFinding[],
+  ): Promise<SummaryPage> {
+    const unknown = Object.keys(query.filters).find((name) => !type.filters.includes(name));
+    if (unknown !== undefined) throw new AppError('request-malformed', `${type.collection} cannot be filtered by ${unknown}.`); // prettier-ignore
+    const budget = new Budget(this.tools.clock, this.tools.entropy);
+    const index = bestIndex(type, query.filters);
+    const residual = Object.entries(query.filters).filter(([name]) => !index.fields.includes(name));
+    const name = queryName(type, tenant, query);
+    const page = await scanIndex(
+      { tables: this.tools.ports.tables, directory: this.tools.directory, budget },
+      {
+        tenant,
+        table: type.table,
+        index: index.name,
+        value: compoundKeyValue(index.fields.map((field) => query.filters[field] as string)),
+        fromMs: query.fromMs,
+        toMs: query.toMs,
+        granularity: 'month',
+        limit: query.limit,
+        after: query.cursor === undefined ? undefined : this.#cursors.decode(name, query.cursor),
+        accept:
+          residual.length === 0
+            ? undefined
+            : (row) => residual.every(([field, value]) => row.properties[field] === value),
+      },
+    );
+    const items: Summary[] = [];
+    for (const row of page.rows) {
+      const summary = rowIntact(row)
+        ? summaryOf(type, row)
+        : await this.#fromRecordRow(type, row, found, budget);
+      if (summary !== undefined) items.push(summary);
+    }
+    return { items, nextCursor: page.next === undefined ? null : this.#cursors.encode(name, page.next) };
+  }
+
+  /** An index row is derived: when it is damaged, the record row still says what the list should show. */
+  async #fromRecordRow(
+    type: RecordType,
+    damaged: Row,
+    found: IntegrityFinding[],
+    budget: Budget,
+  ): Promise<Summary | undefined> {
+    const id = damaged.rowKey.slice(damaged.rowKey.lastIndexOf(':') + 1);
+    const row = await budget.retry(() =>
+      this.tools.ports.tables.find(type.table, damaged.partitionKey, recordKey(id)),
+    );
+    const finding = { recordType: type.recordType, id, revision: Number(row?.properties['revision'] ?? 0) };
+    found.push({ ...finding, what: 'index row' });
+    if (row === undefined || !rowIntact(row)) {
+      found.push({ ...finding, what: 'row' });
+      return undefined;
+    }
+    return summaryOf(type, row);
+  }
+}
+
+/** The declared index that covers most of the filters with its fields; the index of all records covers none. */
+function bestIndex(type: RecordType, filters: Readonly<Record<string, string>>): IndexDeclaration {
+  const usable = type.allIndexes.filter((index) =>
+    index.fields.every((field) => filters[field] !== undefined),
+  );
+  return usable.reduce((best, index) => (index.fields.length > best.fields.length ? index : best));
+}
+
+/** Names a listing for its cursors: who, what, which filters and times; not how many. */
+function queryName(type: RecordType, tenant: string, query: ListQuery): string {
+  const filters = Object.entries(query.filters).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify(['list', tenant, type.collection, filters, query.fromMs ?? null, query.toMs ?? null]);
+}

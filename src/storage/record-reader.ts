@@ -1,0 +1,177 @@
+import { isAppError } from '../domain/errors.js';
+import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
+import { LIMITS } from '../domain/limits.js';
+import type { RecordType } from '../domain/record-type.js';
+import { upgradeData } from '../domain/upgrade.js';
+import { Budget } from './backoff.js';
+import { Cursors } from './cursor.js';
+import type { Detail, DetailStore } from './detail-store.js';
+import { revisionEtag } from './etag.js';
+import { partitionKey, prefixRange, recordKey, revisionKey } from './keys.js';
+import type { Page, StorageManagerOptions, StoredRecord } from './manager-types.js';
+import type { Row } from './ports.js';
+import { keyAfter } from './range.js';
+import { notFound, partitionOf } from './record-location.js';
+import {
+  envelopeHead,
+  parseRecordRow,
+  parseRevisionRow,
+  type RecordRow,
+  type RevisionFacts,
+} from './record-row.js';
+
+/** Reads records and their revisions; everything is verified before it is returned. */
+export class RecordReader {
+  readonly #cursors: Cursors;
+
+  constructor(
+    private readonly tools: StorageManagerOptions,
+    private readonly details: DetailStore,
+  ) {
+    this.#cursors = new Cursors(tools.cursorKey);
+  }
+
+  /** One point read and one blob read. Throws `record-not-found`, `integrity-failure`. */
+  async get(type: RecordType, tenant: string, id: string): Promise<StoredRecord> {
+    const budget = this.#budget();
+    return this.#record(type, tenant, await this.recordRow(type, tenant, id, budget), budget);
+  }
+
+  /** One revision as it was stored. */
+  async getRevision(type: RecordType, tenant: string, id: string, revision: number): Promise<StoredRecord> {
+    const budget = this.#budget();
+    const facts = await this.#revision(type, tenant, id, revision, budget);
+    if (facts === undefined) throw notFound();
+    return this.#record(type, tenant, facts, budget);
+  }
+
+  /** The latest revision with `stored_at` at or before a time. Point reads: 1, or 1 + log2(revisions). */
+  async getAsOf(type: RecordType, tenant: string, id: string, asOf: string): Promise<StoredRecord> {
+    const budget = this.#budget();
+    const current = await this.recordRow(type, tenant, id, budget);
+    if (current.storedAt <= asOf) return this.#record(type, tenant, current, budget);
+    // stored_at grows with every revision, so the wanted one is found by halving.
+    let best: RevisionFacts | undefined;
+    let low = 1;
+    let high = current.revision - 1;
+    while (low <= high) {
+      const middle = Math.floor((low + high) / 2);
+      const facts = await this.#revision(type, tenant, id, middle, budget);
+      if (facts !== undefined && facts.storedAt <= asOf) {
+        best = facts;
+        low = middle + 1;
+      } else {
+        high = middle - 1;
+      }
+    }
+    if (best === undefined) throw notFound();
+    return this.#record(type, tenant, best, budget);
+  }
+
+  /** Envelopes without data, oldest first. One point read and one range read. */
+  async listRevisions(
+    type: RecordType,
+    tenant: string,
+    id: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<Page<EnvelopeHead>> {
+    const budget = this.#budget();
+    const ref = partitionOf(type, tenant, id);
+    const query = JSON.stringify(['revisions', tenant, type.collection, id]);
+    const range = prefixRange(`v:${id}:`);
+    const after = page.cursor === undefined ? undefined : this.#cursors.decode(query, page.cursor).rowKey;
+    // A record that is not there has no revisions to list: say so instead of an empty page.
+    if (after === undefined) await this.recordRow(type, tenant, id, budget);
+    const limit = Math.min(page.limit + 1, LIMITS.rangeRows);
+    const from = after === undefined ? range.from : keyAfter(after);
+    const read = await budget.retry(() =>
+      this.tools.ports.tables.range(type.table, partitionKey(tenant, ref.partition), {
+        from,
+        to: range.to,
+        limit,
+      }),
+    );
+    const rows = read.rows.slice(0, page.limit);
+    const last = rows.at(-1);
+    const more = last !== undefined && (read.more || read.rows.length > rows.length);
+    return {
+      items: rows.map((row) => envelopeHead(type, tenant, parseRevisionRow(row, id))),
+      nextCursor: more
+        ? this.#cursors.encode(query, { partition: ref.partition, rowKey: last.rowKey })
+        : null,
+    };
+  }
+
+  /** The record row, verified. Throws `record-not-found`, `integrity-failure`. */
+  async recordRow(type: RecordType, tenant: string, id: string, budget: Budget): Promise<RecordRow> {
+    const row = await this.#find(type, tenant, id, recordKey(id), budget);
+    if (row === undefined) throw notFound();
+    return parseRecordRow(row, id);
+  }
+
+  /** The envelope that answers a read of a detail. */
+  envelope(type: RecordType, tenant: string, facts: RevisionFacts, detail: Detail): Envelope {
+    const head = envelopeHead(type, tenant, facts);
+    const salts = Object.fromEntries(
+      Object.entries(detail.secrets).map(([pointer, secret]) => [pointer, secret.salt]),
+    );
+    const old = facts.schemaVersion !== type.schemaVersion;
+    return {
+      ...head,
+      schema_version: type.schemaVersion,
+      data: upgradeData(type, facts.schemaVersion, detail.data),
+      ...(Object.keys(salts).length === 0 ? {} : { salts }),
+      ...(old ? { stored_schema_version: facts.schemaVersion } : {}),
+    };
+  }
+
+  async #record(
+    type: RecordType,
+    tenant: string,
+    facts: RevisionFacts,
+    budget: Budget,
+  ): Promise<StoredRecord> {
+    const detail = await this.details.read(type, tenant, facts, budget);
+    return {
+      envelope: this.envelope(type, tenant, facts, detail),
+      etag: revisionEtag(facts.revision, facts.eventId),
+    };
+  }
+
+  async #revision(
+    type: RecordType,
+    tenant: string,
+    id: string,
+    revision: number,
+    budget: Budget,
+  ): Promise<RevisionFacts | undefined> {
+    const row = await this.#find(type, tenant, id, revisionKey(id, revision), budget);
+    return row === undefined ? undefined : parseRevisionRow(row, id);
+  }
+
+  #find(
+    type: RecordType,
+    tenant: string,
+    id: string,
+    rowKey: string,
+    budget: Budget,
+  ): Promise<Row | undefined> {
+    const ref = partitionOf(type, tenant, id);
+    return budget.retry(() =>
+      this.tools.ports.tables.find(ref.table, partitionKey(tenant, ref.partition), rowKey),
+    );
+  }
+
+  #budget(): Budget {
+    return new Budget(this.tools.clock, this.tools.entropy);
+  }
+}
+
+/** Runs a read of one record and hands an integrity failure to the auditor before it is answered. */
+export function integrityEvidence(
+  error: unknown,
+): { id: string; revision: number; what: string } | undefined {
+  if (!isAppError(error, 'integrity-failure')) return undefined;
+  const { id, revision, what } = error.evidence;
+  return typeof id === 'string' ? { id, revision: Number(revision), what: String(what) } : undefined;
+}

@@ -1,0 +1,196 @@
+import { AppError } from '../domain/errors.js';
+import type { EnvelopeHead, Tier } from '../domain/envelope.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
+import { parseTime } from '../domain/clock.js';
+import { compoundKeyValue, indexKey } from './keys.js';
+import type { Properties, Property, Row } from './ports.js';
+import { rowIntact } from './row-checksum.js';
+
+/** Where a detail envelope lies: a whole blob, or a part of a pack. Bytes. */
+export interface DetailLocation {
+  readonly blob: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** What every row of a revision says about it. */
+export interface RevisionFacts {
+  readonly id: string;
+  readonly revision: number;
+  readonly schemaVersion: string;
+  readonly tier: Tier;
+  readonly checksum: string;
+  readonly previousChecksum: string | undefined;
+  readonly storedAt: string;
+  readonly eventId: string;
+  readonly action: string;
+  readonly location: DetailLocation;
+}
+
+/** The record row `r:`: the current revision, what lists show, and which index rows belong to it. */
+export interface RecordRow extends RevisionFacts {
+  readonly createdAt: string;
+  readonly indexKeys: readonly string[];
+  readonly etag: string;
+}
+
+/** A summary: what a list shows of a record (http-api.md, Collections). */
+export type Summary = Readonly<Record<string, Property>>;
+
+/** The declared summary members of a record's data. */
+export function summaryMembers(type: RecordType, data: RecordData): Summary {
+  const present = type.summary.flatMap((member) => {
+    const value = data[member];
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+      ? [[member, value] as const]
+      : [];
+  });
+  return Object.fromEntries(present);
+}
+
+/** The keys of all index rows of a record, the index of all records first. */
+export function indexKeysOf(type: RecordType, id: string, data: RecordData): readonly string[] {
+  const orderedMs = parseTime(String(data[type.orderedBy])) ?? 0;
+  return type.allIndexes.flatMap((index) => {
+    const values = index.fields.map((field) => data[field]);
+    if (!values.every((value) => typeof value === 'string')) return [];
+    return [indexKey(index.name, compoundKeyValue(values), orderedMs, id)];
+  });
+}
+
+function revisionColumns(type: RecordType, facts: RevisionFacts): Properties {
+  return {
+    record_type: type.recordType,
+    id: facts.id,
+    revision: facts.revision,
+    schema_version: facts.schemaVersion,
+    tier: facts.tier,
+    checksum: facts.checksum,
+    ...(facts.previousChecksum === undefined ? {} : { previous_checksum: facts.previousChecksum }),
+    event_id: facts.eventId,
+    action: facts.action,
+    blob: facts.location.blob,
+    offset: facts.location.offset,
+    length: facts.location.length,
+  };
+}
+
+/** Columns of `v:<id>:<revision>`. */
+export function revisionRowColumns(type: RecordType, facts: RevisionFacts): Properties {
+  return { ...revisionColumns(type, facts), stored_at: facts.storedAt };
+}
+
+/** Columns of `r:<id>`. */
+export function recordRowColumns(
+  type: RecordType,
+  facts: RevisionFacts,
+  createdAt: string,
+  indexKeys: readonly string[],
+  summary: Summary,
+): Properties {
+  return {
+    ...summary,
+    ...revisionColumns(type, facts),
+    created_at: createdAt,
+    updated_at: facts.storedAt,
+    index_keys: JSON.stringify(indexKeys),
+  };
+}
+
+/** Columns of an index row: exactly the summary that a list returns. */
+export function summaryColumns(
+  type: RecordType,
+  facts: RevisionFacts,
+  createdAt: string,
+  summary: Summary,
+): Summary {
+  return {
+    record_type: type.recordType,
+    id: facts.id,
+    revision: facts.revision,
+    schema_version: facts.schemaVersion,
+    tier: facts.tier,
+    checksum: facts.checksum,
+    created_at: createdAt,
+    updated_at: facts.storedAt,
+    ...summary,
+  };
+}
+
+/** `integrity-failure` for a record that does not hold together; the caller audits it. */
+export function broken(id: string, revision: number, what: string): AppError {
+  return new AppError('integrity-failure', 'The stored record does not match its checksum.', {
+    evidence: { id, revision, what },
+  });
+}
+
+function factsOf(row: Row): RevisionFacts {
+  const columns = row.properties;
+  const text = (name: string): string => String(columns[name] ?? '');
+  return {
+    id: text('id'),
+    revision: Number(columns['revision']),
+    schemaVersion: text('schema_version'),
+    tier: text('tier') as Tier,
+    checksum: text('checksum'),
+    previousChecksum: columns['previous_checksum'] === undefined ? undefined : text('previous_checksum'),
+    storedAt: text(columns['stored_at'] === undefined ? 'updated_at' : 'stored_at'),
+    eventId: text('event_id'),
+    action: text('action'),
+    location: { blob: text('blob'), offset: Number(columns['offset']), length: Number(columns['length']) },
+  };
+}
+
+/** Reads a record row. Throws `integrity-failure` when it is not what was written or not that record's. */
+export function parseRecordRow(row: Row, id: string): RecordRow {
+  const facts = factsOf(row);
+  if (!rowIntact(row) || facts.id !== id) throw broken(id, facts.revision, 'row');
+  return {
+    ...facts,
+    createdAt: String(row.properties['created_at']),
+    indexKeys: JSON.parse(String(row.properties['index_keys'])) as string[],
+    etag: row.etag,
+  };
+}
+
+/** Reads a revision row. Throws `integrity-failure` when it is not what was written. */
+export function parseRevisionRow(row: Row, id: string): RevisionFacts {
+  const facts = factsOf(row);
+  if (!rowIntact(row) || facts.id !== id) throw broken(id, facts.revision, 'revision row');
+  return facts;
+}
+
+/** The envelope head a revision row stands for. */
+export function envelopeHead(type: RecordType, tenant: string, facts: RevisionFacts): EnvelopeHead {
+  return {
+    record_type: type.recordType,
+    id: facts.id,
+    tenant,
+    revision: facts.revision,
+    schema_version: facts.schemaVersion,
+    stored_at: facts.storedAt,
+    tier: facts.tier,
+    checksum_algorithm: 'SHA-256',
+    checksum: facts.checksum,
+  };
+}
+
+/** A summary from an index row or a record row of the type. */
+export function summaryOf(type: RecordType, row: Row): Summary {
+  const columns = row.properties;
+  const names = [
+    'record_type',
+    'id',
+    'revision',
+    'schema_version',
+    'tier',
+    'checksum',
+    'created_at',
+    'updated_at',
+  ];
+  const present = [...names, ...type.summary].flatMap((name) => {
+    const value = columns[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(present);
+}

@@ -1,0 +1,205 @@
+import { AppError } from '../domain/errors.js';
+import { createData, type AcceptedCreate } from '../domain/apply-change.js';
+import { newId, parseId } from '../domain/ids.js';
+import type { RecordType } from '../domain/record-type.js';
+import { upgradeData } from '../domain/upgrade.js';
+import { Budget, unavailable } from './backoff.js';
+import { assertPrecondition, isDefiniteRefusal, type Change } from './change.js';
+import { executePlan } from './commit.js';
+import type { DetailStore } from './detail-store.js';
+import { revisionEtag } from './etag.js';
+import { IdempotencyStore, type Reservation } from './idempotency.js';
+import { findKeyedResult, findOwnResult, keyedRow, type KeyedResult } from './keyed-result.js';
+import { KeyedMutex } from './keyed-mutex.js';
+import { BLOB_CONTAINERS, partitionKey } from './keys.js';
+import type { CallContext, StorageManagerOptions, WrittenRecord } from './manager-types.js';
+import { factsOf, newRevision, type ChangeName, type NewRevision } from './new-revision.js';
+import { detailBlobName, partitionOf } from './record-location.js';
+import { broken, type RecordRow } from './record-row.js';
+import type { RecordReader } from './record-reader.js';
+import { revisionPlan, type WritePlan } from './write-plan.js';
+
+/** Creates and changes records one at a time: the write protocol of architecture.md, "Life of a record". */
+export class RecordWriter {
+  readonly #locks = new KeyedMutex();
+  readonly #idempotency: IdempotencyStore;
+
+  constructor(
+    private readonly tools: StorageManagerOptions,
+    private readonly details: DetailStore,
+    private readonly reader: RecordReader,
+  ) {
+    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+  }
+
+  /**
+   * Stores a new record: 1 blob write and 1 transaction; a key adds one insert. `fixed` gives id and time to a create
+   * that was promised earlier (an operation), and makes it idempotent by id.
+   */
+  async create(
+    type: RecordType,
+    accepted: AcceptedCreate,
+    call: CallContext,
+    fixed?: { readonly id: string },
+  ): Promise<WrittenRecord> {
+    const budget = this.#budget();
+    const id = fixed?.id ?? newId(type.idPrefix, accepted.createdMs, this.tools.entropy);
+    const reserved = await this.#reserve(type, call, id, budget);
+    if ('replay' in reserved) return reserved.replay;
+    const { reservation } = reserved;
+    const recordId = reservation?.ids[0] ?? id;
+    // The id carries the time: an attempt that takes over stores what the first one would have.
+    const createdMs = parseId(recordId)?.ms ?? accepted.createdMs;
+    const context = { id: recordId, nowMs: this.tools.clock.now(), actor: call.actor };
+    const data = createData(type, { ...accepted, createdMs }, context);
+    const name: ChangeName = { eventType: 'record.created', action: 'create', details: {} };
+    const revision = await newRevision(this.tools, type, recordId, data, undefined, name, call);
+    const plan = this.#plan(type, revision, undefined, call, reservation);
+    const outcome = await executePlan({ ...this.tools, budget }, plan);
+    if (outcome === 'committed') return this.#committed(type, revision, plan, call);
+    const replay = await this.#answered(type, call, reservation, budget);
+    if (replay !== undefined) return replay;
+    if (fixed !== undefined)
+      return { ...(await this.reader.getRevision(type, call.tenant, id, 1)), replayed: true };
+    throw new AppError('record-exists', 'A record with this id exists already.', {
+      evidence: { id: recordId },
+    });
+  }
+
+  /**
+   * Changes a record: at most 1 point read, 1 blob read (none when the previous detail is cached), 1 blob write and 1
+   * transaction. Without `If-Match` a collision with another writer is retried inside, so concurrent changes all land.
+   * Throws, in the order of http-api.md: `record-not-found`, `precondition-required`, `version-conflict`, then what
+   * `change.next` throws.
+   */
+  async change(type: RecordType, id: string, change: Change, call: CallContext): Promise<WrittenRecord> {
+    const budget = this.#budget();
+    partitionOf(type, call.tenant, id);
+    const reserved = await this.#reserve(type, call, id, budget);
+    if ('replay' in reserved) return reserved.replay;
+    const { reservation } = reserved;
+    try {
+      return await this.#locks.run(`${call.tenant}/${id}`, () => this.#changeLoop(type, id, change, call, reservation, budget)); // prettier-ignore
+    } catch (error) {
+      if (reservation !== undefined && isDefiniteRefusal(error)) {
+        // Best effort: a key that could not be opened is taken over after its time.
+        await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
+      }
+      throw error;
+    }
+  }
+
+  async #changeLoop(
+    type: RecordType,
+    id: string,
+    change: Change,
+    call: CallContext,
+    reservation: Reservation | undefined,
+    budget: Budget,
+  ): Promise<WrittenRecord> {
+    let missingUnder: string | undefined;
+    if (budget.spent) throw unavailable(undefined);
+    for (;;) {
+      const row = await this.reader.recordRow(type, call.tenant, id, budget);
+      if (row.etag === missingUnder) throw broken(id, row.revision, 'index row missing');
+      assertPrecondition(row, change);
+      const detail = await this.details.readForWrite(type, call.tenant, row, budget);
+      const current = upgradeData(type, row.schemaVersion, detail.data);
+      const next = change.next(current, { id, nowMs: this.tools.clock.now(), actor: call.actor });
+      const name = change.name(current, next);
+      const revision = await newRevision(this.tools, type, id, next, row, name, call);
+      const plan = this.#plan(type, revision, row, call, reservation);
+      const outcome = await executePlan({ ...this.tools, budget }, plan);
+      if (outcome === 'committed') return this.#committed(type, revision, plan, call);
+      const replay = await this.#answered(type, call, reservation, budget);
+      if (replay !== undefined) return replay;
+      // A row that this record lists is gone although the record did not move: corruption, not competition.
+      if (outcome === 'missing') missingUnder = row.etag;
+      await budget.pause(outcome, 5, 250);
+    }
+  }
+
+  /** Reserves the call's idempotency key, if it has one. */
+  async #reserve(
+    type: RecordType,
+    call: CallContext,
+    id: string,
+    budget: Budget,
+  ): Promise<{ readonly reservation: Reservation | undefined } | { readonly replay: WrittenRecord }> {
+    if (call.idempotency === undefined) return { reservation: undefined };
+    const committed = async ({ ids, hash }: Reservation) => {
+      const ref = partitionOf(type, call.tenant, ids[0] as string);
+      const keyed = await findKeyedResult(this.tools.ports.tables, ref, hash, budget);
+      if (keyed === undefined) return undefined;
+      return { fingerprint: keyed.fingerprint, result: () => this.#replay(type, call, keyed) };
+    };
+    return this.#idempotency.reserve(call.tenant, call.idempotency, [id], committed, budget);
+  }
+
+  /** The plan of one revision in a blob of its own. Pure. */
+  #plan(
+    type: RecordType,
+    revision: NewRevision,
+    previous: RecordRow | undefined,
+    call: CallContext,
+    reservation: Reservation | undefined,
+  ): WritePlan {
+    const ref = partitionOf(type, call.tenant, revision.id);
+    const name = detailBlobName(type, ref, revision.id, revision.revision, revision.event.event_id);
+    const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, previous);
+    const keyed =
+      reservation === undefined ? [] : [this.#keyedRow(ref.partition, call, reservation, revision)];
+    const blob = {
+      container: BLOB_CONTAINERS.records,
+      name,
+      bytes: revision.bytes,
+      contentType: 'application/json',
+    };
+    const { data } = revision.detail;
+    return revisionPlan(ref, { type, facts, data, event: revision.event, sealedEvent: revision.sealedEvent, previous }, blob, keyed); // prettier-ignore
+  }
+
+  #keyedRow(partition: string, call: CallContext, reservation: Reservation, revision: NewRevision) {
+    const result = {
+      fingerprint: reservation.fingerprint,
+      revisions: [{ id: revision.id, revision: revision.revision }],
+    };
+    return keyedRow(partitionKey(call.tenant, partition), reservation.hash, result, this.tools.clock.now());
+  }
+
+  /** After a lost commit: the answer of the attempt that won under the same key, if that is who won. */
+  async #answered(
+    type: RecordType,
+    call: CallContext,
+    reservation: Reservation | undefined,
+    budget: Budget,
+  ): Promise<WrittenRecord | undefined> {
+    if (reservation === undefined) return undefined;
+    const ref = partitionOf(type, call.tenant, reservation.ids[0] as string);
+    const keyed = await findOwnResult(this.tools.ports.tables, ref, reservation, budget);
+    return keyed === undefined ? undefined : this.#replay(type, call, keyed);
+  }
+
+  async #replay(type: RecordType, call: CallContext, keyed: KeyedResult): Promise<WrittenRecord> {
+    const first = keyed.revisions[0];
+    if (first === undefined) throw new AppError('integrity-failure', 'An idempotency row names no record.');
+    const record = await this.reader.getRevision(type, call.tenant, first.id, first.revision);
+    return { ...record, replayed: true };
+  }
+
+  #committed(type: RecordType, revision: NewRevision, plan: WritePlan, call: CallContext): WrittenRecord {
+    const name = plan.blob?.name ?? '';
+    const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, undefined);
+    this.details.remember(facts, revision.detail);
+    this.tools.onCommitted?.(plan.partition);
+    return {
+      envelope: this.reader.envelope(type, call.tenant, facts, revision.detail),
+      etag: revisionEtag(revision.revision, revision.event.event_id),
+      replayed: false,
+    };
+  }
+
+  #budget(): Budget {
+    return new Budget(this.tools.clock, this.tools.entropy);
+  }
+}

@@ -1,0 +1,157 @@
+import { acceptCreate } from '../domain/apply-change.js';
+import { AppError } from '../domain/errors.js';
+import type { EnvelopeHead } from '../domain/envelope.js';
+import { LIMITS } from '../domain/limits.js';
+import type { RecordType } from '../domain/record-type.js';
+import { BatchWriter } from './batch-writer.js';
+import { actionChange, patchChange } from './change.js';
+import { DetailStore } from './detail-store.js';
+import type {
+  CallContext,
+  IntegrityFinding,
+  ListQuery,
+  Page,
+  StorageManagerOptions,
+  StoredRecord,
+  SummaryPage,
+  WrittenBatch,
+  WrittenRecord,
+} from './manager-types.js';
+import { integrityEvidence, RecordReader } from './record-reader.js';
+import { RecordLister } from './record-lister.js';
+import { RecordWriter } from './record-writer.js';
+
+/**
+ * All persistence of records goes through here (REQ-STO-002), for every declared type alike. Usable without HTTP.
+ * Every method throws AppError: what the code says is in `docs/errors.md`. Whatever does not hold together on a read is
+ * audited and answered `integrity-failure`; other records are not touched by it.
+ */
+export class UnifiedStorageManager {
+  readonly #reader: RecordReader;
+  readonly #lister: RecordLister;
+  readonly #writer: RecordWriter;
+  readonly #batches: BatchWriter;
+
+  constructor(protected readonly options: StorageManagerOptions) {
+    const details = new DetailStore(options.ports.blobs, options.secretBox);
+    this.#reader = new RecordReader(options, details);
+    this.#lister = new RecordLister(options);
+    this.#writer = new RecordWriter(options, details, this.#reader);
+    this.#batches = new BatchWriter(options);
+  }
+
+  /** Stores a new record from the body of a create; the platform makes the id. */
+  async create(type: RecordType, body: unknown, call: CallContext): Promise<WrittenRecord> {
+    const accepted = acceptCreate(type, body, this.options.clock.now());
+    return this.#audited(type, call, () => this.#writer.create(type, accepted, call));
+  }
+
+  /** Stores the record of an operation, whose id and time were fixed when it was accepted; repeating is harmless. */
+  async createPromised(
+    type: RecordType,
+    body: unknown,
+    promised: { readonly id: string; readonly createdMs: number },
+    call: CallContext,
+  ): Promise<WrittenRecord> {
+    const accepted = { ...acceptCreate(type, body, promised.createdMs), createdMs: promised.createdMs };
+    return this.#audited(type, call, () => this.#writer.create(type, accepted, call, { id: promised.id }));
+  }
+
+  /** Stores up to 100 new records (REQ-STO-020). */
+  async createBatch(type: RecordType, bodies: readonly unknown[], call: CallContext): Promise<WrittenBatch> {
+    return this.#audited(type, call, () => this.#batches.create(type, bodies, call));
+  }
+
+  /** The current revision of a record. */
+  async get(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
+    return this.#audited(type, call, () => this.#reader.get(type, call.tenant, id));
+  }
+
+  /** The latest revision with `stored_at` at or before `asOf` (RFC 3339 in UTC with milliseconds). */
+  async getAsOf(type: RecordType, id: string, asOf: string, call: CallContext): Promise<StoredRecord> {
+    return this.#audited(type, call, () => this.#reader.getAsOf(type, call.tenant, id, asOf));
+  }
+
+  /** One revision as it was stored; revisions count from 1. */
+  async getRevision(
+    type: RecordType,
+    id: string,
+    revision: number,
+    call: CallContext,
+  ): Promise<StoredRecord> {
+    return this.#audited(type, call, () => this.#reader.getRevision(type, call.tenant, id, revision));
+  }
+
+  /** Revisions of a record, oldest first, without data. `limit` 1 to 1,000. */
+  async listRevisions(
+    type: RecordType,
+    id: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+    call: CallContext,
+  ): Promise<Page<EnvelopeHead>> {
+    assertLimit(page.limit);
+    return this.#audited(type, call, () => this.#reader.listRevisions(type, call.tenant, id, page));
+  }
+
+  /** Summaries of records, newest first. `limit` 1 to 1,000. A page may be short; only a null cursor ends the list. */
+  async list(type: RecordType, query: ListQuery, call: CallContext): Promise<SummaryPage> {
+    assertLimit(query.limit);
+    const found: IntegrityFinding[] = [];
+    const page = await this.#lister.list(type, call.tenant, query, found);
+    for (const finding of found) await this.#report(finding, call);
+    return page;
+  }
+
+  /** JSON merge patch; `ifMatch` is the ETag that was read and is required. */
+  async patch(
+    type: RecordType,
+    id: string,
+    patch: unknown,
+    ifMatch: string | undefined,
+    call: CallContext,
+  ): Promise<WrittenRecord> {
+    return this.#audited(type, call, () =>
+      this.#writer.change(type, id, patchChange(type, patch, ifMatch), call),
+    );
+  }
+
+  /** A typed action, e.g. `votes` of a decision. Without `ifMatch` concurrent actions all land. */
+  async act(
+    type: RecordType,
+    id: string,
+    action: string,
+    body: unknown,
+    ifMatch: string | undefined,
+    call: CallContext,
+  ): Promise<WrittenRecord> {
+    const change = actionChange(type, action, body, ifMatch);
+    return this.#audited(type, call, () => this.#writer.change(type, id, change, call));
+  }
+
+  async #audited<T>(type: RecordType, call: CallContext, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const evidence = integrityEvidence(error);
+      if (evidence !== undefined) await this.#report({ recordType: type.recordType, ...evidence }, call);
+      throw error;
+    }
+  }
+
+  async #report(finding: IntegrityFinding, call: CallContext): Promise<void> {
+    try {
+      await this.options.onIntegrityFailure?.(finding, call);
+    } catch {
+      // The caller is told about the damage either way; the auditor logs its own failure.
+    }
+  }
+}
+
+function assertLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.pageItems) {
+    throw new AppError(
+      'request-malformed',
+      `limit must be an integer from 1 to ${String(LIMITS.pageItems)}.`,
+    );
+  }
+}
