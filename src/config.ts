@@ -1,3 +1,4 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 
 /** Anything that keeps the platform from starting. The message is one clear line for whoever starts it. */
@@ -10,6 +11,12 @@ const key32 = z
   .transform((text) => Buffer.from(text, 'base64'))
   .refine((bytes) => bytes.length === 32, 'must be 32 bytes in base64');
 
+/** An Ed25519 private key in PKCS #8 PEM; line ends may be written as \\n, as app settings hold one line. */
+const signingKey = z
+  .string()
+  .transform((text) => text.replaceAll('\\n', '\n'))
+  .refine((pem) => publicKeyOf(pem) !== undefined, 'must be an Ed25519 private key in PKCS #8 PEM');
+
 const environment = z.object({
   AUTH_MODE: z.enum(['entra', 'development']).default('entra'),
   /** Connection string of the storage account; or, with an identity instead of a key, the account's name. */
@@ -19,6 +26,7 @@ const environment = z.object({
   AzureWebJobsStorage__clientId: z.string().min(1).optional(),
   CURSOR_KEY: key32,
   WRAPPING_KEY: key32,
+  AUDIT_SIGNING_KEY: signingKey,
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('warn'),
   /** NCRONTAB, seconds first. */
   SWEEP_SCHEDULE: z.string().min(1).default('*/30 * * * * *'),
@@ -28,14 +36,15 @@ const environment = z.object({
 
 /** Where storage is and how we prove who we are. */
 export type StorageConfig =
-  | { readonly connectionString: string }
-  | { readonly accountName: string; readonly clientId?: string };
+  { readonly connectionString: string } | { readonly accountName: string; readonly clientId?: string };
 
 export interface Config {
   readonly authMode: 'development';
   readonly storage: StorageConfig;
   readonly cursorKey: Uint8Array;
   readonly wrappingKey: Uint8Array;
+  /** SPKI of the key that will sign checkpoints of the log; the private half stays in the environment for now. */
+  readonly auditPublicKey: Uint8Array;
   readonly logLevel: string;
   readonly sweepSchedule: string;
 }
@@ -61,9 +70,20 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     storage: storageOf(settings),
     cursorKey: settings.CURSOR_KEY,
     wrappingKey: settings.WRAPPING_KEY,
+    auditPublicKey: publicKeyOf(settings.AUDIT_SIGNING_KEY) ?? new Uint8Array(),
     logLevel: settings.LOG_LEVEL,
     sweepSchedule: settings.SWEEP_SCHEDULE,
   };
+}
+
+function publicKeyOf(pem: string): Uint8Array | undefined {
+  try {
+    const key = createPrivateKey(pem);
+    if (key.asymmetricKeyType !== 'ed25519') return undefined;
+    return createPublicKey(key).export({ type: 'spki', format: 'der' });
+  } catch {
+    return undefined;
+  }
 }
 
 function storageOf(settings: z.output<typeof environment>): StorageConfig {

@@ -72,13 +72,15 @@ export function patchData(
   const issues = jsonIssues(patch);
   if (issues.length > 0) throw invalid(issues);
   if (!isObject(patch)) throw invalid([{ pointer: '', detail: 'a merge patch of a record is an object' }]);
-  const merged = whole(type, mergePatch(current, patch) as RecordData);
   const frozen = Object.keys(patch).filter((member) => type.immutable.includes(member));
+  const allowed = Object.fromEntries(Object.entries(patch).filter(([member]) => !frozen.includes(member)));
+  const merged = parseShape(type.schema, mergePatch(current, allowed));
   if (frozen.length > 0) {
     throw new AppError('record-immutable', `These members cannot be patched: ${frozen.join(', ')}.`);
   }
   assertMove(type, current, merged, Object.keys(patch));
-  return settled(type, merged, current, context);
+  // Rules across members come last: they describe a record that has made its move, with what follows from it.
+  return whole(type, settled(type, merged, current, context));
 }
 
 /** A typed action on a record. */
@@ -92,7 +94,7 @@ export function actOn(
   const action = type.actions[path];
   if (action === undefined) throw new AppError('record-not-found', 'There is no such action.');
   const input = parseBody(action.input, body);
-  return settled(type, whole(type, action.apply(current, input, context)), current, context);
+  return whole(type, settled(type, action.apply(current, input, context), current, context));
 }
 
 function settled(
@@ -101,16 +103,15 @@ function settled(
   previous: RecordData,
   context: DomainContext,
 ): RecordData {
-  return type.settle === undefined ? next : whole(type, type.settle(next, previous, context));
+  return type.settle?.(next, previous, context) ?? next;
 }
 
 /** Asserts the whole record before the write and strips members that are undefined. */
 function whole(type: RecordType, data: RecordData): RecordData {
-  const parsed = type.schema.safeParse(data);
-  if (!parsed.success) throw invalid(schemaIssues(parsed.error));
-  const issues = type.check?.(parsed.data) ?? [];
+  const parsed = parseShape(type.schema, data);
+  const issues = type.check?.(parsed) ?? [];
   if (issues.length > 0) throw invalid(issues);
-  return JSON.parse(JSON.stringify(parsed.data)) as RecordData;
+  return JSON.parse(JSON.stringify(parsed)) as RecordData;
 }
 
 function assertMove(

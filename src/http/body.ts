@@ -5,7 +5,11 @@ import { AppError } from '../domain/errors.js';
  * Reads a JSON body. Throws, in this order: `unsupported-media-type`, `payload-too-large`, `request-malformed`
  * (http-api.md: 415 before 413 before 400). The body is read to its end by the host, so that the answer arrives.
  */
-export async function readJson(request: HttpRequest, accepts: readonly string[], limit: number): Promise<unknown> {
+export async function readJson(
+  request: HttpRequest,
+  accepts: readonly string[],
+  limit: number,
+): Promise<unknown> {
   assertMediaType(request, accepts);
   const bytes = new Uint8Array(await request.arrayBuffer());
   if (bytes.length > limit) {

@@ -1,13 +1,14 @@
 import type { HttpHandler, HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions';
 import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
+import type { Caller } from '../security/development-caller.js';
 import { mayDo } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
 import { readJson } from './body.js';
 import { idempotencyOf } from './idempotency-header.js';
 import { problemOf, toAppError } from './problem.js';
 import { assertKnown } from './query.js';
-import type { Answer, Caller, HttpServices, Operation, Resource } from './resource.js';
+import type { Answer, HttpServices, Operation, Resource } from './resource.js';
 
 /** Every method is routed to us, so that a wrong one gets a problem document and not the host's bare 404. */
 export const ALL_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE'] as const;
@@ -45,26 +46,44 @@ async function run(
   services: HttpServices,
 ): Promise<Answer> {
   const caller = operation.permission === 'public' ? NOBODY : await services.authenticate(request);
-  if (!mayDo(caller.roles, operation.permission)) throw new AppError('forbidden', 'No role of the caller allows this.');
+  if (!mayDo(caller.roles, operation.permission))
+    throw new AppError('forbidden', 'No role of the caller allows this.');
   const body =
     operation.accepts === undefined
       ? undefined
       : await readJson(request, operation.accepts, operation.bodyLimit ?? LIMITS.bodyBytes);
   if (operation.query !== '*') assertKnown(request.query, operation.query ?? []);
   const call = callOf(request, context, caller, body);
-  return operation.run({ services, params: request.params, query: request.query, headers: request.headers, body, call });
+  return operation.run({
+    services,
+    params: request.params,
+    query: request.query,
+    headers: request.headers,
+    body,
+    call,
+  });
 }
 
 /** The caller of a public route; nothing but health is public. */
 const NOBODY: Caller = { tenant: 'default', actor: 'anonymous', roles: [] };
 
-function callOf(request: HttpRequest, context: InvocationContext, caller: Caller, body: unknown): CallContext {
+function callOf(
+  request: HttpRequest,
+  context: InvocationContext,
+  caller: Caller,
+  body: unknown,
+): CallContext {
   return {
     tenant: caller.tenant,
     actor: caller.actor,
     correlationId: shortHeader(request, 'x-correlation-id') ?? context.invocationId,
     // Set by the platform's front end, last hop last; the local host sets it from the socket.
-    ipAddress: request.headers.get('x-forwarded-for')?.split(',').at(-1)?.trim().slice(0, LIMITS.headerValueChars),
+    ipAddress: request.headers
+      .get('x-forwarded-for')
+      ?.split(',')
+      .at(-1)
+      ?.trim()
+      .slice(0, LIMITS.headerValueChars),
     sessionId: shortHeader(request, 'x-session-id'),
     idempotency: request.method === 'POST' ? idempotencyOf(request, caller.actor, body) : undefined,
   };
@@ -98,7 +117,9 @@ export function refuse(error: AppError, invocationId: string): HttpResponseInit 
       'content-type': 'application/problem+json; charset=utf-8',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
-      ...(error.retryAfterS === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterS))) }),
+      ...(error.retryAfterS === undefined
+        ? {}
+        : { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterS))) }),
       ...(error.allow.length === 0 ? {} : { allow: error.allow.join(', ') }),
       ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {}),
     },
@@ -113,7 +134,10 @@ async function logFailure(
 ): Promise<void> {
   if (!['storage-unavailable', 'integrity-failure', 'internal-error'].includes(error.code)) return;
   try {
-    (await services()).log.failure(error, { invocationId: context.invocationId, functionName: context.functionName });
+    (await services()).log.failure(error, {
+      invocationId: context.invocationId,
+      functionName: context.functionName,
+    });
   } catch {
     // The platform itself could not start: the host's own log is all there is.
     context.error(`${error.code}: ${error.message}`);

@@ -61,7 +61,10 @@ export function problemOf(error: AppError, invocationId: string): Problem {
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (isFault(thrown, 'unavailable')) {
-    return new AppError('storage-unavailable', 'Storage does not answer in time.', { cause: thrown, retryAfterS: 5 });
+    return new AppError('storage-unavailable', 'Storage does not answer in time.', {
+      cause: thrown,
+      retryAfterS: 5,
+    });
   }
   return new AppError('internal-error', 'The platform failed.', { cause: thrown });
 }

@@ -7,7 +7,8 @@ import { LIMITS } from '../domain/limits.js';
 /** Refuses parameters nobody knows and parameters given twice: a typo must not widen a query. */
 export function assertKnown(query: URLSearchParams, known: readonly string[]): void {
   for (const name of new Set(query.keys())) {
-    if (!known.includes(name)) throw malformed(`There is no query parameter ${JSON.stringify(name.slice(0, 64))} here.`);
+    if (!known.includes(name))
+      throw malformed(`There is no query parameter ${JSON.stringify(name.slice(0, 64))} here.`);
     if (query.getAll(name).length > 1) throw malformed(`The query parameter ${name} is given twice.`);
   }
 }

@@ -1,9 +1,9 @@
 import type { HttpRequest } from '@azure/functions';
-import type { Clock, Entropy } from '../domain/clock.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { AuditReader } from '../audit/audit-reader.js';
 import type { Inbox } from '../storage/inbox.js';
-import type { Permission, Role } from '../security/roles.js';
+import type { Caller } from '../security/development-caller.js';
+import type { Permission } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
 import type { UnifiedStorageManager } from '../storage/unified-storage-manager.js';
 import type { Log } from '../telemetry/log.js';
@@ -11,21 +11,12 @@ import type { Log } from '../telemetry/log.js';
 /** Path prefix of every route (host.json, `routePrefix`). */
 export const API_BASE = '/api';
 
-/** Who calls, once authenticated. */
-export interface Caller {
-  readonly tenant: string;
-  readonly actor: string;
-  readonly roles: readonly Role[];
-}
-
 /** What HTTP handlers need of the platform; `composition.ts` provides it. */
 export interface HttpServices {
   readonly manager: UnifiedStorageManager;
   readonly types: { findByCollection(collection: string): RecordType | undefined };
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;
-  readonly clock: Clock;
-  readonly entropy: Entropy;
   readonly log: Log;
   /** Throws `unauthenticated`. */
   readonly authenticate: (request: HttpRequest) => Promise<Caller>;

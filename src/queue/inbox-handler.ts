@@ -68,7 +68,8 @@ export class InboxHandler {
     if (message.operation_id === undefined) return undefined;
     const operation = await this.#operations.find(message.tenant, message.operation_id, budget);
     // The row is written before the message is sent and outlives it.
-    if (operation === undefined) throw new AppError('record-not-found', 'The message names an unknown operation.');
+    if (operation === undefined)
+      throw new AppError('record-not-found', 'The message names an unknown operation.');
     if (operation.collection !== message.collection) {
       throw new AppError('record-invalid', 'The operation is of another collection.');
     }
@@ -82,7 +83,8 @@ export class InboxHandler {
       throw new AppError('record-invalid', 'data_ref must name a blob of the tenant.');
     }
     const content = await budget.retry(() => this.options.ports.blobs.find(BLOB_CONTAINERS.records, name));
-    if (content === undefined) throw new AppError('record-invalid', 'data_ref names a blob that is not there.');
+    if (content === undefined)
+      throw new AppError('record-invalid', 'data_ref names a blob that is not there.');
     try {
       return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content.bytes)) as unknown;
     } catch {

@@ -21,14 +21,20 @@ export class PoisonBox {
    * Audits, then puts the message with its reason on `records-inbox-poison`. The event's id follows from the message's,
    * so a delivery that is repeated after a crash adds no second event.
    */
-  async setAside(payload: unknown, tenant: string | undefined, reason: AppError, delivery: Delivery): Promise<void> {
+  async setAside(
+    payload: unknown,
+    tenant: string | undefined,
+    reason: AppError,
+    delivery: Delivery,
+  ): Promise<void> {
     const timestampMs = delivery.insertedMs ?? this.clock.now();
+    const owner = tenant ?? SYSTEM_TENANT;
     await this.audit.emit([
       {
         eventId: `evt_${v7({ msecs: timestampMs, random: createHash('sha256').update(delivery.messageId).digest() })}`,
         timestampMs,
-        tenant: tenant ?? SYSTEM_TENANT,
-        actorName: 'records-inbox',
+        tenant: owner,
+        actorName: QUEUES.inbox,
         eventType: 'message.poisoned',
         severity: 'error',
         action: 'poison',
@@ -47,13 +53,13 @@ export class PoisonBox {
       reason: { code: reason.code, detail: reason.message, ...(reason.issues.length > 0 ? { errors: reason.issues } : {}) }, // prettier-ignore
     };
     const whole = JSON.stringify({ ...head, message: payload });
-    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, payload, tenant);
+    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, payload, owner);
     await this.ports.queues.send(QUEUES.inboxPoison, text);
   }
 
   /** A message that is too large once the reason is added waits in a blob. */
-  async #checkIn(head: { readonly message_id: string }, payload: unknown, tenant: string | undefined): Promise<string> {
-    const name = `${tenant ?? SYSTEM_TENANT}/_poison/${head.message_id}.json`;
+  async #checkIn(head: { readonly message_id: string }, payload: unknown, owner: string): Promise<string> {
+    const name = `${owner}/_poison/${head.message_id}.json`;
     try {
       const bytes = Buffer.from(JSON.stringify(payload), 'utf8');
       await this.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/json');

@@ -7,7 +7,12 @@ import { Budget } from './backoff.js';
 import { fingerprintOf, IdempotencyStore, type Reservation } from './idempotency.js';
 import { BLOB_CONTAINERS, QUEUES } from './keys.js';
 import type { CallContext } from './manager-types.js';
-import { OPERATION_PREFIX, OperationStore, type OperationProblem, type StoredOperation } from './operations.js';
+import {
+  OPERATION_PREFIX,
+  OperationStore,
+  type OperationProblem,
+  type StoredOperation,
+} from './operations.js';
 import { isFault, type StoragePorts } from './ports.js';
 import { notFound } from './record-location.js';
 
@@ -38,7 +43,11 @@ export class Inbox {
   readonly #idempotency: IdempotencyStore;
 
   constructor(
-    private readonly tools: { readonly ports: StoragePorts; readonly clock: Clock; readonly entropy: Entropy },
+    private readonly tools: {
+      readonly ports: StoragePorts;
+      readonly clock: Clock;
+      readonly entropy: Entropy;
+    },
   ) {
     this.#operations = new OperationStore(tools.ports.tables);
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
@@ -130,7 +139,9 @@ export class Inbox {
     const name = `${inboxPrefix(head.tenant)}${head.operation_id ?? ''}.json`;
     const bytes = Buffer.from(JSON.stringify(body), 'utf8');
     try {
-      await budget.retry(() => this.tools.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/json'));
+      await budget.retry(() =>
+        this.tools.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/json'),
+      );
     } catch (error) {
       // Named by the operation: whoever wrote it wrote the same body.
       if (!isFault(error, 'exists')) throw error;

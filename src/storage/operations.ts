@@ -39,7 +39,9 @@ export class OperationStore {
     const { partition, rowKey } = place(operation.tenant, operation.id);
     const properties = withRowChecksum(partition, rowKey, columns(operation));
     try {
-      await budget.retry(() => this.tables.commit(TABLE, partition, [{ kind: 'insert', rowKey, properties }]));
+      await budget.retry(() =>
+        this.tables.commit(TABLE, partition, [{ kind: 'insert', rowKey, properties }]),
+      );
       return true;
     } catch (error) {
       if (isFault(error, 'exists')) return false;
@@ -63,7 +65,11 @@ export class OperationStore {
   ): Promise<void> {
     if (operation.status !== 'pending') return;
     const { partition, rowKey } = place(operation.tenant, operation.id);
-    const next = { ...operation, status: end.status, problem: end.status === 'failed' ? end.problem : undefined };
+    const next = {
+      ...operation,
+      status: end.status,
+      problem: end.status === 'failed' ? end.problem : undefined,
+    };
     const properties = withRowChecksum(partition, rowKey, columns(next));
     try {
       await budget.retry(() =>

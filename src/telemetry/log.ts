@@ -30,7 +30,10 @@ export function createLog(level: string): Log {
       logger.warn(pick(fields), message);
     },
     failure: (error, where) => {
-      logger.error({ ...pick(where), code: error.code, evidence: error.evidence, cause: causeOf(error) }, error.message);
+      logger.error(
+        { ...pick(where), code: error.code, evidence: error.evidence, cause: causeOf(error) },
+        error.message,
+      );
     },
   };
 }
@@ -41,7 +44,11 @@ function causeOf(error: AppError): readonly string[] {
   let cause: unknown = error.cause;
   for (let depth = 0; depth < 5 && cause instanceof Error; depth += 1) {
     const said = cause instanceof StorageFault ? `${cause.kind}: ${cause.message}` : '';
-    const at = cause.stack?.split('\n').find((line) => line.trim().startsWith('at '))?.trim() ?? '';
+    const at =
+      cause.stack
+        ?.split('\n')
+        .find((line) => line.trim().startsWith('at '))
+        ?.trim() ?? '';
     chain.push([cause.name, said, at].filter((part) => part !== '').join(' | '));
     cause = cause.cause;
   }

@@ -18,7 +18,11 @@ describe('the committed form', () => {
   it('replaces exactly the sensitive values that are there by salted commitments', () => {
     const { committed, secrets } = commitData(record, PATTERNS, seededEntropy());
     expect(Object.keys(secrets)).toEqual(['/who', '/votes/0/reasoning', '/inputs/a~1b']);
-    expect(committed).toMatchObject({ id: 'x', votes: [{ agent: 'cfo' }, { agent: 'cto' }], inputs: { open: true } });
+    expect(committed).toMatchObject({
+      id: 'x',
+      votes: [{ agent: 'cfo' }, { agent: 'cto' }],
+      inputs: { open: true },
+    });
     expect(JSON.stringify(committed)).not.toMatch(/Ada|salary|secret/);
   });
 
@@ -82,7 +86,12 @@ describe('a stored envelope', () => {
   });
 
   it('is noticed when the row speaks of another tenant, id, revision or checksum', () => {
-    for (const [member, value] of Object.entries({ tenant: 'other', id: 'dec_2', revision: 2, checksum: '00' })) {
+    for (const [member, value] of Object.entries({
+      tenant: 'other',
+      id: 'dec_2',
+      revision: 2,
+      checksum: '00',
+    })) {
       expect(verifyStored(bytes, { ...stored, [member]: value })).toEqual({ broken: member });
     }
   });

@@ -17,7 +17,9 @@ describe('ids', () => {
 
   it('sort as their times do and differ within one millisecond', () => {
     const entropy = seededEntropy('sort');
-    const ids = Array.from({ length: 2000 }, (_, at) => newId('evt', 1_750_000_000_000 + Math.floor(at / 100), entropy));
+    const ids = Array.from({ length: 2000 }, (_, at) =>
+      newId('evt', 1_750_000_000_000 + Math.floor(at / 100), entropy),
+    );
     expect(new Set(ids).size).toBe(2000);
     const times = [...ids].sort().map((id) => parseId(id)?.ms);
     expect(times).toEqual([...times].sort((a, b) => (a ?? 0) - (b ?? 0)));

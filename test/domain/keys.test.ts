@@ -38,10 +38,14 @@ describe('key values', () => {
 
   it('never holds a character Table Storage refuses, is never long, and is injective', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), fc.string({ unit: 'grapheme', maxLength: 300 }), (a, b) => {
-        expect(keyValue(a)).toMatch(/^[A-Za-z0-9._=-]{0,128}$/);
-        expect(keyValue(a) === keyValue(b)).toBe(a === b);
-      }),
+      fc.property(
+        fc.string({ unit: 'grapheme', maxLength: 300 }),
+        fc.string({ unit: 'grapheme', maxLength: 300 }),
+        (a, b) => {
+          expect(keyValue(a)).toMatch(/^[A-Za-z0-9._=-]{0,128}$/);
+          expect(keyValue(a) === keyValue(b)).toBe(a === b);
+        },
+      ),
     );
   });
 

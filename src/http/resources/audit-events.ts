@@ -8,16 +8,13 @@ export const auditEventsResource: Resource = {
     permission: 'audit.read',
     query: ['from', 'to', 'resource_id', 'event_type', 'limit', 'cursor'],
     run: async ({ services, query, call }) => {
-      const page = await services.auditReader.list(
-        call.tenant,
-        {
-          resourceId: query.get('resource_id') ?? undefined,
-          eventType: query.get('event_type') ?? undefined,
-          ...periodOf(query),
-          limit: limitOf(query),
-          cursor: cursorOf(query),
-        },
-      );
+      const page = await services.auditReader.list(call.tenant, {
+        resourceId: query.get('resource_id') ?? undefined,
+        eventType: query.get('event_type') ?? undefined,
+        ...periodOf(query),
+        limit: limitOf(query),
+        cursor: cursorOf(query),
+      });
       return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
     },
   },

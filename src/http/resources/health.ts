@@ -7,7 +7,11 @@ export const healthResource: Resource = {
     query: '*',
     run: async ({ services }) => {
       await services.checkStorage();
-      return { status: 200, headers: { 'cache-control': 'no-store' }, body: { status: 'ok', storage: 'reachable' } };
+      return {
+        status: 200,
+        headers: { 'cache-control': 'no-store' },
+        body: { status: 'ok', storage: 'reachable' },
+      };
     },
   },
 };

@@ -9,7 +9,10 @@ export const inboxResource: Resource = {
     accepts: JSON_BODY,
     run: async (input) => {
       const accepted = await input.services.inbox.accept(typeOf(input), input.body, input.call);
-      const headers = { location: `${API_BASE}/operations/${accepted.operation.operation_id}`, ...replayed(accepted) };
+      const headers = {
+        location: `${API_BASE}/operations/${accepted.operation.operation_id}`,
+        ...replayed(accepted),
+      };
       return { status: 202, headers, body: accepted.operation };
     },
   },
@@ -21,7 +24,10 @@ export const operationResource: Resource = {
     permission: 'operations.read',
     run: async (input) => {
       const operation = await input.services.inbox.getOperation(idOf(input), input.call);
-      const headers = { 'cache-control': 'no-store', ...(operation.status === 'pending' ? { 'retry-after': '1' } : {}) };
+      const headers = {
+        'cache-control': 'no-store',
+        ...(operation.status === 'pending' ? { 'retry-after': '1' } : {}),
+      };
       return { status: 200, headers, body: operation };
     },
   },

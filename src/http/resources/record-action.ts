@@ -14,7 +14,14 @@ export const recordActionResource: Resource = {
         throw new AppError('record-not-found', 'There is no such action.');
       }
       const ifMatch = input.headers.get('if-match') ?? undefined;
-      const record = await input.services.manager.act(type, idOf(input), action, input.body, ifMatch, input.call);
+      const record = await input.services.manager.act(
+        type,
+        idOf(input),
+        action,
+        input.body,
+        ifMatch,
+        input.call,
+      );
       return written(200, record);
     },
   },

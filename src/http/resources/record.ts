@@ -30,7 +30,13 @@ export const recordResource: Resource = {
     accepts: PATCH_BODY,
     run: async (input) => {
       const ifMatch = input.headers.get('if-match') ?? undefined;
-      const record = await input.services.manager.patch(typeOf(input), idOf(input), input.body, ifMatch, input.call);
+      const record = await input.services.manager.patch(
+        typeOf(input),
+        idOf(input),
+        input.body,
+        ifMatch,
+        input.call,
+      );
       return written(200, record);
     },
   },

@@ -23,7 +23,12 @@ export const revisionResource: Resource = {
     run: async (input) => {
       const text = input.params['revision'] ?? '';
       if (!/^[1-9]\d{0,9}$/.test(text)) throw new AppError('record-not-found', 'There is no such revision.');
-      const record = await input.services.manager.getRevision(typeOf(input), idOf(input), Number(text), input.call);
+      const record = await input.services.manager.getRevision(
+        typeOf(input),
+        idOf(input),
+        Number(text),
+        input.call,
+      );
       return { status: 200, headers: { etag: record.etag }, body: record.envelope };
     },
   },

@@ -23,7 +23,11 @@ export function recordPath(type: RecordType, id: string): string {
 }
 
 /** The answer to a write of one record. */
-export function written(status: number, record: WrittenRecord, headers: Readonly<Record<string, string>> = {}): Answer {
+export function written(
+  status: number,
+  record: WrittenRecord,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
   return { status, headers: { etag: record.etag, ...replayed(record), ...headers }, body: record.envelope };
 }
 

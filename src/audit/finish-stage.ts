@@ -1,0 +1,38 @@
+import type { Directory } from '../storage/directory.js';
+import type { StoragePorts } from '../storage/ports.js';
+import { appendLines, sealOlderStream } from './append-stream.js';
+import { applyUnits } from './apply-units.js';
+import { clearOrder, INDEX_TABLE, indexOrder } from './clear-order.js';
+import { clearUnits, indexUnits } from './index-rows.js';
+import type { Stage } from './ledger-state.js';
+
+export interface FinishTools {
+  readonly ports: StoragePorts;
+  readonly directory: Directory;
+}
+
+/**
+ * Publishes what a head committed (audit-ledger.md, the sealer, step 2). Every step is harmless when it was done
+ * before, by anybody, however long ago, and the steps are always taken in this order: whoever finds the last one
+ * done knows that all are. Also the recovery of a round that died anywhere after its commit point.
+ */
+export async function finishStage(tools: FinishTools, stage: Stage): Promise<void> {
+  const { tables, blobs } = tools.ports;
+  await appendLines(blobs, stage);
+  await sealOlderStream(blobs, stage);
+  // Entry bundles, tiles and the signed checkpoint go here: after the lines, before the index rows, so that no event
+  // is shown as sealed that the checkpoint does not cover.
+  for (const group of indexOrder(stage)) {
+    await tools.directory.register({
+      tenant: stage.tenant,
+      table: INDEX_TABLE,
+      partition: group.events[0]?.day ?? '',
+    });
+    const target = { tables, table: INDEX_TABLE, partitionKey: group.partitionKey, ordered: true };
+    await applyUnits(target, indexUnits(group));
+  }
+  for (const group of clearOrder(stage)) {
+    const target = { tables, table: group.table, partitionKey: group.partitionKey, ordered: true };
+    await applyUnits(target, clearUnits(group));
+  }
+}

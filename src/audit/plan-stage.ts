@@ -1,0 +1,83 @@
+import { LIMITS } from '../domain/limits.js';
+import { lastCleared } from './clear-order.js';
+import {
+  LEDGER_SCHEMA_VERSION,
+  linesOf,
+  storeStage,
+  type Head,
+  type Stage,
+  type StoredStage,
+} from './ledger-state.js';
+import { append, EMPTY_TREE, leafHash, rootOf } from './merkle.js';
+import type { PendingEvent } from './pending-row.js';
+import { byEventId } from './read-pending.js';
+import { planStream } from './stream-roll.js';
+
+/** One round's work as a value: what is staged, and the head that commits it. */
+export interface RoundPlan {
+  readonly stage: Stage;
+  readonly stored: StoredStage;
+  readonly head: Head;
+}
+
+/**
+ * The events one round takes: the first by event id within the bounds of a round. A lower revision of a record always
+ * sorts before a higher one, so cutting the end off never parts a revision from its predecessor. Pure.
+ */
+export function takeRound(events: readonly PendingEvent[]): readonly PendingEvent[] {
+  const taken: PendingEvent[] = [];
+  let bytes = 0;
+  for (const event of [...events].sort(byEventId)) {
+    bytes += Buffer.byteLength(event.text) + 1;
+    if (taken.length === LIMITS.sealRoundEvents || bytes > LIMITS.sealRoundBytes) break;
+    taken.push(event);
+  }
+  return taken;
+}
+
+/**
+ * Plans the round that seals `events` (at least one, in log order) after `last`. Pure and deterministic: two sealers
+ * with the same inputs plan the same stage, byte for byte.
+ */
+export function planStage(
+  tenant: string,
+  last: Head | undefined,
+  events: readonly PendingEvent[],
+  nowMs: number,
+): RoundPlan {
+  const follows = last?.tree_size ?? 0;
+  const stream = planStream(tenant, last?.stream, nowMs);
+  const stage: Stage = {
+    schema_version: LEDGER_SCHEMA_VERSION,
+    tenant,
+    follows,
+    stream: { ...stream, lines: events.length },
+    events: events.map((event, position) => ({
+      table: event.table,
+      partition_key: event.partitionKey,
+      row_key: event.rowKey,
+      leaf_index: follows + position,
+      event: event.text,
+      ...(event.sealed === undefined ? {} : { sealed: event.sealed }),
+    })),
+  };
+  const before = last === undefined ? EMPTY_TREE : { size: last.tree_size, edge: last.edge };
+  const tree = events.reduce((grown, { text }) => append(grown, leafHash(text)), before);
+  const stored = storeStage(stage);
+  const head: Head = {
+    schema_version: LEDGER_SCHEMA_VERSION,
+    tenant,
+    tree_size: tree.size,
+    root: rootOf(tree),
+    edge: [...tree.edge],
+    stage: stored.name,
+    stream: {
+      name: stream.name,
+      offset: stream.offset + linesOf(stage).length,
+      // One round is one block: its lines are fewer bytes than a block may have.
+      blocks: (stream.create ? 0 : (last?.stream.blocks ?? 0)) + 1,
+    },
+    last_pending: lastCleared(stage),
+  };
+  return { stage, stored, head };
+}

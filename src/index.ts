@@ -1,0 +1,35 @@
+/** The library: everything the platform does without HTTP. */
+export { BusinessStorageManager } from './storage/business-storage-manager.js';
+export type { DecisionQuery, StoredDecision } from './storage/business-storage-manager.js';
+export { UnifiedStorageManager } from './storage/unified-storage-manager.js';
+export type {
+  CallContext,
+  ListQuery,
+  Page,
+  StorageManagerOptions,
+  StoredRecord,
+  WrittenBatch,
+  WrittenRecord,
+} from './storage/manager-types.js';
+export type { BlobStore, RecordTable, StoragePorts, WorkQueue } from './storage/ports.js';
+export { assemblePlatform, storageNames } from './platform.js';
+export type { Platform, PlatformOptions } from './platform.js';
+export { openAzureStorage } from './azure/index.js';
+export type { AzureStorage, AzureStorageOptions } from './azure/index.js';
+export { AppError, isAppError } from './domain/errors.js';
+export type { ErrorCode, Issue } from './domain/errors.js';
+export { defineAction, defineRecord } from './domain/define-record.js';
+export type { RecordDeclaration, RecordType } from './domain/record-type.js';
+export { decisionType } from './records/decision.js';
+export type {
+  AgentVote,
+  AgentVoteInput,
+  Decision,
+  DecisionInput,
+  DecisionOutcome,
+  DecisionOutcomeInput,
+  DecisionProvenance,
+} from './records/decision.js';
+export { RECORD_TYPES } from './records/registry.js';
+export { backgroundClock, systemClock, systemEntropy } from './system.js';
+export { createLog } from './telemetry/log.js';

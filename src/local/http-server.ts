@@ -1,0 +1,130 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { readBody } from './http-body.js';
+import { emptyAnswer, type Answer, type Dispatch, type RequestHead } from './http-types.js';
+import { errorFields, type HostLog } from './host-log.js';
+import { PortInUseError, StartError } from './start-error.js';
+
+export interface HttpListener {
+  readonly port: number;
+  /** From now on requests are dispatched; before, they are answered with 503. */
+  serve(dispatch: Dispatch): void;
+  /** Stops accepting, lets requests in flight finish within `limitMs`, then closes every connection. */
+  stop(limitMs: number): Promise<void>;
+}
+
+const LOOPBACK = '127.0.0.1';
+/** The Fetch API, and with it `HttpRequest`, cannot express these. */
+const UNSPEAKABLE = new Set(['CONNECT', 'TRACE']);
+/** Ours to say, not the handler's. */
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length']);
+
+function readHead(request: IncomingMessage, port: number): RequestHead | undefined {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(request.headers))
+    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  // Azure's front end says who calls; here the socket does, whatever the client claims.
+  headers['x-forwarded-for'] = request.socket.remoteAddress ?? LOOPBACK;
+  const host = /^[\w.[\]:-]+$/.test(headers['host'] ?? '') ? headers['host'] : `${LOOPBACK}:${port}`;
+  const target = request.url ?? '/';
+  try {
+    const url = new URL(target.startsWith('/') ? `http://${host}${target}` : target);
+    return { method: request.method ?? 'GET', url, headers };
+  } catch {
+    return undefined;
+  }
+}
+
+function writeHead(response: ServerResponse, answer: Answer, close: boolean): void {
+  const head = answer.headers.filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()));
+  for (const [name, value] of head) response.appendHeader(name, value);
+  const bodiless = answer.status === 204 || answer.status === 304 || answer.status < 200;
+  if (!bodiless) response.setHeader('content-length', answer.body.length);
+  if (close) response.setHeader('connection', 'close');
+  response.writeHead(answer.status);
+}
+
+function send(response: ServerResponse, answer: Answer, close: boolean): void {
+  writeHead(response, answer, close);
+  response.end(answer.body);
+}
+
+/** Sends the whole answer at once but ends the connection only when the rest of the body was read. */
+async function sendAndDrain(response: ServerResponse, answer: Answer, drained: Promise<void>): Promise<void> {
+  writeHead(response, answer, true);
+  if (answer.body.length > 0) response.write(answer.body);
+  else response.flushHeaders();
+  await drained;
+  response.end();
+}
+
+async function open(server: Server, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new PortInUseError(port)
+          : new StartError(`cannot listen on port ${port}: ${error.code ?? error.message}`, { cause: error }),
+      ),
+    );
+    server.listen({ port, host: LOOPBACK, exclusive: true }, resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** Takes the port (0: any free one), on the loopback address only, and answers 503 until told what to serve. */
+export async function listen(wantedPort: number, log: HostLog): Promise<HttpListener> {
+  let dispatch: Dispatch = () => emptyAnswer(503, [['retry-after', '1']]);
+  let stopping = false;
+  const active = new Map<Socket, number>();
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const head = readHead(request, port);
+    if (head === undefined) return send(response, emptyAnswer(400), true);
+    if (UNSPEAKABLE.has(head.method)) return send(response, emptyAnswer(405), stopping);
+    try {
+      const routed = dispatch(head);
+      if (typeof routed !== 'function') return send(response, routed, stopping);
+      const body = await readBody(request);
+      const result = await routed(body.bytes);
+      if (body.drained === undefined) return send(response, result, stopping);
+      await sendAndDrain(response, result, body.drained);
+    } catch (error) {
+      if (request.socket.destroyed) return;
+      log.error('a request failed', { method: head.method, path: head.url.pathname, ...errorFields(error) });
+      if (response.headersSent) return void response.destroy();
+      for (const name of response.getHeaderNames()) response.removeHeader(name);
+      send(response, emptyAnswer(500), stopping);
+    }
+  };
+
+  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 120_000 });
+  server.on('connection', (socket: Socket) => {
+    active.set(socket, 0);
+    socket.once('close', () => active.delete(socket));
+  });
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    active.set(socket, (active.get(socket) ?? 0) + 1);
+    response.once('close', () => {
+      const left = (active.get(socket) ?? 1) - 1;
+      if (active.has(socket)) active.set(socket, left);
+      if (stopping && left === 0) socket.end();
+    });
+    void answer(request, response);
+  });
+  const port = await open(server, wantedPort);
+
+  return {
+    port,
+    serve: (next) => void (dispatch = next),
+    stop: async (limitMs) => {
+      stopping = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const [socket, requests] of active) if (requests === 0) socket.destroy();
+      const timer = setTimeout(() => server.closeAllConnections(), limitMs);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,130 @@
+import { Actors, ACTORS_TABLE } from './audit/actors.js';
+import { AuditEmitter } from './audit/emitter.js';
+import { AuditReader } from './audit/audit-reader.js';
+import { IntegrityAuditor } from './audit/integrity-auditor.js';
+import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
+import { Sealer } from './audit/sealer.js';
+import { Sweeper } from './audit/sweeper.js';
+import type { Clock, Entropy } from './domain/clock.js';
+import { PoisonBox } from './queue/poison-box.js';
+import { InboxHandler } from './queue/inbox-handler.js';
+import { SealWorkHandler } from './queue/seal-work-handler.js';
+import type { RecordType } from './domain/record-type.js';
+import { RECORD_TYPES, RecordRegistry } from './records/registry.js';
+import { AesSecretBox } from './security/secret-box.js';
+import { Budget } from './storage/backoff.js';
+import { BusinessStorageManager } from './storage/business-storage-manager.js';
+import { Directory, SYSTEM_TABLE } from './storage/directory.js';
+import { Inbox } from './storage/inbox.js';
+import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
+import type { StoragePorts } from './storage/ports.js';
+import type { Log } from './telemetry/log.js';
+
+export interface PlatformOptions {
+  readonly ports: StoragePorts;
+  readonly clock: Clock;
+  /** For waiting that must not keep the process alive. */
+  readonly backgroundClock: Clock;
+  readonly entropy: Entropy;
+  readonly cursorKey: Uint8Array;
+  readonly wrappingKey: Uint8Array;
+  readonly log: Log;
+  readonly types?: readonly RecordType[];
+  readonly sealing?: Partial<SchedulerSettings>;
+}
+
+/** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
+export interface Platform {
+  readonly registry: RecordRegistry;
+  readonly directory: Directory;
+  readonly manager: BusinessStorageManager;
+  readonly inbox: Inbox;
+  readonly inboxHandler: InboxHandler;
+  readonly sealWorkHandler: SealWorkHandler;
+  readonly auditReader: AuditReader;
+  readonly emitter: AuditEmitter;
+  readonly sealer: Sealer;
+  readonly scheduler: SealScheduler;
+  readonly sweeper: Sweeper;
+  readonly actors: Actors;
+}
+
+/** The tables, containers and queues the platform needs; made when they are missing. */
+export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
+  readonly tables: readonly string[];
+  readonly containers: readonly string[];
+  readonly queues: readonly string[];
+} {
+  const own = [SYSTEM_TABLE, 'idempotency', 'operations', 'auditevents', ACTORS_TABLE];
+  return {
+    tables: [...types.map((type) => type.table), ...own],
+    containers: Object.values(BLOB_CONTAINERS),
+    queues: Object.values(QUEUES),
+  };
+}
+
+/** Wires a platform. Nothing is read or written before something is called. */
+export function assemblePlatform(options: PlatformOptions): Platform {
+  const { ports, clock, backgroundClock, entropy, log, cursorKey } = options;
+  const registry = new RecordRegistry(options.types ?? RECORD_TYPES);
+  const directory = new Directory(ports.tables, clock);
+  const secretBox = new AesSecretBox([options.wrappingKey], entropy);
+  const actors = new Actors(ports.tables, clock, entropy);
+  const pseudonym = (tenant: string, name: string): Promise<string> =>
+    new Budget(clock, entropy).retry(() => actors.pseudonym(tenant, name));
+  const sealer = new Sealer({
+    ports,
+    directory,
+    clock,
+    onCorrupt: (row) => {
+      log.warn('a pending event is damaged and stays where it is', { reason: `${row.table} ${row.partition} ${row.rowKey}` }); // prettier-ignore
+    },
+  });
+  const scheduler = new SealScheduler(
+    {
+      sealer,
+      queues: ports.queues,
+      clock: backgroundClock,
+      onError: (error, tenant) => {
+        log.warn('sealing failed; the sweep will do it', { tenant, reason: String(error) });
+      },
+    },
+    options.sealing,
+  );
+  const onCommitted = scheduler.committed.bind(scheduler);
+  const emitter = new AuditEmitter({
+    tables: ports.tables,
+    directory,
+    actors: { pseudonym },
+    secretBox,
+    entropy,
+    onCommitted,
+  });
+  const auditor = new IntegrityAuditor({ emitter, clock, entropy, log });
+  const manager = new BusinessStorageManager({
+    ports,
+    clock,
+    entropy,
+    directory,
+    secretBox,
+    cursorKey,
+    pseudonym,
+    onCommitted,
+    onIntegrityFailure: auditor.report.bind(auditor),
+  });
+  const poison = new PoisonBox(ports, clock, emitter);
+  return {
+    registry,
+    directory,
+    manager,
+    inbox: new Inbox({ ports, clock, entropy }),
+    inboxHandler: new InboxHandler({ manager, types: registry, ports, clock, entropy, poison }),
+    sealWorkHandler: new SealWorkHandler(sealer),
+    auditReader: new AuditReader({ tables: ports.tables, directory, clock, entropy, cursorKey }),
+    emitter,
+    sealer,
+    scheduler,
+    sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
+    actors,
+  };
+}

@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { append, EMPTY_TREE, isCompactRange, leafHash, rootOf } from '../../src/audit/merkle.js';
+import { naiveRoot } from './support.js';
+
+/** The published test vectors of Certificate Transparency (RFC 6962): 8 leaves and the root after each. */
+const LEAVES = [
+  '',
+  '00',
+  '10',
+  '2021',
+  '3031',
+  '40414243',
+  '5051525354555657',
+  '606162636465666768696a6b6c6d6e6f',
+];
+const ROOTS = [
+  'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+  '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
+  'fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125',
+  'aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77',
+  'd37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7',
+  '4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4',
+  '76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef',
+  'ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c',
+  '5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328',
+];
+
+describe('the Merkle tree', () => {
+  it('has the published roots for the published leaves', () => {
+    let tree = EMPTY_TREE;
+    expect(rootOf(tree)).toBe(ROOTS[0]);
+    LEAVES.forEach((leaf, at) => {
+      tree = append(tree, leafHash(Buffer.from(leaf, 'hex')));
+      expect(rootOf(tree)).toBe(ROOTS[at + 1]);
+      expect(tree.size).toBe(at + 1);
+    });
+  });
+
+  it('has the root of the recursive definition, whatever the leaves', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 130 }), (leaves) => {
+        const tree = leaves.reduce((grown, leaf) => append(grown, leafHash(leaf)), EMPTY_TREE);
+        expect(rootOf(tree)).toBe(naiveRoot(leaves));
+        expect(isCompactRange(tree)).toBe(true);
+      }),
+    );
+  });
+
+  it('goes on from an edge that was stored', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string(), { minLength: 1, maxLength: 60 }), fc.nat(60), (leaves, cut) => {
+        const grow = (tree: typeof EMPTY_TREE, part: string[]): typeof EMPTY_TREE =>
+          part.reduce((grown, leaf) => append(grown, leafHash(leaf)), tree);
+        const stored = JSON.parse(JSON.stringify(grow(EMPTY_TREE, leaves.slice(0, cut)))) as typeof EMPTY_TREE;
+        expect(rootOf(grow(stored, leaves.slice(cut)))).toBe(rootOf(grow(EMPTY_TREE, leaves)));
+      }),
+    );
+  });
+
+  it('knows an edge that does not fit its size, also beyond 32 bits', () => {
+    const hash = leafHash('');
+    expect(isCompactRange({ size: 2 ** 40, edge: [hash] })).toBe(true);
+    expect(isCompactRange({ size: 2 ** 40 + 1, edge: [hash] })).toBe(false);
+    expect(append({ size: 2 ** 40, edge: [hash] }, hash)).toEqual({ size: 2 ** 40 + 1, edge: [hash, hash] });
+  });
+
+  it('does not take a node for a leaf', () => {
+    expect(leafHash('ab')).not.toBe(leafHash(Buffer.from('ab', 'hex')));
+  });
+});

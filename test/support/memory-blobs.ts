@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../../src/domain/clock.js';
+import { LIMITS } from '../../src/domain/limits.js';
+import {
+  StorageFault,
+  type AppendState,
+  type BlobContent,
+  type BlobStore,
+  type BlobTier,
+} from '../../src/storage/ports.js';
+
+interface Blob {
+  readonly kind: 'block' | 'append';
+  chunks: Uint8Array[];
+  length: number;
+  etag: string;
+  sealed: boolean;
+  tier: BlobTier;
+  lease?: { readonly id: string; readonly untilMs: number };
+}
+
+const missing = (name: string): StorageFault => new StorageFault('missing', `there is no blob ${name}`);
+const refused = (message: string): StorageFault => new StorageFault('refused', message);
+
+export interface MemoryBlobsOptions {
+  /** When given, any other container is missing. */
+  readonly names?: readonly string[] | undefined;
+  /** Names in one page of a list. */
+  readonly listPage?: number | undefined;
+}
+
+/** `BlobStore` in memory, to the letter of its contract. */
+export class MemoryBlobs implements BlobStore {
+  readonly #containers = new Map<string, Map<string, Blob>>();
+  #version = 0;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly options: MemoryBlobsOptions = {},
+  ) {}
+
+  async putOnce(container: string, name: string, bytes: Uint8Array, _contentType: string): Promise<string> {
+    return this.#create(container, name, 'block', bytes).etag;
+  }
+
+  async swap(container: string, name: string, bytes: Uint8Array, etag: string | undefined): Promise<string> {
+    if (etag === undefined) return this.#create(container, name, 'block', bytes).etag;
+    const blob = this.#existing(container, name);
+    if (blob.etag !== etag) throw new StorageFault('conflict', `the blob ${name} has another version`);
+    this.#assertFree(blob);
+    const next = this.#blob('block', bytes);
+    this.#container(container).set(name, next);
+    return next.etag;
+  }
+
+  async find(
+    container: string,
+    name: string,
+    range?: { readonly offset: number; readonly length: number },
+  ): Promise<BlobContent | undefined> {
+    const blob = this.#container(container).get(name);
+    if (blob === undefined) return undefined;
+    if (blob.tier === 'archive') throw new StorageFault('archived', `the blob ${name} is archived`);
+    const whole = new Uint8Array(Buffer.concat(blob.chunks));
+    if (range === undefined) return { bytes: whole, etag: blob.etag };
+    if (range.offset < 0 || range.length < 1 || range.offset >= blob.length)
+      throw refused(`the range is outside of the blob ${name}`);
+    return { bytes: whole.slice(range.offset, range.offset + range.length), etag: blob.etag };
+  }
+
+  async createAppend(container: string, name: string): Promise<void> {
+    this.#create(container, name, 'append', new Uint8Array());
+  }
+
+  async append(container: string, name: string, bytes: Uint8Array, position: number): Promise<void> {
+    if (bytes.length > LIMITS.appendBlockBytes)
+      throw new StorageFault('too-large', `an append is at most ${LIMITS.appendBlockBytes} bytes`);
+    if (bytes.length === 0) throw refused('an append is not empty');
+    const blob = this.#existing(container, name, 'append');
+    if (blob.sealed) throw new StorageFault('sealed', `the blob ${name} is sealed`);
+    this.#assertFree(blob);
+    if (blob.length !== position)
+      throw new StorageFault('position', `the blob ${name} is not ${position} bytes long`);
+    blob.chunks.push(bytes.slice());
+    blob.length += bytes.length;
+    blob.etag = this.#etag();
+  }
+
+  async seal(container: string, name: string): Promise<void> {
+    const blob = this.#existing(container, name, 'append');
+    if (blob.sealed) return;
+    this.#assertFree(blob);
+    blob.sealed = true;
+    blob.etag = this.#etag();
+  }
+
+  async appendState(container: string, name: string): Promise<AppendState | undefined> {
+    const blob = this.#container(container).get(name);
+    if (blob === undefined) return undefined;
+    if (blob.kind !== 'append') throw refused(`the blob ${name} is not an append blob`);
+    return { length: blob.length, sealed: blob.sealed };
+  }
+
+  async list(
+    container: string,
+    prefix: string,
+    next?: string,
+  ): Promise<{ readonly names: readonly string[]; readonly next?: string }> {
+    const all = [...this.#container(container).keys()].filter((name) => name.startsWith(prefix)).sort();
+    const left = next === undefined ? all : all.filter((name) => name >= next);
+    const size = this.options.listPage ?? 5000;
+    const following = left[size];
+    return { names: left.slice(0, size), ...(following === undefined ? {} : { next: following }) };
+  }
+
+  async delete(container: string, name: string): Promise<void> {
+    const blob = this.#container(container).get(name);
+    if (blob === undefined) return;
+    this.#assertFree(blob);
+    this.#container(container).delete(name);
+  }
+
+  async setTier(container: string, name: string, tier: BlobTier): Promise<void> {
+    this.#existing(container, name, 'block').tier = tier;
+  }
+
+  async acquireLease(container: string, name: string, seconds: number): Promise<string | undefined> {
+    if (seconds < 15 || seconds > 60) throw refused('a lease lasts 15 to 60 seconds');
+    const blob =
+      this.#container(container).get(name) ?? this.#create(container, name, 'block', new Uint8Array());
+    if (this.#leased(blob)) return undefined;
+    const id = randomUUID();
+    blob.lease = { id, untilMs: this.clock.monotonic() + seconds * 1000 };
+    return id;
+  }
+
+  async releaseLease(container: string, name: string, leaseId: string): Promise<void> {
+    const blob = this.#container(container).get(name);
+    if (blob?.lease?.id === leaseId) delete blob.lease;
+  }
+
+  #create(container: string, name: string, kind: Blob['kind'], bytes: Uint8Array): Blob {
+    const blobs = this.#container(container);
+    if (blobs.has(name)) throw new StorageFault('exists', `the blob ${name} exists already`);
+    const blob = this.#blob(kind, bytes);
+    blobs.set(name, blob);
+    return blob;
+  }
+
+  #blob(kind: Blob['kind'], bytes: Uint8Array): Blob {
+    const chunks = [bytes.slice()];
+    return { kind, chunks, length: bytes.length, etag: this.#etag(), sealed: false, tier: 'hot' };
+  }
+
+  #existing(container: string, name: string, kind?: Blob['kind']): Blob {
+    const blob = this.#container(container).get(name);
+    if (blob === undefined) throw missing(name);
+    if (kind !== undefined && blob.kind !== kind) throw refused(`the blob ${name} is of another type`);
+    return blob;
+  }
+
+  #leased(blob: Blob): boolean {
+    return blob.lease !== undefined && blob.lease.untilMs > this.clock.monotonic();
+  }
+
+  #assertFree(blob: Blob): void {
+    if (this.#leased(blob)) throw refused('the blob is leased');
+  }
+
+  #etag(): string {
+    return `"${++this.#version}"`;
+  }
+
+  #container(container: string): Map<string, Blob> {
+    if (this.options.names !== undefined && !this.options.names.includes(container))
+      throw refused(`the container ${container} does not exist`);
+    const blobs = this.#containers.get(container) ?? new Map<string, Blob>();
+    this.#containers.set(container, blobs);
+    return blobs;
+  }
+}
