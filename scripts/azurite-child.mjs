@@ -54,7 +54,10 @@ process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 process.on('SIGINT', () => {});
 process.on('SIGHUP', () => {});
-process.on('SIGTERM', close);
+// SIGTERM may reach the whole group as well, and a parent that lives needs its storage to stop in good order.
+process.on('SIGTERM', () => {
+  if (!process.connected) void close();
+});
 process.on('disconnect', close);
 process.on('newListener', (event, listener) => {
   // Once Azurite is up it listens to these signals; what they do is ours to decide.

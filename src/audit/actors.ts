@@ -28,7 +28,8 @@ export class Actors {
     private readonly entropy: Entropy,
   ) {
     // Five minutes, so that an erased mapping is soon forgotten everywhere; callers at once share one fetch.
-    const common = { ...CACHED, perf: { now: () => clock.monotonic() }, ignoreFetchAbort: true };
+    // The cache takes an entry of time 0 for one without an age.
+    const common = { ...CACHED, perf: { now: () => clock.monotonic() + 1 }, ignoreFetchAbort: true };
     this.#pseudonyms = new LRUCache({ ...common, fetchMethod: (key) => this.#fetchPseudonym(...split(key)) });
     this.#names = new LRUCache({ ...common, fetchMethod: (key) => this.#fetchName(...split(key)) });
   }

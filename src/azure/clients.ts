@@ -41,7 +41,7 @@ export interface AzureClients {
   close(): void;
 }
 
-/** Makes the SDK's clients. They never retry: the budget is spent in one place, `storage/retry.ts`. */
+/** Makes the SDK's clients. They never retry: the budget is spent in one place, `storage/backoff.ts`. */
 export function makeClients(options: AzureStorageOptions): AzureClients {
   const agents = keepAliveAgents();
   const policies = [agents.policy, ...(options.additionalPolicies ?? [])];

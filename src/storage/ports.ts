@@ -1,7 +1,7 @@
 /**
  * The three ports through which the platform speaks to storage, split by guarantee. Their docstrings are the
  * contract; `test/contract/` holds every implementation to it. Implementations never retry: the budget is spent in
- * one place, `storage/retry.ts`.
+ * one place, `storage/backoff.ts`. Besides the faults that a call names, any call may throw `refused`.
  */
 
 /** A property of a row. Numbers are integers up to 2^53 or doubles; a string holds at most 32,768 UTF-16 units. */
@@ -49,8 +49,8 @@ export interface RangePage {
   /** Ascending by row key (ordinal comparison of UTF-16 units). */
   readonly rows: readonly Row[];
   /**
-   * False when no row of the range is left after these. When true, `rows` is not empty: the next page begins after
-   * the last of them.
+   * False when no row of the range is left after these. When true, `rows` is not empty and the next page begins after
+   * the last of them; it may turn out empty.
    */
   readonly more: boolean;
 }
@@ -68,7 +68,8 @@ export interface RecordTable {
   /**
    * Applies all operations or none, in one request; resolves to the new ETags in order (empty string for a delete).
    * Faults: `exists` (an insert met a row), `conflict` (an ETag moved), `missing` (replace, merge or delete of a row
-   * that is not there), `too-large` (nothing was sent), `unavailable` (it may or may not have happened).
+   * that is not there), `too-large` (a limit, a key no row can have, a row named twice; nothing was sent),
+   * `unavailable` (it may or may not have happened).
    */
   commit(
     table: string,
@@ -102,7 +103,10 @@ export interface BlobStore {
    * Faults: `exists` (create), `conflict` (the version moved), `missing` (replace of nothing), `unavailable`.
    */
   swap(container: string, name: string, bytes: Uint8Array, etag: string | undefined): Promise<string>;
-  /** The whole blob, or `length` bytes from `offset`; undefined when there is none. Faults: `archived`, `unavailable`. */
+  /**
+   * The whole blob, or `length` bytes from `offset`, fewer when the blob ends before; undefined when there is none.
+   * Faults: `archived`, `refused` (a range that begins beyond the end), `unavailable`.
+   */
   find(
     container: string,
     name: string,
@@ -112,7 +116,7 @@ export interface BlobStore {
   createAppend(container: string, name: string): Promise<void>;
   /**
    * Appends one block, at most 4 MiB, only if the blob is exactly `position` bytes long.
-   * Faults: `position` (it is longer or shorter), `sealed`, `missing`, `unavailable`.
+   * Faults: `position` (it is longer or shorter), `sealed`, `missing`, `too-large`, `unavailable`.
    */
   append(container: string, name: string, bytes: Uint8Array, position: number): Promise<void>;
   /** Makes an append blob read-only for ever; sealing a sealed one is harmless. Faults: `missing`, `unavailable`. */
@@ -162,7 +166,7 @@ export interface WorkQueue {
   ): Promise<readonly QueueMessage[]>;
   /** Removes a received message; false when the receipt is no longer valid. Faults: `unavailable`. */
   remove(queue: string, message: Pick<QueueMessage, 'id' | 'receipt'>): Promise<boolean>;
-  /** Makes a received message visible after `delayS` seconds; false when the receipt is no longer valid. */
+  /** Makes a received message visible after `delayS` seconds; the receipt is used up. False when it was no longer valid. */
   defer(queue: string, message: Pick<QueueMessage, 'id' | 'receipt'>, delayS: number): Promise<boolean>;
 }
 

@@ -52,7 +52,9 @@ describe('the Merkle tree', () => {
       fc.property(fc.array(fc.string(), { minLength: 1, maxLength: 60 }), fc.nat(60), (leaves, cut) => {
         const grow = (tree: typeof EMPTY_TREE, part: string[]): typeof EMPTY_TREE =>
           part.reduce((grown, leaf) => append(grown, leafHash(leaf)), tree);
-        const stored = JSON.parse(JSON.stringify(grow(EMPTY_TREE, leaves.slice(0, cut)))) as typeof EMPTY_TREE;
+        const stored = JSON.parse(
+          JSON.stringify(grow(EMPTY_TREE, leaves.slice(0, cut))),
+        ) as typeof EMPTY_TREE;
         expect(rootOf(grow(stored, leaves.slice(cut)))).toBe(rootOf(grow(EMPTY_TREE, leaves)));
       }),
     );

@@ -30,7 +30,7 @@ function takingTurns(ports: StoragePorts, turn: () => Promise<void>): StoragePor
     if (call.method !== 'range') return run();
     const [table, key, query] = call.args as [string, string, RangeQuery];
     const rows: Row[] = [];
-    for (let from = query.from; rows.length < query.limit; ) {
+    for (let from = query.from; rows.length < query.limit;) {
       const page = await ports.tables.range(table, key, { ...query, from, limit: 1 });
       rows.push(...page.rows);
       if (!page.more) return { rows, more: false } satisfies RangePage;
@@ -42,39 +42,46 @@ function takingTurns(ports: StoragePorts, turn: () => Promise<void>): StoragePor
 }
 
 describe('sealers that race', () => {
-  it('seal each event once and each record in order, however their calls interleave', { timeout: 120_000 }, async () => {
-    const property = fc.asyncProperty(
-      fc.scheduler(),
-      fc.array(fc.record({ record: fc.constantFrom('a', 'b', 'c'), pause: fc.nat(3) }), { minLength: 1, maxLength: 12 }),
-      async (scheduler, writes) => {
-        const clock = new VirtualClock(START);
-        const ports = memoryPorts({ clock });
-        const turn = (): Promise<void> => scheduler.schedule(Promise.resolve());
-        const ids: string[] = [];
-        const writer = async (): Promise<void> => {
-          const revisions = new Map<string, number>();
-          const own = host(ports, clock);
-          for (const [at, { record, pause }] of writes.entries()) {
-            const revision = (revisions.get(record) ?? 0) + 1;
-            revisions.set(record, revision);
-            ids.push(...(await commitChanges(own, DECISIONS, [{ record, revision, atMs: START + at }])));
-            for (let wait = 0; wait < pause; wait += 1) await turn();
-          }
-        };
-        const sealers = [1, 2].map(() => host(takingTurns(ports, turn), clock));
-        const sealing = sealers.map(async ({ sealer }) => {
-          for (let round = 0; round < 3; round += 1) {
-            await sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
-            assertRevisionOrder(await streamLines(ports));
-          }
-        });
-        await scheduler.waitFor(Promise.all([writer(), ...sealing]));
-        await host(ports, clock).sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
-        await assertSealed(ports, ids);
-      },
-    );
-    await fc.assert(property, { numRuns: 150 });
-  });
+  it(
+    'seal each event once and each record in order, however their calls interleave',
+    { timeout: 120_000 },
+    async () => {
+      const property = fc.asyncProperty(
+        fc.scheduler(),
+        fc.array(fc.record({ record: fc.constantFrom('a', 'b', 'c'), pause: fc.nat(3) }), {
+          minLength: 1,
+          maxLength: 12,
+        }),
+        async (scheduler, writes) => {
+          const clock = new VirtualClock(START);
+          const ports = memoryPorts({ clock });
+          const turn = (): Promise<void> => scheduler.schedule(Promise.resolve());
+          const ids: string[] = [];
+          const writer = async (): Promise<void> => {
+            const revisions = new Map<string, number>();
+            const own = host(ports, clock);
+            for (const [at, { record, pause }] of writes.entries()) {
+              const revision = (revisions.get(record) ?? 0) + 1;
+              revisions.set(record, revision);
+              ids.push(...(await commitChanges(own, DECISIONS, [{ record, revision, atMs: START + at }])));
+              for (let wait = 0; wait < pause; wait += 1) await turn();
+            }
+          };
+          const sealers = [1, 2].map(() => host(takingTurns(ports, turn), clock));
+          const sealing = sealers.map(async ({ sealer }) => {
+            for (let round = 0; round < 3; round += 1) {
+              await sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
+              assertRevisionOrder(await streamLines(ports));
+            }
+          });
+          await scheduler.waitFor(Promise.all([writer(), ...sealing]));
+          await host(ports, clock).sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
+          await assertSealed(ports, ids);
+        },
+      );
+      await fc.assert(property, { numRuns: 150 });
+    },
+  );
 
   it('take a predecessor that the first read missed from the second', async () => {
     const clock = new VirtualClock(START);
@@ -97,7 +104,10 @@ describe('sealers that race', () => {
       return run();
     });
     const app = host(odd, clock);
-    expect(await app.sealer.sealTenant(TENANT, { partitions: [DECISIONS] })).toEqual({ sealed: 3, busy: false });
+    expect(await app.sealer.sealTenant(TENANT, { partitions: [DECISIONS] })).toEqual({
+      sealed: 3,
+      busy: false,
+    });
     assertRevisionOrder(await streamLines(ports));
     await app.sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
     expect(await streamLines(ports)).toHaveLength(4);

@@ -32,7 +32,8 @@ beforeEach(() => {
   app = host(ports, clock);
 });
 
-const seal = (from: Host = app): Promise<unknown> => from.sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
+const seal = (from: Host = app): Promise<unknown> =>
+  from.sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
 
 describe('sealing', () => {
   it('does nothing and makes nothing where nothing is pending', async () => {
@@ -77,10 +78,16 @@ describe('sealing', () => {
     const counted = countingPorts(ports);
     await seal(host(counted.ports, clock));
     await assertSealed(ports, ids);
-    const blocks = counted.calls.filter(({ method }) => method === 'append').map(({ args }) => (args[2] as Uint8Array).length);
+    const blocks = counted.calls
+      .filter(({ method }) => method === 'append')
+      .map(({ args }) => (args[2] as Uint8Array).length);
     expect(Math.max(...blocks)).toBeLessThanOrEqual(LIMITS.sealRoundBytes);
     expect((await headOf(ports)).stream.blocks).toBe(1);
-    const more = await commitChanges(app, DECISIONS, creates(300, START + 1000, 'b_').map((change) => ({ ...change, details })));
+    const more = await commitChanges(
+      app,
+      DECISIONS,
+      creates(300, START + 1000, 'b_').map((change) => ({ ...change, details })),
+    );
     await seal();
     await assertSealed(ports, [...ids, ...more]);
     expect((await headOf(ports)).stream.blocks).toBe(1 + Math.ceil((300 * 24_500) / LIMITS.sealRoundBytes));
@@ -189,7 +196,10 @@ describe('the stream', () => {
     ids.push(...(await commitChanges(app, DECISIONS, creates(2, START + 10, 'b_'))));
     await seal();
     await assertSealed(ports, ids);
-    expect((await headOf(ports)).stream).toMatchObject({ name: `${TENANT}/2026-01-10/0002.jsonl`, blocks: 1 });
+    expect((await headOf(ports)).stream).toMatchObject({
+      name: `${TENANT}/2026-01-10/0002.jsonl`,
+      blocks: 1,
+    });
     expect((await ports.blobs.appendState('audit', `${TENANT}/2026-01-10/0001.jsonl`))?.sealed).toBe(true);
   });
 });
@@ -229,7 +239,11 @@ describe('what is not whole', () => {
   }
 
   it('reads on behind a thousand rows that are held back', async () => {
-    const changes = Array.from({ length: 1100 }, (_, n) => ({ record: 'a', revision: n + 1, atMs: START + n }));
+    const changes = Array.from({ length: 1100 }, (_, n) => ({
+      record: 'a',
+      revision: n + 1,
+      atMs: START + n,
+    }));
     const [first] = await commitChanges(app, DECISIONS, changes);
     const [last] = await commitChanges(app, DECISIONS, [{ record: 'b', revision: 1, atMs: START + 5000 }]);
     await tamper(first as string, { event: '{}' });

@@ -75,7 +75,11 @@ export async function commitChanges(
 
 /** One record's first revision each. */
 export function creates(count: number, atMs: number, prefix = 'dec_'): Change[] {
-  return Array.from({ length: count }, (_, n) => ({ record: `${prefix}${String(n)}`, revision: 1, atMs: atMs + n }));
+  return Array.from({ length: count }, (_, n) => ({
+    record: `${prefix}${String(n)}`,
+    revision: 1,
+    atMs: atMs + n,
+  }));
 }
 
 /** One process: its own directory cache and sealer on shared storage. */
@@ -159,7 +163,14 @@ export async function assertSealed(
   for (const day of new Set(lines.map(({ event }) => dayOf(Date.parse(event.timestamp))))) {
     const key = partitionKey(tenant, day);
     const ofDay = lines.filter(({ event }) => dayOf(Date.parse(event.timestamp)) === day);
-    for (const [prefix, copies] of [['r:', 1], ['i:all:', 1], ['i:actor:', 1], ['i:resource_id:', 1], ['i:event_type:', 1], ['i:', 4]] as const) {
+    for (const [prefix, copies] of [
+      ['r:', 1],
+      ['i:all:', 1],
+      ['i:actor:', 1],
+      ['i:resource_id:', 1],
+      ['i:event_type:', 1],
+      ['i:', 4],
+    ] as const) {
       const rows = await rowsOf(ports.tables, 'auditevents', key, prefix);
       expect(rows).toHaveLength(ofDay.length * copies);
       for (const row of rows) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { startHost, type Host } from '../../src/local/host.js';
+import { PROBLEMS, problemType } from '../../src/http/problem.js';
 import { MemoryQueues } from '../support/memory-queues.js';
 import { realClock } from '../support/virtual-clock.js';
 import { folderWith, recordingLog, removeFolders, send, until } from './support.js';
@@ -144,7 +145,14 @@ describe('HTTP functions', () => {
     const { host } = await start({ app: ECHO });
     expect((await send(host.port, { method: 'PATCH', path: '/api/echo/1' })).status).toBe(404);
     expect((await send(host.port, { path: '/echo/1' })).status).toBe(404);
-    expect((await send(host.port, { path: '/api/echo/%ff' })).status).toBe(400);
+    const malformed = await send(host.port, { path: '/api/echo/%ff' });
+    expect([malformed.status, malformed.headers['content-type']]).toEqual([
+      400,
+      'application/problem+json; charset=utf-8',
+    ]);
+    const { title, status } = PROBLEMS['request-malformed'];
+    const body: unknown = JSON.parse(String(malformed.body));
+    expect(body).toMatchObject({ type: problemType('request-malformed'), title, status });
   });
 
   it('are served below the route prefix of host.json', async () => {

@@ -1,0 +1,73 @@
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+/**
+ * typescript-eslint's strict and stylistic sets with types. Only bugs and lies are worth an interruption: what
+ * prettier or the compiler says already is not said again, and every rule that is off says why.
+ */
+export default defineConfig(
+  globalIgnores(['dist/', 'node_modules/', 'coverage/', '.data/', '.build-lock/']),
+  {
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      eqeqeq: 'error',
+      'no-console': 'error',
+      'no-constant-binary-expression': 'error',
+      'no-implicit-coercion': ['error', { allow: ['!!'] }],
+      'no-promise-executor-return': 'off', // `new Promise((resolve) => setImmediate(resolve))` is how one waits
+      'no-self-compare': 'error',
+      'no-template-curly-in-string': 'error',
+      'no-unmodified-loop-condition': 'error',
+      'no-unreachable-loop': 'error',
+      'no-unused-private-class-members': 'error',
+      'no-useless-assignment': 'error',
+      'no-var': 'error',
+      'object-shorthand': 'error',
+      'prefer-const': 'error',
+    },
+  },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/consistent-type-exports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // `row['name']` says that the member comes from an index signature and may be missing.
+      '@typescript-eslint/dot-notation': ['error', { allowIndexSignaturePropertyAccess: true }],
+      // A number in a text is a number in a text.
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      // `() => log.info(…)` as a callback is how void functions are passed on.
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      // `as T` names what the value is; `!`, which this rule would have instead, is refused by the strict set.
+      '@typescript-eslint/non-nullable-type-assertion-style': 'off',
+    },
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      // Doubles implement asynchronous ports without having anything to wait for.
+      '@typescript-eslint/require-await': 'off',
+      // A parsed answer is looked into member by member; what is not there fails the expectation.
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      // `expect(port.commit)` and spies name methods without calling them.
+      '@typescript-eslint/unbound-method': 'off',
+      // A stub that does nothing is the point of a stub.
+      '@typescript-eslint/no-empty-function': 'off',
+      // Messages of a failing test may print whatever they got.
+      '@typescript-eslint/restrict-template-expressions': 'off',
+    },
+  },
+  {
+    // Scripts run before there is a build and are plain JavaScript; so are the configurations.
+    files: ['**/*.{js,mjs,cjs}'],
+    extends: [tseslint.configs.disableTypeChecked],
+    rules: { 'no-console': 'off' }, // their output is what they are for
+  },
+);

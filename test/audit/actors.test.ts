@@ -1,0 +1,105 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Actors } from '../../src/audit/actors.js';
+import { parseId } from '../../src/domain/ids.js';
+import { partitionKey } from '../../src/storage/keys.js';
+import type { StoragePorts } from '../../src/storage/ports.js';
+import { countingPorts, type CountingPorts } from '../support/counting-ports.js';
+import { seededEntropy } from '../support/entropy.js';
+import { memoryPorts } from '../support/memory-ports.js';
+import { VirtualClock } from '../support/virtual-clock.js';
+import { wrapPorts } from '../support/wrap-ports.js';
+import { rowsOf, TENANT } from './support.js';
+
+const KEY = partitionKey(TENANT, 'actors');
+const NAME = 'ann.lee@example.com';
+let clock: VirtualClock;
+let ports: StoragePorts;
+let counted: CountingPorts;
+const actorsOn = (on: StoragePorts, seed: string): Actors =>
+  new Actors(on.tables, clock, seededEntropy(seed));
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  ports = memoryPorts({ clock });
+  counted = countingPorts(ports);
+});
+
+describe('pseudonyms', () => {
+  it('are the same for one name in one tenant, in every process', async () => {
+    const first = await actorsOn(ports, 'a').pseudonym(TENANT, NAME);
+    expect(parseId(first)?.prefix).toBe('act');
+    expect(await actorsOn(ports, 'b').pseudonym(TENANT, NAME)).toBe(first);
+    expect(await actorsOn(ports, 'c').pseudonym('other', NAME)).not.toBe(first);
+    expect(await actorsOn(ports, 'd').pseudonym(TENANT, 'Ann.Lee@example.com')).not.toBe(first);
+  });
+
+  it('lead back to the name, until the mapping is erased and the cache has forgotten', async () => {
+    const actors = actorsOn(ports, 'a');
+    const actor = await actors.pseudonym(TENANT, NAME);
+    expect(await actors.nameOf(TENANT, actor)).toBe(NAME);
+    expect(await actors.nameOf(TENANT, 'act_unknown')).toBeUndefined();
+    await ports.tables.commit('actors', KEY, [{ kind: 'delete', rowKey: `a:${actor}`, etag: '*' }]);
+    await clock.advance(5 * 60_000 + 1);
+    expect(await actors.nameOf(TENANT, actor)).toBeUndefined();
+  });
+
+  it('cost one read and one insert the first time, then nothing for five minutes', async () => {
+    const actors = actorsOn(counted.ports, 'a');
+    const asked = await Promise.all(Array.from({ length: 20 }, () => actors.pseudonym(TENANT, NAME)));
+    expect(new Set(asked).size).toBe(1);
+    expect(counted.counts()).toEqual({ 'tables.find': 1, 'tables.commit': 1 });
+    await clock.advance(4 * 60_000);
+    await actors.pseudonym(TENANT, NAME);
+    expect(counted.calls).toHaveLength(2);
+    await clock.advance(60_001);
+    await actors.pseudonym(TENANT, NAME);
+    expect(counted.counts()).toEqual({ 'tables.find': 2, 'tables.commit': 1 });
+  });
+
+  it('are the winner’s when two processes name an actor at once', async () => {
+    let rival: string | undefined;
+    const slow = wrapPorts(ports, async (call, run) => {
+      if (call.method === 'commit') rival = await actorsOn(ports, 'rival').pseudonym(TENANT, NAME);
+      return run();
+    });
+    expect(await actorsOn(slow, 'loser').pseudonym(TENANT, NAME)).toBe(rival);
+    expect(await rowsOf(ports.tables, 'actors', KEY, 'a:')).toHaveLength(1);
+  });
+
+  it('are not made up when a row is not what was written', async () => {
+    const actor = await actorsOn(ports, 'a').pseudonym(TENANT, NAME);
+    const [row] = await rowsOf(ports.tables, 'actors', KEY, 'n:');
+    const change = {
+      kind: 'merge',
+      rowKey: row?.rowKey ?? '',
+      properties: { actor: 'act_other' },
+      etag: '*',
+    } as const;
+    await ports.tables.commit('actors', KEY, [change]);
+    await expect(actorsOn(ports, 'b').pseudonym(TENANT, NAME)).rejects.toMatchObject({
+      code: 'integrity-failure',
+    });
+    await ports.tables.commit('actors', KEY, [
+      { ...change, rowKey: `a:${actor}`, properties: { name: 'x' } },
+    ]);
+    await expect(actorsOn(ports, 'b').nameOf(TENANT, actor)).rejects.toMatchObject({
+      code: 'integrity-failure',
+    });
+  });
+
+  it('do not remember a failure', async () => {
+    let fail = true;
+    const flaky = wrapPorts(ports, (_, run) => (fail ? Promise.reject(new Error('down')) : run()));
+    const actors = actorsOn(flaky, 'a');
+    await expect(actors.pseudonym(TENANT, NAME)).rejects.toThrow('down');
+    fail = false;
+    expect(await actors.pseudonym(TENANT, NAME)).toMatch(/^act_/);
+  });
+
+  it('exist for very long names and for names of any characters', async () => {
+    const actors = actorsOn(ports, 'a');
+    for (const name of ['x'.repeat(250), `${'x'.repeat(249)}y`, 'ünï cødé / # ? \\', 'a:b']) {
+      expect(await actors.nameOf(TENANT, await actors.pseudonym(TENANT, name))).toBe(name);
+    }
+  });
+});
