@@ -24,6 +24,6 @@ export async function download(
     throw new StorageFault('unavailable', 'the blob did not come whole');
   // Azure refuses a range that begins beyond the end (416); the emulator answers with nothing.
   if (range !== undefined && bytes.length === 0)
-    throw new StorageFault('refused', 'the range begins beyond the end of the blob');
+    throw new StorageFault('range', 'the range begins beyond the end of the blob');
   return { bytes, etag };
 }

@@ -23,6 +23,7 @@ const KIND_OF_CODE: Readonly<Record<string, StorageFaultKind>> = {
 
   AppendPositionConditionNotMet: 'position',
   BlobIsSealed: 'sealed',
+  InvalidRange: 'range',
   BlobArchived: 'archived',
   BlobBeingRehydrated: 'archived',
 

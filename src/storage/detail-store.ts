@@ -5,7 +5,7 @@ import { verifyStored, type StoredEnvelope } from '../domain/envelope.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
 import { BLOB_CONTAINERS } from './keys.js';
-import type { BlobStore } from './ports.js';
+import { isFault, type BlobContent, type BlobStore } from './ports.js';
 import { broken, envelopeHead, type RevisionFacts } from './record-row.js';
 
 /** A detail that was held against its row and against its own checksum. */
@@ -38,9 +38,7 @@ export class DetailStore {
   /** Throws `integrity-failure` when the blob is missing or anything in it differs from the row. */
   async read(type: RecordType, tenant: string, facts: RevisionFacts, budget: Budget): Promise<Detail> {
     const { blob, offset, length } = facts.location;
-    const content = await budget.retry(() =>
-      this.blobs.find(BLOB_CONTAINERS.records, blob, { offset, length }),
-    );
+    const content = await this.#find(blob, { offset, length }, budget);
     if (content === undefined) throw broken(facts.id, facts.revision, 'blob missing');
     const stored = verifyStored(content.bytes, envelopeHead(type, tenant, facts));
     if ('broken' in stored) throw broken(facts.id, facts.revision, stored.broken);
@@ -65,6 +63,20 @@ export class DetailStore {
   /** Remembers a detail that was just committed. */
   remember(facts: RevisionFacts, detail: Detail): void {
     this.#cache.set(cacheKey(facts), detail);
+  }
+
+  async #find(
+    blob: string,
+    range: { readonly offset: number; readonly length: number },
+    budget: Budget,
+  ): Promise<BlobContent | undefined> {
+    try {
+      return await budget.retry(() => this.blobs.find(BLOB_CONTAINERS.records, blob, range));
+    } catch (error) {
+      // The blob ends before the place its row names: as good as not there.
+      if (isFault(error, 'range')) return undefined;
+      throw error;
+    }
   }
 
   async #disclose(

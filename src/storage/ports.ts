@@ -105,7 +105,7 @@ export interface BlobStore {
   swap(container: string, name: string, bytes: Uint8Array, etag: string | undefined): Promise<string>;
   /**
    * The whole blob, or `length` bytes from `offset`, fewer when the blob ends before; undefined when there is none.
-   * Faults: `archived`, `refused` (a range that begins beyond the end), `unavailable`.
+   * Faults: `archived`, `range` (it begins beyond the end), `unavailable`.
    */
   find(
     container: string,
@@ -183,6 +183,7 @@ export type StorageFaultKind =
   | 'position'
   | 'sealed'
   | 'archived'
+  | 'range'
   | 'too-large'
   | 'unavailable'
   | 'refused';

@@ -312,7 +312,7 @@ describe('the translation of answers', () => {
     [501, 'NotImplemented', 'refused'],
     [503, 'ServerBusy', 'unavailable'],
     [429, undefined, 'unavailable'],
-    [416, 'InvalidRange', 'refused'],
+    [416, 'InvalidRange', 'range'],
   ])('calls %i %s %s', (status, code, kind) => {
     expect(faultOfAnswer({ status, code }, 'table t').kind).toBe(kind);
   });

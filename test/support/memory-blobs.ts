@@ -63,8 +63,9 @@ export class MemoryBlobs implements BlobStore {
     if (blob.tier === 'archive') throw new StorageFault('archived', `the blob ${name} is archived`);
     const whole = new Uint8Array(Buffer.concat(blob.chunks));
     if (range === undefined) return { bytes: whole, etag: blob.etag };
-    if (range.offset < 0 || range.length < 1 || range.offset >= blob.length)
-      throw refused(`the range is outside of the blob ${name}`);
+    if (range.offset < 0 || range.length < 1) throw refused(`there is no such range of a blob`);
+    if (range.offset >= blob.length)
+      throw new StorageFault('range', `the range begins beyond the end of ${name}`);
     return { bytes: whole.slice(range.offset, range.offset + range.length), etag: blob.etag };
   }
 
