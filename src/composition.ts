@@ -10,6 +10,7 @@ import { Budget } from './storage/backoff.js';
 import { SYSTEM_TABLE } from './storage/directory.js';
 import { claimKeys, keyFingerprint } from './storage/key-claim.js';
 import { BLOB_CONTAINERS, partitionKey, SYSTEM_TENANT } from './storage/keys.js';
+import type { StoragePorts } from './storage/ports.js';
 import { backgroundClock, systemClock, systemEntropy } from './system.js';
 import { createLog, type Log } from './telemetry/log.js';
 
@@ -65,10 +66,11 @@ async function openOnce(settings: Config): Promise<Running> {
   if (other !== undefined) {
     throw new StartupError(`this storage holds records and its ${other} is missing: configure the key it was first used with`); // prettier-ignore
   }
-  return { platform, http: httpServicesOf(platform, storage, log), storage };
+  return { platform, http: httpServicesOf(platform, ports, log), storage };
 }
 
-function httpServicesOf(platform: Platform, storage: AzureStorage, log: Log): HttpServices {
+/** What HTTP handlers need, of a platform and the storage it runs on. */
+export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log): HttpServices {
   return {
     manager: platform.manager,
     types: platform.registry,
@@ -78,7 +80,7 @@ function httpServicesOf(platform: Platform, storage: AzureStorage, log: Log): Ht
     authenticate: (request) =>
       Promise.resolve(developmentCaller(request.url, (name) => request.headers.get(name))),
     checkStorage: async () => {
-      const { tables, blobs } = storage.ports;
+      const { tables, blobs } = ports;
       await Promise.all([
         tables.find(SYSTEM_TABLE, partitionKey(SYSTEM_TENANT, 'keys'), 'fingerprints'),
         blobs.find(BLOB_CONTAINERS.ledger, 'health'),

@@ -1,13 +1,13 @@
-import canonicalizeLibrary from 'canonicalize';
+import canonicalize from 'canonicalize';
 import { createHash } from 'node:crypto';
 
 /** A JSON value as it is stored: finite numbers, well-formed strings, no undefined. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [member: string]: Json };
-export type JsonObject = { readonly [member: string]: Json };
+export type JsonObject = Readonly<Record<string, Json>>;
 
 /** RFC 8785 canonical JSON. Throws TypeError for what JSON cannot say (NaN, lone surrogates, undefined). */
 export function canonicalJson(value: Json): string {
-  const text = (canonicalizeLibrary as unknown as (input: unknown) => string | undefined)(value);
+  const text = canonicalize(value);
   if (text === undefined) throw new TypeError('value has no canonical JSON form');
   return text;
 }

@@ -96,7 +96,7 @@ export function verifyStored(
   // A flipped bit in the name of a member makes another member, not another value.
   const stranger = Object.keys(envelope).find((member) => !STORED_MEMBERS.includes(member));
   if (stranger !== undefined || !TIERS.includes(envelope.tier)) return { broken: 'members' };
-  if (envelope.checksum_algorithm !== 'SHA-256') return { broken: 'checksum_algorithm' };
+  if ((envelope.checksum_algorithm as string) !== 'SHA-256') return { broken: 'checksum_algorithm' };
   try {
     if (checksumOf(envelope.data as Json) !== envelope.checksum) return { broken: 'data' };
   } catch {

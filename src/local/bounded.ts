@@ -14,7 +14,10 @@ export async function within(limitMs: number, work: Promise<unknown>): Promise<b
 /** A sleep that an abort cuts short; it resolves either way. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
     const done = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', done);

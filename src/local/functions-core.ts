@@ -105,7 +105,8 @@ function install(): void {
     Disposable,
   };
   // The worker in Azure provides its built-in module by this very interception, so the library finds it here too.
-  Module.prototype.require = new Proxy(Module.prototype.require, {
+  const prototype = Module.prototype as { require: (this: unknown, id: string) => unknown };
+  prototype.require = new Proxy(prototype.require, {
     apply: (target, self: unknown, args: [string]): unknown =>
       args[0] === '@azure/functions-core' ? core : Reflect.apply(target, self, args),
   });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { format } from 'node:util';
 import type { RpcHttpCookie, RpcHttpData, RpcInvocationResponse, RpcTraceContext } from './core-types.js';
 import type { RegisteredFunction } from './functions-core.js';
 import type { BodyHandler, Answer, Dispatch, RequestHead } from './http-types.js';
@@ -87,9 +88,10 @@ function routeOf(fn: RegisteredFunction): {
   const { binding } = triggerOf(fn);
   const { authLevel, route, methods } = binding;
   // A key that nobody checks would be worse than no key.
-  if (authLevel !== undefined && String(authLevel).toLowerCase() !== 'anonymous')
+  const level = authLevel === undefined ? 'anonymous' : format(authLevel);
+  if (level.toLowerCase() !== 'anonymous')
     throw new StartError(
-      `function "${fn.metadata.name}" has authLevel "${String(authLevel)}"; the local host supports anonymous only`,
+      `function "${fn.metadata.name}" has authLevel "${level}"; the local host supports anonymous only`,
     );
   return {
     template: typeof route === 'string' ? route : fn.metadata.name,

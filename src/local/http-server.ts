@@ -78,21 +78,27 @@ export async function listen(wantedPort: number, log: HostLog): Promise<HttpList
   let stopping = false;
   const active = new Map<Socket, number>();
 
+  const route: Dispatch = (head) => (UNSPEAKABLE.has(head.method) ? emptyAnswer(405) : dispatch(head));
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const head = readHead(request, port);
-    if (head === undefined) return send(response, emptyAnswer(400), true);
-    if (UNSPEAKABLE.has(head.method)) return send(response, emptyAnswer(405), stopping);
     try {
-      const routed = dispatch(head);
-      if (typeof routed !== 'function') return send(response, routed, stopping);
+      const routed = head === undefined ? emptyAnswer(400) : route(head);
+      if (typeof routed !== 'function') {
+        send(response, routed, stopping);
+        return;
+      }
       const body = await readBody(request);
       const result = await routed(body.bytes);
-      if (body.drained === undefined) return send(response, result, stopping);
-      await sendAndDrain(response, result, body.drained);
+      if (body.drained === undefined) send(response, result, stopping);
+      else await sendAndDrain(response, result, body.drained);
     } catch (error) {
       if (request.socket.destroyed) return;
-      log.error('a request failed', { method: head.method, path: head.url.pathname, ...errorFields(error) });
-      if (response.headersSent) return void response.destroy();
+      const { method = '', url = '' } = request;
+      log.error('a request failed', { method, path: url.split('?', 1)[0] ?? '', ...errorFields(error) });
+      if (response.headersSent) {
+        response.destroy();
+        return;
+      }
       for (const name of response.getHeaderNames()) response.removeHeader(name);
       send(response, emptyAnswer(500), stopping);
     }

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { format } from 'node:util';
 import type {
   CoreInvocationContext,
-  FunctionCallback,
   RpcInvocationResponse,
   RpcTraceContext,
   RpcTypedData,
@@ -57,7 +57,7 @@ export function createInvoke(app: FunctionApp, log: HostLog): Invoke {
     const hookData = {};
     const shared = { hookData, appHookData, invocationContext: context };
 
-    const before = { ...shared, inputs, functionCallback: fn.callback as FunctionCallback };
+    const before = { ...shared, inputs, functionCallback: fn.callback };
     core.state = 'preInvocationHooks';
     await runHooks(app, 'preInvocation', before);
 
@@ -72,7 +72,8 @@ export function createInvoke(app: FunctionApp, log: HostLog): Invoke {
     await runHooks(app, 'postInvocation', after);
     core.state = undefined;
 
-    if (after.error !== null && after.error !== undefined) throw after.error;
+    if (after.error !== null && after.error !== undefined)
+      throw after.error instanceof Error ? after.error : new Error(format(after.error));
     return invocation.getResponse(context, after.result);
   };
 }

@@ -2,6 +2,7 @@ import { createPrivateKey, generateKeyPairSync, randomBytes, randomUUID } from '
 import { link, open, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDataDir } from './data-dir.js';
+import { settingOf } from './settings.js';
 import { StartError, firstLine } from './start-error.js';
 
 export const KEY_NAMES = ['CURSOR_KEY', 'WRAPPING_KEY', 'AUDIT_SIGNING_KEY'] as const;
@@ -34,14 +35,14 @@ function parseKeys(text: string, path: string): Keys {
   const corrupt = new StartError(
     `${path} is damaged: restore it from a backup, or give the keys in the environment`,
   );
-  let json: Record<string, unknown>;
+  let json: unknown;
   try {
-    json = JSON.parse(text) as Record<string, unknown>;
+    json = JSON.parse(text);
   } catch {
     throw corrupt;
   }
   if (typeof json !== 'object' || json === null) throw corrupt;
-  const { CURSOR_KEY, WRAPPING_KEY, AUDIT_SIGNING_KEY } = json;
+  const { CURSOR_KEY, WRAPPING_KEY, AUDIT_SIGNING_KEY } = json as Partial<Record<KeyName, unknown>>;
   if (!isSecret(CURSOR_KEY) || !isSecret(WRAPPING_KEY) || !isSigningKey(AUDIT_SIGNING_KEY)) throw corrupt;
   return { CURSOR_KEY, WRAPPING_KEY, AUDIT_SIGNING_KEY };
 }
@@ -99,7 +100,7 @@ export async function loadKeys(
   dataDir: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Partial<Record<KeyName, string>>> {
-  const missing = KEY_NAMES.filter((name) => env[name] === undefined || env[name] === '');
+  const missing = KEY_NAMES.filter((name) => settingOf(env, name) === undefined);
   if (missing.length === 0) return {};
   await makeDataDir(dataDir);
   const path = join(dataDir, 'keys.json');

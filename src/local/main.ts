@@ -48,6 +48,7 @@ export async function main(root: string): Promise<void> {
   process.on('uncaughtException', onDefect).on('unhandledRejection', onDefect);
   const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
 
+  const state = { started: false };
   const run = async (): Promise<void> => {
     const platform = await startPlatform({
       root,
@@ -62,11 +63,10 @@ export async function main(root: string): Promise<void> {
       onStorageLost: fail,
     });
     if (!signal.aborted) process.stdout.write(welcome(platform.baseUrl));
-    started = true;
+    state.started = true;
     await ended;
     await platform.stop();
   };
-  let started = false;
   const running = run().catch((error: unknown) => {
     if (error instanceof Error && error.cause !== undefined)
       log.debug('not started', errorFields(error.cause));
@@ -74,7 +74,7 @@ export async function main(root: string): Promise<void> {
   });
   await Promise.race([running, ended]);
   // A start that hangs, on storage that never answers say, does not hold up the end.
-  if (started) await running;
+  if (state.started) await running;
   else await within(GIVE_UP_MS, running);
   process.exit(exitCode);
 }

@@ -7,7 +7,7 @@ import { errorFields, type HostLog } from './host-log.js';
 import { listen } from './http-server.js';
 import { loadKeys } from './keys.js';
 import type { RenewingQueue } from './queue-message.js';
-import { readSettings } from './settings.js';
+import { readSettings, settingOf } from './settings.js';
 import { StartError, firstLine } from './start-error.js';
 
 export interface LocalStorageProcess {
@@ -52,8 +52,9 @@ function queuesFrom(options: PlatformOptions): { of(setting: string): RenewingQu
   const opened = new Map<string, OpenQueues>();
   return {
     of: (setting) => {
-      const connectionString = options.env[setting];
-      if (!connectionString) throw new StartError(`the setting ${setting} holds no connection string`);
+      const connectionString = settingOf(options.env, setting);
+      if (connectionString === undefined)
+        throw new StartError(`the setting ${setting} holds no connection string`);
       const known = opened.get(connectionString) ?? options.openQueues(connectionString);
       opened.set(connectionString, known);
       return known.queues;
@@ -98,7 +99,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       env['AzureWebJobsStorage'] = azurite.connectionString;
     }
     Object.assign(env, keys);
-    env['AUTH_MODE'] ||= 'development';
+    env['AUTH_MODE'] = settingOf(env, 'AUTH_MODE') ?? 'development';
     goOn();
     const queues = queuesFrom(options);
     undo.push(() => queues.close());

@@ -52,7 +52,9 @@ function keepHidden(source: QueueSource, message: QueueMessage): { stop(): Promi
       source.log.warn('a message could not be kept hidden', { queue: source.queue, ...errorFields(error) });
     }
   };
-  const timer = setInterval(() => (pending = pending.then(renew)), source.hiddenS * 500);
+  const timer = setInterval(() => {
+    pending = pending.then(renew);
+  }, source.hiddenS * 500);
   return {
     stop: async () => {
       clearInterval(timer);
@@ -82,7 +84,10 @@ export async function processMessage(source: QueueSource, received: QueueMessage
   const { queue, queues, settings, log } = source;
   try {
     // A host that died, or could not reach the poison queue, leaves a message beyond its last attempt.
-    if (received.dequeueCount > settings.maxDequeueCount) return await toPoison(source, received);
+    if (received.dequeueCount > settings.maxDequeueCount) {
+      await toPoison(source, received);
+      return;
+    }
     const hidden = keepHidden(source, received);
     let failure: unknown;
     let failed = false;

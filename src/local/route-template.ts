@@ -13,15 +13,18 @@ export type Segment =
 
 /** Splits at `separator` where no bracket of `open` and `close` is open. */
 function splitOutside(text: string, separator: string, open: string, close: string): string[] {
-  const parts = [''];
+  const parts: string[] = [];
+  let part = '';
   let depth = 0;
   for (const character of text) {
     if (character === open) depth += 1;
     if (character === close) depth -= 1;
-    if (character === separator && depth === 0) parts.push('');
-    else parts[parts.length - 1] += character;
+    if (character === separator && depth === 0) {
+      parts.push(part);
+      part = '';
+    } else part += character;
   }
-  return parts;
+  return [...parts, part];
 }
 
 function parseSegment(text: string, template: string): Segment {

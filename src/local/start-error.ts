@@ -16,6 +16,7 @@ export class PortInUseError extends StartError {
 
 /** The first line of what was thrown: enough for a person, never a stack. */
 export function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message || error.name : String(error);
-  return message.split('\n', 1)[0]?.trim() || 'unknown error';
+  const message = error instanceof Error ? error.message : String(error);
+  const line = message.trim().split('\n', 1)[0]?.trim() ?? '';
+  return line === '' ? 'unknown error' : line;
 }

@@ -13,9 +13,10 @@ export interface Delivery {
 /** Reads the trigger metadata of a queue function. */
 export function deliveryOf(context: InvocationContext): Delivery {
   const metadata = context.triggerMetadata ?? {};
+  const { id } = metadata;
   const inserted = Date.parse(String(metadata['insertionTime']));
   return {
-    messageId: String(metadata['id'] ?? context.invocationId),
+    messageId: typeof id === 'string' ? id : context.invocationId,
     dequeueCount: Number(metadata['dequeueCount'] ?? 1),
     insertedMs: Number.isNaN(inserted) ? undefined : inserted,
     invocationId: context.invocationId,

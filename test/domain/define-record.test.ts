@@ -19,7 +19,7 @@ const note: Declaration = {
     { from: '1.0', to: '1.1', migrate: (data) => ({ ...data, colour: 'grey' }) },
     { from: '1.1', to: '1.2', migrate: ({ colour, ...data }) => ({ ...data, color: colour }) },
   ],
-  schema: z.strictObject({ note_id: z.string(), created_at: z.string(), color: z.string(), secret: z.string() }) as z.ZodType<RecordData>, // prettier-ignore
+  schema: z.strictObject({ note_id: z.string(), created_at: z.string(), color: z.string(), secret: z.string() }), // prettier-ignore
   createSchema: z.strictObject({ color: z.string() }),
   create: (input) => input as RecordData,
   orderedBy: 'created_at',

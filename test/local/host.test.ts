@@ -13,7 +13,7 @@ afterEach(async () => {
 afterAll(removeFolders);
 
 /** What fixture apps leave for the test to see. */
-const seen = (globalThis as unknown as { seen: unknown[] }).seen ?? [];
+const seen: unknown[] = [];
 Object.assign(globalThis, { seen });
 
 interface Fixture {

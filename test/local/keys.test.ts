@@ -78,7 +78,7 @@ describe('keys', () => {
   ])('in a file that is %s are refused in one line that quotes nothing', async (_what, text) => {
     const dataDir = temporaryFolder();
     writeFileSync(join(dataDir, 'keys.json'), text, { mode: 0o600 });
-    const error = await loadKeys(dataDir, {}).catch((thrown: Error) => thrown);
+    const error = await loadKeys(dataDir, {}).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       name: 'StartError',
       message: expect.stringMatching(/keys\.json is damaged/),
@@ -90,7 +90,7 @@ describe('keys', () => {
   it('are the same in all of several processes that start at once', async () => {
     const build = temporaryFolder();
     writeFileSync(join(build, 'package.json'), '{"type":"module"}');
-    for (const name of ['keys', 'data-dir', 'start-error']) {
+    for (const name of ['keys', 'data-dir', 'settings', 'start-error']) {
       const { outputText } = ts.transpileModule(readFileSync(join(ROOT, `src/local/${name}.ts`), 'utf8'), {
         compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
       });

@@ -123,7 +123,7 @@ describe('the platform', () => {
     ],
   ])('refuses to start when %s', async (_what, env, message) => {
     const { start, events } = setUp(HEALTHY, env);
-    const error = await start().catch((thrown: Error) => thrown);
+    const error = await start().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ name: 'StartError', message: expect.stringMatching(message) });
     expect((error as Error).message).not.toContain('secret');
     expect(events).toEqual([]);

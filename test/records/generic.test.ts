@@ -1,0 +1,225 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { canonicalJson, checksumOf, type Json } from '../../src/domain/canonical-json.js';
+import { defineRecord } from '../../src/domain/define-record.js';
+import type { RecordData, RecordType } from '../../src/domain/record-type.js';
+import { parseId } from '../../src/domain/ids.js';
+import type { Platform } from '../../src/platform.js';
+import { RECORD_TYPES } from '../../src/records/registry.js';
+import { partitionOf } from '../../src/storage/record-location.js';
+import { partitionKey, recordKey, revisionKey } from '../../src/storage/keys.js';
+import type { StorageUnderTest } from '../support/storages.js';
+import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
+
+/** A type nobody ships: with sensitive members, an older schema version and free content, to hold generic code to. */
+const dossier = (schemaVersion: '0.9' | '1.0'): RecordType =>
+  defineRecord<RecordData, RecordData>({
+    recordType: 'dossier',
+    collection: 'dossiers',
+    table: 'dossiers',
+    idPrefix: 'dos',
+    idField: 'dossier_id',
+    schemaVersion,
+    migrations: schemaVersion === '1.0' ? [{ from: '0.9', to: '1.0', migrate: ({ name, ...rest }) => ({ ...rest, subject: name }) }] : [], // prettier-ignore
+    schema: z.strictObject({
+      dossier_id: z.string(),
+      created_at: z.string(),
+      label: z.string().optional(),
+      [schemaVersion === '1.0' ? 'subject' : 'name']: z.string(),
+      notes: z.array(z.strictObject({ text: z.string() })),
+      content: z.record(z.string(), z.unknown()),
+    }) as unknown as z.ZodType<RecordData>,
+    createSchema: z.strictObject({
+      created_at: z.string().optional(),
+      label: z.string().optional(),
+      [schemaVersion === '1.0' ? 'subject' : 'name']: z.string(),
+      notes: z.array(z.strictObject({ text: z.string() })).default([]),
+      content: z.record(z.string(), z.unknown()).default({}),
+    }) as unknown as z.ZodType<RecordData>,
+    create: (input, context) => ({ ...input, dossier_id: context.id }),
+    orderedBy: 'created_at',
+    partition: { kind: 'month-of-creation' },
+    summary: ['label'],
+    indexes: [{ name: 'label', fields: ['label'] }],
+    immutable: ['dossier_id', 'created_at'],
+    sensitive: { [schemaVersion === '1.0' ? '/subject' : '/name']: 'pii', '/notes/*/text': 'phi' },
+    tiers: {},
+    retention: 'forever',
+    actions: {},
+    example: { [schemaVersion === '1.0' ? 'subject' : 'name']: 'Ada', notes: [{ text: 'secret note' }] },
+  });
+
+const TYPES = [...RECORD_TYPES, dossier('1.0')];
+
+describe.each(STORAGES)('every record type $name', (kind) => {
+  let storage: StorageUnderTest;
+  let platform: Platform;
+  const call = caller();
+
+  beforeAll(async () => {
+    storage = await openStorage(kind, TYPES);
+    platform = testPlatform(storage.ports, { types: TYPES });
+  });
+  afterAll(() => {
+    storage.close();
+  });
+
+  describe.each(TYPES.map((type) => [type.recordType, type] as const))('%s', (_, type) => {
+    it('stores its example and gives it back, on this host and on another', async () => {
+      const { manager } = platform;
+      const created = await manager.create(type, type.example, call);
+      const read = await manager.get(type, created.envelope.id, call);
+      expect(read.envelope).toEqual(created.envelope);
+      expect(read.etag).toBe(created.etag);
+      const other = testPlatform(storage.ports, { types: TYPES });
+      expect(await other.manager.get(type, created.envelope.id, call)).toEqual(read);
+    });
+
+    it('has the id of its time and prefix, and an envelope of exactly the contract’s members', async () => {
+      const { envelope } = await platform.manager.create(type, type.example, call);
+      const members = ['record_type', 'id', 'tenant', 'revision', 'schema_version', 'stored_at', 'tier', 'checksum_algorithm', 'checksum', 'data']; // prettier-ignore
+      const salted = Object.keys(type.sensitive).length > 0 ? ['salts'] : [];
+      expect(Object.keys(envelope).sort()).toEqual([...members, ...salted].sort());
+      expect(parseId(envelope.id)).toEqual({
+        prefix: type.idPrefix,
+        ms: Date.parse(String(envelope.data[type.orderedBy])),
+      });
+      expect(envelope.data[type.idField]).toBe(envelope.id);
+    });
+
+    it('keeps a committed form whose checksum is that of the envelope, and no sensitive value', async () => {
+      const { envelope } = await platform.manager.create(type, type.example, call);
+      const stored = await storedBlob(type, envelope.id, 1);
+      expect(checksumOf(stored['data'] as Json)).toBe(envelope.checksum);
+      if (Object.keys(type.sensitive).length === 0) expect(stored['data']).toEqual(envelope.data);
+      else expect(JSON.stringify(stored)).not.toMatch(/Ada|secret note/);
+    });
+
+    it('refuses to change an immutable member, whatever is said about it', async () => {
+      const { envelope, etag } = await platform.manager.create(type, type.example, call);
+      for (const member of type.immutable) {
+        const patched = platform.manager.patch(type, envelope.id, { [member]: null }, etag, call);
+        await expect(patched).rejects.toMatchObject({ code: 'record-immutable' });
+      }
+      expect((await platform.manager.get(type, envelope.id, call)).envelope.revision).toBe(1);
+    });
+
+    it('refuses unknown members and stores nothing', async () => {
+      const body = { ...(type.example as object), no_such_member: 1 };
+      await expect(platform.manager.create(type, body, call)).rejects.toMatchObject({
+        code: 'record-invalid',
+        issues: [{ pointer: '/no_such_member' }],
+      });
+    });
+
+    it('follows its declared transitions and no others', async () => {
+      const rule = type.transitions;
+      if (rule === undefined) return;
+      for (const [from, allowed] of Object.entries(rule.moves)) {
+        const made = await platform.manager.create(type, { ...(type.example as object), [rule.field]: from }, call);
+        for (const to of Object.keys(rule.moves)) {
+          const fresh = await platform.manager.create(type, { ...(type.example as object), [rule.field]: from }, call);
+          const moved = platform.manager.patch(type, fresh.envelope.id, { [rule.field]: to }, fresh.etag, call);
+          if (allowed.includes(to)) expect((await moved).envelope.data[rule.field]).toBe(to);
+          else if (to !== from) await expect(moved).rejects.toMatchObject({ code: 'transition-not-allowed' });
+          else if (allowed.length > 0) expect((await moved).envelope.revision).toBe(2);
+          else await expect(moved).rejects.toMatchObject({ code: 'record-immutable' });
+        }
+        expect(made.envelope.revision).toBe(1);
+      }
+    });
+
+    it('answers integrity-failure for any flipped byte of blob or row, and harms no other record', async () => {
+      const { manager } = platform;
+      const victim = await manager.create(type, type.example, call);
+      const witness = await manager.create(type, type.example, call);
+      const { table, key } = placeOf(type, victim.envelope.id);
+      const row = await storage.ports.tables.find(table, key, recordKey(victim.envelope.id));
+      for (const [name, value] of Object.entries(row?.properties ?? {})) {
+        const flipped = typeof value === 'string' ? flip(value) : typeof value === 'number' ? value + 1 : !value;
+        await storage.ports.tables.commit(table, key, [
+          { kind: 'merge', rowKey: recordKey(victim.envelope.id), properties: { [name]: flipped }, etag: '*' },
+        ]);
+        await expect(manager.get(type, victim.envelope.id, call)).rejects.toMatchObject({ code: 'integrity-failure' });
+        await storage.ports.tables.commit(table, key, [
+          { kind: 'merge', rowKey: recordKey(victim.envelope.id), properties: { [name]: value }, etag: '*' },
+        ]);
+      }
+      expect((await manager.get(type, victim.envelope.id, call)).envelope).toEqual(victim.envelope);
+      expect((await manager.get(type, witness.envelope.id, call)).envelope).toEqual(witness.envelope);
+    });
+  });
+
+  it('keeps hostile values byte for byte and finds them by them', async () => {
+    const type = TYPES.at(-1) as RecordType;
+    const tenants = fc.stringMatching(/^[a-z0-9-]{1,63}$/);
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 200 }),
+      fc.constantFrom('', "'", '"', '\\', '/', '#', '?', '%', '\u0000', '\u007f', "' or 1 eq 1", '\ufeff', 'a'.repeat(300), '\u2028'), // prettier-ignore
+    );
+    const name = fc.string({ unit: 'binary', maxLength: 80 });
+    await fc.assert(
+      fc.asyncProperty(tenants, text, fc.dictionary(name, fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5 }), async (tenant, label, content) => { // prettier-ignore
+        fc.pre(!JSON.stringify(content).includes('__proto__'));
+        const theirs = caller({ tenant });
+        const body = { subject: label, label, content: JSON.parse(JSON.stringify(content)) as unknown };
+        const { envelope } = await platform.manager.create(type, body, theirs);
+        const read = (await platform.manager.get(type, envelope.id, theirs)).envelope;
+        expect(canonicalJson(read.data['content'] as Json)).toBe(canonicalJson(body.content as Json));
+        expect([read.data['label'], read.data['subject']]).toEqual([label, label]);
+        const page = await platform.manager.list(type, { filters: { label }, limit: 1000 }, theirs);
+        expect(page.items.map((item) => item['id'])).toContain(envelope.id);
+        expect(page.items.every((item) => item['label'] === label)).toBe(true);
+        await expect(platform.manager.get(type, envelope.id, caller({ tenant: `${tenant.slice(0, 60)}-x` }))).rejects.toMatchObject({ code: 'record-not-found' }); // prettier-ignore
+      }),
+      { numRuns: kind.realTime ? 15 : 150 },
+    );
+  });
+
+  it('upgrades a record of an older schema version on read and says so, with the checksum of what is stored', async () => {
+    const then = testPlatform(storage.ports, { types: [dossier('0.9')] });
+    const old = await then.manager.create(dossier('0.9'), { name: 'Grace', label: 'old' }, call);
+    const now = dossier('1.0');
+    const { envelope } = await platform.manager.get(now, old.envelope.id, call);
+    expect(envelope).toMatchObject({
+      schema_version: '1.0',
+      stored_schema_version: '0.9',
+      checksum: old.envelope.checksum,
+      data: { subject: 'Grace', label: 'old' },
+    });
+    expect(envelope.data).not.toHaveProperty('name');
+    const { etag } = await platform.manager.get(now, old.envelope.id, call);
+    const changed = await platform.manager.patch(now, old.envelope.id, { label: 'new' }, etag, call);
+    expect(changed.envelope).toMatchObject({ revision: 2, schema_version: '1.0', data: { subject: 'Grace', label: 'new' } });
+    expect(changed.envelope).not.toHaveProperty('stored_schema_version');
+    const first = await platform.manager.getRevision(now, old.envelope.id, 1, call);
+    expect(first.envelope).toMatchObject({ stored_schema_version: '0.9', checksum: old.envelope.checksum });
+  });
+
+  it('gives values and salts from which anybody can recompute the checksum', async () => {
+    const type = TYPES.at(-1) as RecordType;
+    const { envelope } = await platform.manager.create(type, type.example, call);
+    expect(Object.keys(envelope.salts ?? {}).sort()).toEqual(['/notes/0/text', '/subject']);
+    expect(envelope.data).toMatchObject({ subject: 'Ada', notes: [{ text: 'secret note' }] });
+  });
+
+  function placeOf(type: RecordType, id: string): { table: string; key: string } {
+    const ref = partitionOf(type, 'default', id);
+    return { table: ref.table, key: partitionKey('default', ref.partition) };
+  }
+
+  async function storedBlob(type: RecordType, id: string, revision: number): Promise<Record<string, unknown>> {
+    const { table, key } = placeOf(type, id);
+    const row = await storage.ports.tables.find(table, key, revisionKey(id, revision));
+    const blob = await storage.ports.blobs.find('records', String(row?.properties['blob']));
+    return JSON.parse(Buffer.from(blob?.bytes ?? []).toString('utf8')) as Record<string, unknown>;
+  }
+});
+
+/** The text with one bit of its middle character changed. */
+function flip(text: string): string {
+  if (text === '') return 'x';
+  const at = Math.floor(text.length / 2);
+  return text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1);
+}

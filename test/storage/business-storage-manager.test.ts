@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
+
+describe.each(STORAGES)('BusinessStorageManager $name', (kind) => {
+  const call = caller();
+
+  it('stores decisions one by one and in batches, and reads them back typed', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const id = await manager.storeDecision({ decision_type: 'financial', title: 'Lease or buy' }, call);
+    const ids = await manager.batchStoreDecisions(
+      Array.from({ length: 30 }, (_, at) => ({
+        decision_type: 'technical' as const,
+        title: `Item ${String(at)}`,
+        created_at: new Date(Date.UTC(2026, at % 3, 1)).toISOString(),
+      })),
+      call,
+    );
+    expect(new Set([id, ...ids]).size).toBe(31);
+    const titles = await Promise.all(ids.map(async (one) => (await manager.getDecision(one, call)).decision.title));
+    expect(titles).toEqual(Array.from({ length: 30 }, (_, at) => `Item ${String(at)}`));
+    const page = await manager.listDecisions({ decisionType: 'technical', from: new Date(Date.UTC(2026, 1, 1)), to: new Date(Date.UTC(2026, 2, 1)) }, call); // prettier-ignore
+    expect(page.items).toHaveLength(10);
+  });
+
+  it('takes votes and an outcome, and remembers what was before', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const id = await manager.storeDecision({ decision_type: 'financial', title: 'Lease or buy' }, call);
+    const before = await manager.getDecision(id, call);
+    await manager.voteOnDecision(id, { agent: 'cfo', vote: 'approve', confidence: 0.7 }, call);
+    const decided = await manager.recordOutcome(id, { decision: 'lease', confidence: 0.9 }, call);
+    expect(decided.decision.outcome?.decision).toBe('lease');
+    expect(decided.revision).toBe(3);
+    const stored = (await manager.getRevision((await import('../../src/records/decision.js')).decisionType, id, 1, call)).envelope.stored_at; // prettier-ignore
+    expect((await manager.getDecisionAsOf(id, new Date(stored), call)).decision).toEqual(before.decision);
+    await expect(manager.recordOutcome(id, { decision: 'buy', confidence: 1 }, call)).rejects.toMatchObject({ code: 'record-immutable' }); // prettier-ignore
+  });
+
+  it('tells a missing decision from one of another tenant no more than it must', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const id = await manager.storeDecision({ decision_type: 'financial', title: 'Lease or buy' }, call);
+    const other = caller({ tenant: 'other' });
+    expect(await manager.findDecision(id, other)).toBeUndefined();
+    await expect(manager.getDecision(id, other)).rejects.toMatchObject({ code: 'record-not-found' });
+    await expect(manager.getDecision('nonsense', call)).rejects.toMatchObject({ code: 'record-not-found' });
+  });
+
+  it('finds the state of a record at any moment of a long history', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const id = await manager.storeDecision({ decision_type: 'financial', title: 'Lease or buy' }, call);
+    const times: string[] = [];
+    for (let at = 0; at < 12; at += 1) {
+      await manager.voteOnDecision(id, { agent: `agent-${String(at)}`, vote: 'abstain', confidence: 0 }, call);
+    }
+    const { decisionType } = await import('../../src/records/decision.js');
+    const revisions = await manager.listRevisions(decisionType, id, { limit: 100 }, call);
+    times.push(...revisions.items.map((head) => head.stored_at));
+    for (const [at, time] of times.entries()) {
+      expect((await manager.getAsOf(decisionType, id, time, call)).envelope.revision).toBe(at + 1);
+      const justBefore = new Date(Date.parse(time) - 1).toISOString();
+      const asOf = manager.getAsOf(decisionType, id, justBefore, call);
+      if (at === 0) await expect(asOf).rejects.toMatchObject({ code: 'record-not-found' });
+      else expect((await asOf).envelope.revision).toBe(at);
+    }
+  });
+});

@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import type { Platform } from '../../src/platform.js';
+import { decisionType } from '../../src/records/decision.js';
+import type { RowOperation } from '../../src/storage/ports.js';
+import { countingPorts, type CountingPorts } from '../support/counting-ports.js';
+import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
+
+/**
+ * What operations cost in storage calls (architecture.md, "Cost is a design constraint"). Every port call is one
+ * request. What a process pays once per partition and minute, or once per actor, is warmed up first and counted by
+ * itself below.
+ */
+describe.each(STORAGES)('transaction counts $name', (kind) => {
+  const call = caller();
+  const body = { decision_type: 'strategic', title: 'Open a second warehouse' };
+  const vote = (agent: string) => ({ agent, vote: 'approve', confidence: 1 });
+
+  async function warm(): Promise<{ counting: CountingPorts; platform: Platform; id: string; etag: string }> {
+    const storage = await openStorage(kind);
+    const counting = countingPorts(storage.ports);
+    const platform = testPlatform(counting.ports);
+    const made = await platform.manager.create(decisionType, body, call);
+    counting.reset();
+    return { counting, platform, id: made.envelope.id, etag: made.etag };
+  }
+
+  const rowsOf = ({ calls }: CountingPorts): number[] =>
+    calls.filter((one) => one.method === 'commit').map((one) => (one.args[2] as RowOperation[]).length);
+
+  it('a create is 1 blob write and 1 transaction of 8 rows', async () => {
+    const { counting, platform } = await warm();
+    await platform.manager.create(decisionType, body, call);
+    expect(counting.counts()).toEqual({ 'blobs.putOnce': 1, 'tables.commit': 1 });
+    expect(rowsOf(counting)).toEqual([8]);
+  });
+
+  it('an idempotency key adds one insert and one row', async () => {
+    const { counting, platform } = await warm();
+    const keyed = caller({ idempotency: { key: 'k', scope: 's', fingerprint: 'f' } });
+    await platform.manager.create(decisionType, body, keyed);
+    expect(counting.counts()).toEqual({ 'blobs.putOnce': 1, 'tables.commit': 2 });
+    expect(rowsOf(counting)).toEqual([1, 9]);
+  });
+
+  it('a read is 1 point read and 1 blob read', async () => {
+    const { counting, platform, id } = await warm();
+    await platform.manager.get(decisionType, id, call);
+    expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.find': 1 });
+  });
+
+  it('a vote is 1 point read, 1 blob write and 1 transaction when the previous detail is warm', async () => {
+    const { counting, platform, id } = await warm();
+    await platform.manager.act(decisionType, id, 'votes', vote('cfo'), undefined, call);
+    expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.putOnce': 1, 'tables.commit': 1 });
+    expect(rowsOf(counting)).toEqual([8]);
+  });
+
+  it('and 1 blob read more when it is not', async () => {
+    const { counting, platform, id } = await warm();
+    const other = testPlatform(counting.ports);
+    await other.manager.create(decisionType, body, call);
+    counting.reset();
+    await other.manager.act(decisionType, id, 'votes', vote('cfo'), undefined, call);
+    expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.find': 1, 'blobs.putOnce': 1, 'tables.commit': 1 });
+    expect(platform).toBeDefined();
+  });
+
+  it('a patch costs what a vote costs, with the index rows that move deleted in the same transaction', async () => {
+    const { counting, platform, id, etag } = await warm();
+    await platform.manager.patch(decisionType, id, { status: 'in_progress' }, etag, call);
+    expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.putOnce': 1, 'tables.commit': 1 });
+    expect(rowsOf(counting)).toEqual([10]);
+  });
+
+  it('the hundredth vote costs what the first did', async () => {
+    const { counting, platform, id } = await warm();
+    for (let at = 0; at < (kind.realTime ? 20 : 100); at += 1) {
+      counting.reset();
+      await platform.manager.act(decisionType, id, 'votes', vote(`agent ${String(at)}`), undefined, call);
+      expect(counting.calls).toHaveLength(3);
+    }
+  });
+
+  it('a batch of 100 is 1 blob write and 9 transactions, and nothing grows with what is stored', async () => {
+    const { counting, platform } = await warm();
+    for (let round = 0; round < 2; round += 1) {
+      counting.reset();
+      await platform.manager.createBatch(decisionType, Array.from({ length: 100 }, () => body), call); // prettier-ignore
+      expect(counting.counts()).toEqual({ 'blobs.putOnce': 1, 'tables.commit': 9 });
+      expect(rowsOf(counting).every((rows) => rows <= 100)).toBe(true);
+    }
+  });
+
+  it('a first page is the directory and 1 range read, the next page 1 range read', async () => {
+    const { counting, platform } = await warm();
+    await platform.manager.createBatch(decisionType, Array.from({ length: 9 }, () => body), call); // prettier-ignore
+    counting.reset();
+    const page = await platform.manager.list(decisionType, { filters: { status: 'queued' }, limit: 4 }, call);
+    expect(counting.counts()).toEqual({ 'tables.range': 2 });
+    counting.reset();
+    const cursor = page.nextCursor ?? '';
+    await platform.manager.list(decisionType, { filters: { status: 'queued' }, limit: 4, cursor }, call);
+    expect(counting.counts()).toEqual({ 'tables.range': 1 });
+  });
+
+  it('a page over empty months reads none of them, and never more than 12 partitions', async () => {
+    const { counting, platform } = await warm();
+    for (let year = 2000; year < 2020; year += 1) {
+      await platform.manager.create(decisionType, { ...body, created_at: `${String(year)}-06-15T00:00:00Z` }, call);
+    }
+    counting.reset();
+    const page = await platform.manager.list(decisionType, { filters: {}, limit: 50 }, call);
+    expect(counting.counts()).toEqual({ 'tables.range': 13 });
+    expect(page.items).toHaveLength(12);
+    counting.reset();
+    const rest = await platform.manager.list(decisionType, { filters: {}, limit: 50, cursor: page.nextCursor ?? '' }, call);
+    expect(counting.counts()).toEqual({ 'tables.range': 10 });
+    expect([rest.items.length, rest.nextCursor]).toEqual([9, null]);
+  });
+
+  it('the first write of a process in a partition announces it: 3 writes, and 2 calls for a new actor', async () => {
+    const storage = await openStorage(kind);
+    const counting = countingPorts(storage.ports);
+    await testPlatform(counting.ports).manager.create(decisionType, body, call);
+    // Directory of tenants, directory of partitions, dirty row; pseudonym looked up and made; the create itself.
+    expect(counting.counts()).toMatchObject({ 'tables.commit': 3 + 1 + 1, 'tables.find': 1, 'blobs.putOnce': 1 });
+  });
+
+  it('sealing is a handful of calls, not one per event', async () => {
+    const { counting, platform } = await warm();
+    await platform.manager.createBatch(decisionType, Array.from({ length: 99 }, () => body), call); // prettier-ignore
+    counting.reset();
+    expect(await platform.sealer.sealTenant('default')).toEqual({ sealed: 100, busy: false });
+    const { 'tables.commit': commits = 0, ...others } = counting.counts();
+    // Four index rows and the event's own row for each of 100 events, 100 rows a transaction; one delete transaction.
+    expect(commits).toBeLessThanOrEqual(5 + 1 + 3);
+    expect(Object.values(others).reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(16);
+  });
+});

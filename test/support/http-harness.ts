@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import { createRequire } from 'node:module';
+import type * as functions from '@azure/functions';
+import type { HttpRequestInit, InvocationContextInit } from '@azure/functions';
+import { httpServicesOf } from '../../src/composition.js';
+import type { Envelope, EnvelopeHead } from '../../src/domain/envelope.js';
+import type { ErrorCode } from '../../src/domain/errors.js';
+import { handle } from '../../src/http/handle.js';
+import type { Problem } from '../../src/http/problem.js';
+import type { Resource } from '../../src/http/resource.js';
+import { auditEventResource, auditEventsResource } from '../../src/http/resources/audit-events.js';
+import { collectionBatchResource } from '../../src/http/resources/collection-batch.js';
+import { collectionResource } from '../../src/http/resources/collection.js';
+import { healthResource } from '../../src/http/resources/health.js';
+import { inboxResource, operationResource } from '../../src/http/resources/inbox.js';
+import { nowhereResource } from '../../src/http/resources/nowhere.js';
+import { recordActionResource } from '../../src/http/resources/record-action.js';
+import { recordResource } from '../../src/http/resources/record.js';
+import { revisionResource, revisionsResource } from '../../src/http/resources/revisions.js';
+import { buildRouteTable } from '../../src/local/routes.js';
+import type { Platform } from '../../src/platform.js';
+import type { StoragePorts } from '../../src/storage/ports.js';
+import type { Summary } from '../../src/storage/record-row.js';
+import { createLog } from '../../src/telemetry/log.js';
+import { testPlatform, type TestPlatformOptions } from './platform.js';
+
+/** The classes of the worker; the package offers them to CommonJS alone. */
+const { HttpRequest, InvocationContext } = createRequire(import.meta.url)(
+  '@azure/functions',
+) as typeof functions;
+
+/** Routes as `functions/` registers them; test/http/routes.test.ts holds the two against each other. */
+export const ROUTES: Readonly<Record<string, Resource>> = {
+  '{collection}': collectionResource,
+  '{collection}/batch': collectionBatchResource,
+  '{collection}/{id}': recordResource,
+  '{collection}/{id}/{action}': recordActionResource,
+  '{collection}/{id}/revisions': revisionsResource,
+  '{collection}/{id}/revisions/{revision}': revisionResource,
+  'inbox/{collection}': inboxResource,
+  'operations/{id}': operationResource,
+  'audit-events': auditEventsResource,
+  'audit-events/{id}': auditEventResource,
+  health: healthResource,
+  '{*path}': nowhereResource,
+};
+
+export interface RequestOptions {
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  readonly raw?: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly tenant?: string;
+  readonly roles?: string;
+  readonly actor?: string;
+  /** Idempotency-Key. */
+  readonly key?: string;
+  readonly ifMatch?: string;
+  /** Scheme and authority the platform is addressed by. */
+  readonly origin?: string;
+}
+
+/** An answer; what is read as is said by who reads it. */
+export class Reply {
+  constructor(
+    readonly status: number,
+    readonly headers: Readonly<Record<string, string>>,
+    readonly text: string,
+  ) {}
+
+  get json(): Record<string, unknown> {
+    return JSON.parse(this.text) as Record<string, unknown>;
+  }
+  get envelope(): Envelope {
+    return JSON.parse(this.text) as Envelope;
+  }
+  get problem(): Problem {
+    return JSON.parse(this.text) as Problem;
+  }
+  /** The code of a problem document; undefined for any other answer. */
+  get code(): ErrorCode | undefined {
+    const type = this.text === '' ? undefined : (this.json['type'] as string | undefined);
+    return type?.slice(type.indexOf('#') + 1) as ErrorCode | undefined;
+  }
+  get pointers(): readonly string[] {
+    return (this.problem.errors ?? []).map(({ pointer }) => pointer);
+  }
+  get page(): { readonly items: readonly Summary[]; readonly next_cursor: string | null } {
+    return JSON.parse(this.text) as { items: Summary[]; next_cursor: string | null };
+  }
+  get heads(): readonly EnvelopeHead[] {
+    return (JSON.parse(this.text) as { items: EnvelopeHead[] }).items;
+  }
+  get etag(): string {
+    return this.headers['etag'] ?? '';
+  }
+}
+
+/** One host of the platform, asked through its HTTP handlers. */
+export interface HttpHost {
+  readonly platform: Platform;
+  request(method: string, path: string, options?: RequestOptions): Promise<Reply>;
+  get(path: string, options?: RequestOptions): Promise<Reply>;
+  post(path: string, body: unknown, options?: RequestOptions): Promise<Reply>;
+  patch(path: string, body: unknown, ifMatch: string | undefined, options?: RequestOptions): Promise<Reply>;
+}
+
+const ORIGIN = 'http://127.0.0.1:7071';
+
+/** A host on any ports. Two of them on the same ports are two processes on one storage. */
+export function httpHost(ports: StoragePorts, options: TestPlatformOptions = {}): HttpHost {
+  const platform = testPlatform(ports, options);
+  const services = httpServicesOf(platform, ports, createLog('silent'));
+  const table = buildRouteTable(
+    '/api',
+    Object.entries(ROUTES).map(([template, resource]) => ({
+      template,
+      methods: [],
+      target: handle(resource, () => Promise.resolve(services)),
+    })),
+  );
+  const request = async (method: string, path: string, sent: RequestOptions = {}): Promise<Reply> => {
+    const init = requestOf(method, path, sent);
+    const match = table.match(method, new URL(init.url ?? '').pathname);
+    if (match.kind !== 'found') throw new Error(`no route for ${path}`);
+    const context: InvocationContextInit = { invocationId: randomUUID(), logHandler: () => undefined };
+    const answer = await match.target(
+      new HttpRequest({ ...init, params: match.params }),
+      new InvocationContext(context),
+    );
+    const { status = 200, headers = {}, body = '' } = answer as functions.HttpResponseInit;
+    return new Reply(status, headers as Record<string, string>, body as string);
+  };
+  return {
+    platform,
+    request,
+    get: (path, more) => request('GET', path, more),
+    post: (path, body, more) => request('POST', path, { body, ...more }),
+    patch: (path, body, ifMatch, more) =>
+      request('PATCH', path, { body, ...(ifMatch === undefined ? {} : { ifMatch }), ...more }),
+  };
+}
+
+/** The request as the Functions host hands it on: one value for each query parameter, the body as bytes. */
+function requestOf(method: string, path: string, sent: RequestOptions): HttpRequestInit {
+  const url = new URL(`${sent.origin ?? ORIGIN}/api${path}`);
+  const query: Record<string, string> = {};
+  for (const [name, value] of url.searchParams)
+    query[name] = query[name] === undefined ? value : `${query[name]},${value}`;
+  const text = sent.raw ?? (sent.body === undefined ? undefined : JSON.stringify(sent.body));
+  const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+  return {
+    method,
+    url: url.href,
+    query,
+    headers: {
+      'x-forwarded-for': '127.0.0.1',
+      ...(text === undefined ? {} : { 'content-type': type }),
+      ...(sent.tenant === undefined ? {} : { 'x-dev-tenant': sent.tenant }),
+      ...(sent.roles === undefined ? {} : { 'x-dev-roles': sent.roles }),
+      ...(sent.actor === undefined ? {} : { 'x-dev-actor': sent.actor }),
+      ...(sent.key === undefined ? {} : { 'idempotency-key': sent.key }),
+      ...(sent.ifMatch === undefined ? {} : { 'if-match': sent.ifMatch }),
+      ...sent.headers,
+    },
+    ...(text === undefined ? {} : { body: { bytes: typeof text === 'string' ? Buffer.from(text) : text } }),
+  };
+}

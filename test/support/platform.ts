@@ -1,0 +1,47 @@
+import { assemblePlatform, storageNames, type Platform } from '../../src/platform.js';
+import type { Clock } from '../../src/domain/clock.js';
+import type { RecordType } from '../../src/domain/record-type.js';
+import type { CallContext } from '../../src/storage/manager-types.js';
+import type { StoragePorts } from '../../src/storage/ports.js';
+import { createLog } from '../../src/telemetry/log.js';
+import { seededEntropy } from './entropy.js';
+import { STORAGES, type StorageKind } from './storages.js';
+import { realClock } from './virtual-clock.js';
+
+export interface TestPlatformOptions {
+  readonly clock?: Clock;
+  readonly types?: readonly RecordType[];
+  /** Different hosts draw different ids. */
+  readonly seed?: string;
+}
+
+let hosts = 0;
+
+/** One host of the platform on any ports, with fixed keys and no log; nothing is sealed until a test says so. */
+export function testPlatform(ports: StoragePorts, options: TestPlatformOptions = {}): Platform {
+  hosts += 1;
+  const clock = options.clock ?? realClock;
+  return assemblePlatform({
+    ports,
+    clock,
+    // Background sealing waits for a time that never comes: tests drive the sealer themselves.
+    backgroundClock: { now: () => clock.now(), monotonic: () => clock.monotonic(), sleep: () => new Promise(() => undefined) }, // prettier-ignore
+    entropy: seededEntropy(options.seed ?? `host ${String(hosts)} of ${String(process.pid)}`),
+    cursorKey: new Uint8Array(32).fill(1),
+    wrappingKey: new Uint8Array(32).fill(2),
+    log: createLog('silent'),
+    ...(options.types === undefined ? {} : { types: options.types }),
+  });
+}
+
+/** A storage of the given kind with everything the platform needs in it. */
+export function openStorage(kind: StorageKind, types?: readonly RecordType[]) {
+  return kind.open(storageNames(types));
+}
+
+/** A caller of the default tenant. */
+export function caller(changes: Partial<CallContext> = {}): CallContext {
+  return { tenant: 'default', actor: 'ada', correlationId: 'test', ...changes };
+}
+
+export { STORAGES };
