@@ -56,9 +56,22 @@ export class AzureWorkQueue implements WorkQueue {
     message: Pick<QueueMessage, 'id' | 'receipt'>,
     delayS: number,
   ): Promise<boolean> {
-    return this.#held(queue, (client, abortSignal) =>
-      client.updateMessage(message.id, message.receipt, undefined, delayS, { abortSignal }),
-    );
+    return (await this.renew(queue, message, delayS)) !== undefined;
+  }
+
+  async renew(
+    queue: string,
+    message: Pick<QueueMessage, 'id' | 'receipt'>,
+    hiddenS: number,
+  ): Promise<string | undefined> {
+    let receipt: string | undefined;
+    const held = await this.#held(queue, async (client, abortSignal) => {
+      const answer = await client.updateMessage(message.id, message.receipt, undefined, hiddenS, {
+        abortSignal,
+      });
+      receipt = answer.popReceipt;
+    });
+    return held ? receipt : undefined;
   }
 
   /** Runs a call that needs a valid receipt; false when it is not. */

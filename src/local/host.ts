@@ -7,7 +7,7 @@ import { listen, type HttpListener } from './http-server.js';
 import { createInvoke, triggerOf } from './invocation.js';
 import { queueSourceOf } from './queue-function.js';
 import { listenToQueue, type Stoppable } from './queue-listener.js';
-import type { RenewingQueue } from './queue-message.js';
+import type { WorkQueue } from '../storage/ports.js';
 import { StartError, firstLine } from './start-error.js';
 import { prepareTimer } from './timers.js';
 
@@ -22,7 +22,7 @@ export interface HostOptions {
   /** 0 for any free port. Or a listener that holds its port already; the host stops it either way. */
   readonly port: number | HttpListener;
   /** The queues behind an app setting; it throws a StartError for a setting it cannot use. */
-  readonly queues: (connectionSetting: string) => RenewingQueue;
+  readonly queues: (connectionSetting: string) => WorkQueue;
   readonly log: HostLog;
   readonly env?: NodeJS.ProcessEnv;
 }

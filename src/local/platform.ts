@@ -6,7 +6,7 @@ import { startHost } from './host.js';
 import { errorFields, type HostLog } from './host-log.js';
 import { listen } from './http-server.js';
 import { loadKeys } from './keys.js';
-import type { RenewingQueue } from './queue-message.js';
+import type { WorkQueue } from '../storage/ports.js';
 import { readSettings, settingOf } from './settings.js';
 import { StartError, firstLine } from './start-error.js';
 
@@ -17,7 +17,7 @@ export interface LocalStorageProcess {
 }
 
 export interface OpenQueues {
-  readonly queues: RenewingQueue;
+  readonly queues: WorkQueue;
   close(): void;
 }
 
@@ -48,7 +48,7 @@ async function entryOf(root: string): Promise<string> {
 }
 
 /** The queues behind app settings, opened once for each connection string. */
-function queuesFrom(options: PlatformOptions): { of(setting: string): RenewingQueue; close(): void } {
+function queuesFrom(options: PlatformOptions): { of(setting: string): WorkQueue; close(): void } {
   const opened = new Map<string, OpenQueues>();
   return {
     of: (setting) => {

@@ -1,11 +1,11 @@
-import type { QueueMessage } from '../storage/ports.js';
+import type { QueueMessage, WorkQueue } from '../storage/ports.js';
 import { resolveSettings } from './app-setting.js';
 import type { RpcTypedData } from './core-types.js';
 import type { RegisteredFunction } from './functions-core.js';
 import type { QueueSettings } from './host-json.js';
 import type { HostLog } from './host-log.js';
 import { triggerOf, type Invoke } from './invocation.js';
-import { hiddenSeconds, type QueueSource, type RenewingQueue } from './queue-message.js';
+import { HIDDEN_S, type QueueSource } from './queue-message.js';
 import { StartError } from './start-error.js';
 
 /** A time as Azure writes it into trigger metadata: a .NET `DateTimeOffset` in JSON. */
@@ -32,7 +32,7 @@ function metadataOf(message: QueueMessage, hiddenS: number): Record<string, RpcT
 export interface QueueEnvironment {
   readonly settings: QueueSettings;
   /** The queues behind an app setting that holds a connection string. */
-  readonly queuesOf: (connectionSetting: string) => RenewingQueue;
+  readonly queuesOf: (connectionSetting: string) => WorkQueue;
   readonly env: NodeJS.ProcessEnv;
   readonly log: HostLog;
   readonly invoke: Invoke;
@@ -46,15 +46,14 @@ export function queueSourceOf(fn: RegisteredFunction, environment: QueueEnvironm
     throw new StartError(`function "${fn.metadata.name}" names no queue`);
   const setting = typeof connection === 'string' && connection !== '' ? connection : 'AzureWebJobsStorage';
   const queues = environment.queuesOf(setting);
-  const hiddenS = hiddenSeconds(queues);
   return {
     queue: resolveSettings(queueName, env, `the queue of function "${fn.metadata.name}"`),
     queues,
     settings,
-    hiddenS,
+    hiddenS: HIDDEN_S,
     log,
     handle: async (message) => {
-      await invoke(fn, { data: { string: message.text }, metadata: metadataOf(message, hiddenS) });
+      await invoke(fn, { data: { string: message.text }, metadata: metadataOf(message, HIDDEN_S) });
     },
   };
 }

@@ -3,34 +3,14 @@ import { errorFields, type HostLog } from './host-log.js';
 import type { QueueSettings } from './host-json.js';
 
 /**
- * A queue that can extend the time a message stays hidden. Each extension gives the message a new receipt, which
- * `defer` of the port does not tell.
+ * What a message is hidden for while it is handled, renewed halfway. Azure hides for ten minutes; on one machine, where
+ * the host is killed and started again at will, its messages should be back sooner.
  */
-export interface RenewingQueue extends WorkQueue {
-  /** The new receipt, or undefined when the old one is no longer valid. */
-  renew?(
-    queue: string,
-    message: Pick<QueueMessage, 'id' | 'receipt'>,
-    hiddenS: number,
-  ): Promise<string | undefined>;
-}
-
-/**
- * What a message is hidden for while it is handled. Azure hides for ten minutes; on one machine, where the host is
- * killed and started again at will, its messages should be back sooner.
- */
-const RENEWED_HIDDEN_S = 30;
-/** Without renewal a handler that takes longer meets its message again, as a duplicate. */
-const UNRENEWED_HIDDEN_S = 60;
-
-/** How long a received message is hidden at first. */
-export function hiddenSeconds(queues: RenewingQueue): number {
-  return queues.renew === undefined ? UNRENEWED_HIDDEN_S : RENEWED_HIDDEN_S;
-}
+export const HIDDEN_S = 30;
 
 export interface QueueSource {
   readonly queue: string;
-  readonly queues: RenewingQueue;
+  readonly queues: WorkQueue;
   readonly settings: QueueSettings;
   readonly hiddenS: number;
   readonly log: HostLog;
@@ -42,11 +22,10 @@ export interface QueueSource {
 function keepHidden(source: QueueSource, message: QueueMessage): { stop(): Promise<string> } {
   let receipt = message.receipt;
   let pending: Promise<void> = Promise.resolve();
-  if (source.queues.renew === undefined) return { stop: () => Promise.resolve(receipt) };
   const renew = async (): Promise<void> => {
     try {
       receipt =
-        (await source.queues.renew?.(source.queue, { id: message.id, receipt }, source.hiddenS)) ?? receipt;
+        (await source.queues.renew(source.queue, { id: message.id, receipt }, source.hiddenS)) ?? receipt;
     } catch (error) {
       // It may still succeed next time; if not, the message is delivered once more, which handlers expect.
       source.log.warn('a message could not be kept hidden', { queue: source.queue, ...errorFields(error) });

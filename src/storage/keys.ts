@@ -94,4 +94,5 @@ export const QUEUES = {
   inbox: 'records-inbox',
   inboxPoison: 'records-inbox-poison',
   seal: 'seal-work',
+  sealPoison: 'seal-work-poison',
 } as const;

@@ -168,6 +168,15 @@ export interface WorkQueue {
   remove(queue: string, message: Pick<QueueMessage, 'id' | 'receipt'>): Promise<boolean>;
   /** Makes a received message visible after `delayS` seconds; the receipt is used up. False when it was no longer valid. */
   defer(queue: string, message: Pick<QueueMessage, 'id' | 'receipt'>, delayS: number): Promise<boolean>;
+  /**
+   * Keeps a received message hidden for `hiddenS` seconds from now and resolves to its new receipt; undefined when the
+   * receipt was no longer valid. Faults: `unavailable`.
+   */
+  renew(
+    queue: string,
+    message: Pick<QueueMessage, 'id' | 'receipt'>,
+    hiddenS: number,
+  ): Promise<string | undefined>;
 }
 
 export interface StoragePorts {

@@ -93,6 +93,16 @@ export function workQueueContract(kind: StorageKind): void {
       expect(await only()).toMatchObject({ id: message.id, text: 'later', dequeueCount: 2 });
     });
 
+    it('keeps a message hidden under a new receipt when it is renewed, and the old receipt is worthless', async () => {
+      await queues.send(queue, 'x');
+      const message = await only(1);
+      const receipt = await queues.renew(queue, message, 30);
+      expect(receipt).toEqual(expect.any(String));
+      expect(await queues.renew(queue, message, 30)).toBeUndefined();
+      expect(await queues.remove(queue, message)).toBe(false);
+      expect(await queues.remove(queue, { id: message.id, receipt: receipt ?? '' })).toBe(true);
+    });
+
     it('gives a message back at once when it is deferred by nothing', async () => {
       await queues.send(queue, 'now');
       await queues.defer(queue, await only(30), 0);

@@ -62,7 +62,7 @@ describe('a batch that is not valid', () => {
 
   it.each<[string, unknown, string[]]>([
     ['one item is invalid', { items: [item(0), item(1, { decision_type: 'moral' })] }, ['/items/1/decision_type']], // prettier-ignore
-    ['several items are invalid', { items: [item(0, { title: '' }), item(1), {}] }, ['/items/0/title', '/items/2/decision_type', '/items/2/title']], // prettier-ignore
+    ['several items are invalid', { items: [item(0, { title: 7 }), item(1), {}] }, ['/items/0/title', '/items/2/decision_type', '/items/2/title']], // prettier-ignore
     ['an item breaks a rule across members', { items: [item(0), item(1, { completed_at: '2025-01-01T00:00:00Z' })] }, ['/items/1/completed_at']], // prettier-ignore
     ['an item is no object', { items: [item(0), 7] }, ['/items/1']],
     ['it has 101 items', { items: Array.from({ length: 101 }, (_, n) => item(n)) }, ['/items']],

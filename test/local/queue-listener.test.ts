@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { listenToQueue, type Stoppable } from '../../src/local/queue-listener.js';
-import type { QueueSource, RenewingQueue } from '../../src/local/queue-message.js';
-import { StorageFault, type QueueMessage } from '../../src/storage/ports.js';
+import type { QueueSource } from '../../src/local/queue-message.js';
+import { StorageFault, type QueueMessage, type WorkQueue } from '../../src/storage/ports.js';
 import { recordingLog, until } from './support.js';
 
 /** A queue without time: a message is visible or it is not, and every call is kept. */
-class FakeQueue implements RenewingQueue {
+class FakeQueue implements WorkQueue {
   readonly calls: string[] = [];
   readonly sent: [queue: string, text: string][] = [];
   readonly #visible: QueueMessage[] = [];

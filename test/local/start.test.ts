@@ -20,7 +20,7 @@ const STORAGE = `
 const AZURE = `
   export function openAzureStorage(_options: { connectionString: string }) {
     const queues = {
-      send: async () => undefined, receive: async () => [], remove: async () => true, defer: async () => true,
+      send: async () => undefined, receive: async () => [], remove: async () => true, defer: async () => true, renew: async () => undefined,
     };
     return { ports: { queues }, close: () => undefined };
   }`;

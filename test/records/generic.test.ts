@@ -117,10 +117,24 @@ describe.each(STORAGES)('every record type $name', (kind) => {
       const rule = type.transitions;
       if (rule === undefined) return;
       for (const [from, allowed] of Object.entries(rule.moves)) {
-        const made = await platform.manager.create(type, { ...(type.example as object), [rule.field]: from }, call);
+        const made = await platform.manager.create(
+          type,
+          { ...(type.example as object), [rule.field]: from },
+          call,
+        );
         for (const to of Object.keys(rule.moves)) {
-          const fresh = await platform.manager.create(type, { ...(type.example as object), [rule.field]: from }, call);
-          const moved = platform.manager.patch(type, fresh.envelope.id, { [rule.field]: to }, fresh.etag, call);
+          const fresh = await platform.manager.create(
+            type,
+            { ...(type.example as object), [rule.field]: from },
+            call,
+          );
+          const moved = platform.manager.patch(
+            type,
+            fresh.envelope.id,
+            { [rule.field]: to },
+            fresh.etag,
+            call,
+          );
           if (allowed.includes(to)) expect((await moved).envelope.data[rule.field]).toBe(to);
           else if (to !== from) await expect(moved).rejects.toMatchObject({ code: 'transition-not-allowed' });
           else if (allowed.length > 0) expect((await moved).envelope.revision).toBe(2);
@@ -137,11 +151,19 @@ describe.each(STORAGES)('every record type $name', (kind) => {
       const { table, key } = placeOf(type, victim.envelope.id);
       const row = await storage.ports.tables.find(table, key, recordKey(victim.envelope.id));
       for (const [name, value] of Object.entries(row?.properties ?? {})) {
-        const flipped = typeof value === 'string' ? flip(value) : typeof value === 'number' ? value + 1 : !value;
+        const flipped =
+          typeof value === 'string' ? flip(value) : typeof value === 'number' ? value + 1 : !value;
         await storage.ports.tables.commit(table, key, [
-          { kind: 'merge', rowKey: recordKey(victim.envelope.id), properties: { [name]: flipped }, etag: '*' },
+          {
+            kind: 'merge',
+            rowKey: recordKey(victim.envelope.id),
+            properties: { [name]: flipped },
+            etag: '*',
+          },
         ]);
-        await expect(manager.get(type, victim.envelope.id, call)).rejects.toMatchObject({ code: 'integrity-failure' });
+        await expect(manager.get(type, victim.envelope.id, call)).rejects.toMatchObject({
+          code: 'integrity-failure',
+        });
         await storage.ports.tables.commit(table, key, [
           { kind: 'merge', rowKey: recordKey(victim.envelope.id), properties: { [name]: value }, etag: '*' },
         ]);
@@ -160,19 +182,25 @@ describe.each(STORAGES)('every record type $name', (kind) => {
     );
     const name = fc.string({ unit: 'binary', maxLength: 80 });
     await fc.assert(
-      fc.asyncProperty(tenants, text, fc.dictionary(name, fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5 }), async (tenant, label, content) => { // prettier-ignore
-        fc.pre(!JSON.stringify(content).includes('__proto__'));
-        const theirs = caller({ tenant });
-        const body = { subject: label, label, content: JSON.parse(JSON.stringify(content)) as unknown };
-        const { envelope } = await platform.manager.create(type, body, theirs);
-        const read = (await platform.manager.get(type, envelope.id, theirs)).envelope;
-        expect(canonicalJson(read.data['content'] as Json)).toBe(canonicalJson(body.content as Json));
-        expect([read.data['label'], read.data['subject']]).toEqual([label, label]);
-        const page = await platform.manager.list(type, { filters: { label }, limit: 1000 }, theirs);
-        expect(page.items.map((item) => item['id'])).toContain(envelope.id);
-        expect(page.items.every((item) => item['label'] === label)).toBe(true);
-        await expect(platform.manager.get(type, envelope.id, caller({ tenant: `${tenant.slice(0, 60)}-x` }))).rejects.toMatchObject({ code: 'record-not-found' }); // prettier-ignore
-      }),
+      fc.asyncProperty(
+        tenants,
+        text,
+        fc.dictionary(name, fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5 }),
+        async (tenant, label, content) => {
+          // prettier-ignore
+          fc.pre(!JSON.stringify(content).includes('__proto__'));
+          const theirs = caller({ tenant });
+          const body = { subject: label, label, content: JSON.parse(JSON.stringify(content)) as unknown };
+          const { envelope } = await platform.manager.create(type, body, theirs);
+          const read = (await platform.manager.get(type, envelope.id, theirs)).envelope;
+          expect(canonicalJson(read.data['content'] as Json)).toBe(canonicalJson(body.content as Json));
+          expect([read.data['label'], read.data['subject']]).toEqual([label, label]);
+          const page = await platform.manager.list(type, { filters: { label }, limit: 1000 }, theirs);
+          expect(page.items.map((item) => item['id'])).toContain(envelope.id);
+          expect(page.items.every((item) => item['label'] === label)).toBe(true);
+          await expect(platform.manager.get(type, envelope.id, caller({ tenant: `${tenant.slice(0, 60)}-x` }))).rejects.toMatchObject({ code: 'record-not-found' }); // prettier-ignore
+        },
+      ),
       { numRuns: kind.realTime ? 15 : 150 },
     );
   });
@@ -191,7 +219,11 @@ describe.each(STORAGES)('every record type $name', (kind) => {
     expect(envelope.data).not.toHaveProperty('name');
     const { etag } = await platform.manager.get(now, old.envelope.id, call);
     const changed = await platform.manager.patch(now, old.envelope.id, { label: 'new' }, etag, call);
-    expect(changed.envelope).toMatchObject({ revision: 2, schema_version: '1.0', data: { subject: 'Grace', label: 'new' } });
+    expect(changed.envelope).toMatchObject({
+      revision: 2,
+      schema_version: '1.0',
+      data: { subject: 'Grace', label: 'new' },
+    });
     expect(changed.envelope).not.toHaveProperty('stored_schema_version');
     const first = await platform.manager.getRevision(now, old.envelope.id, 1, call);
     expect(first.envelope).toMatchObject({ stored_schema_version: '0.9', checksum: old.envelope.checksum });
@@ -209,7 +241,11 @@ describe.each(STORAGES)('every record type $name', (kind) => {
     return { table: ref.table, key: partitionKey('default', ref.partition) };
   }
 
-  async function storedBlob(type: RecordType, id: string, revision: number): Promise<Record<string, unknown>> {
+  async function storedBlob(
+    type: RecordType,
+    id: string,
+    revision: number,
+  ): Promise<Record<string, unknown>> {
     const { table, key } = placeOf(type, id);
     const row = await storage.ports.tables.find(table, key, revisionKey(id, revision));
     const blob = await storage.ports.blobs.find('records', String(row?.properties['blob']));

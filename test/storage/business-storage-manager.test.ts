@@ -16,7 +16,9 @@ describe.each(STORAGES)('BusinessStorageManager $name', (kind) => {
       call,
     );
     expect(new Set([id, ...ids]).size).toBe(31);
-    const titles = await Promise.all(ids.map(async (one) => (await manager.getDecision(one, call)).decision.title));
+    const titles = await Promise.all(
+      ids.map(async (one) => (await manager.getDecision(one, call)).decision.title),
+    );
     expect(titles).toEqual(Array.from({ length: 30 }, (_, at) => `Item ${String(at)}`));
     const page = await manager.listDecisions({ decisionType: 'technical', from: new Date(Date.UTC(2026, 1, 1)), to: new Date(Date.UTC(2026, 2, 1)) }, call); // prettier-ignore
     expect(page.items).toHaveLength(10);
@@ -49,7 +51,11 @@ describe.each(STORAGES)('BusinessStorageManager $name', (kind) => {
     const id = await manager.storeDecision({ decision_type: 'financial', title: 'Lease or buy' }, call);
     const times: string[] = [];
     for (let at = 0; at < 12; at += 1) {
-      await manager.voteOnDecision(id, { agent: `agent-${String(at)}`, vote: 'abstain', confidence: 0 }, call);
+      await manager.voteOnDecision(
+        id,
+        { agent: `agent-${String(at)}`, vote: 'abstain', confidence: 0 },
+        call,
+      );
     }
     const { decisionType } = await import('../../src/records/decision.js');
     const revisions = await manager.listRevisions(decisionType, id, { limit: 100 }, call);

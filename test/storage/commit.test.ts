@@ -132,7 +132,12 @@ describe('a change', () => {
         fenced = true;
         const row = await raw.tables.find(ref.table, key, recordKey(made.envelope.id));
         await raw.tables.commit(ref.table, key, [
-          { kind: 'replace', rowKey: recordKey(made.envelope.id), properties: row?.properties ?? {}, etag: '*' },
+          {
+            kind: 'replace',
+            rowKey: recordKey(made.envelope.id),
+            properties: row?.properties ?? {},
+            etag: '*',
+          },
         ]);
       }
       return go();
@@ -163,7 +168,13 @@ describe('a change', () => {
     const keys = JSON.parse(String(row?.properties['index_keys'])) as string[];
     const statusKey = keys.find((one) => one.startsWith('i:status:')) ?? '';
     await raw.tables.commit(ref.table, key, [{ kind: 'delete', rowKey: statusKey, etag: '*' }]);
-    const patch = platform.manager.patch(decisionType, made.envelope.id, { status: 'failed' }, made.etag, call);
+    const patch = platform.manager.patch(
+      decisionType,
+      made.envelope.id,
+      { status: 'failed' },
+      made.etag,
+      call,
+    );
     await expect(run(patch)).rejects.toMatchObject({ code: 'integrity-failure' });
   });
 
@@ -172,7 +183,9 @@ describe('a change', () => {
     const ahead = host();
     const made = await run(ahead.manager.create(decisionType, body, call));
     clock.jump(-3_600_000);
-    const voted = await run(ahead.manager.act(decisionType, made.envelope.id, 'votes', vote, undefined, call));
+    const voted = await run(
+      ahead.manager.act(decisionType, made.envelope.id, 'votes', vote, undefined, call),
+    );
     expect(Date.parse(voted.envelope.stored_at)).toBe(Date.parse(made.envelope.stored_at) + 1);
   });
 });
@@ -210,7 +223,9 @@ describe('announcing', () => {
       if (isDirty(one)) announced += 1;
       return go();
     });
-    await run(Promise.all(Array.from({ length: 20 }, () => platform.manager.create(decisionType, body, call))));
+    await run(
+      Promise.all(Array.from({ length: 20 }, () => platform.manager.create(decisionType, body, call))),
+    );
     expect(announced).toBe(1);
   });
 });

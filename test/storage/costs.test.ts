@@ -61,7 +61,12 @@ describe.each(STORAGES)('transaction counts $name', (kind) => {
     await other.manager.create(decisionType, body, call);
     counting.reset();
     await other.manager.act(decisionType, id, 'votes', vote('cfo'), undefined, call);
-    expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.find': 1, 'blobs.putOnce': 1, 'tables.commit': 1 });
+    expect(counting.counts()).toEqual({
+      'tables.find': 1,
+      'blobs.find': 1,
+      'blobs.putOnce': 1,
+      'tables.commit': 1,
+    });
     expect(platform).toBeDefined();
   });
 
@@ -106,14 +111,22 @@ describe.each(STORAGES)('transaction counts $name', (kind) => {
   it('a page over empty months reads none of them, and never more than 12 partitions', async () => {
     const { counting, platform } = await warm();
     for (let year = 2000; year < 2020; year += 1) {
-      await platform.manager.create(decisionType, { ...body, created_at: `${String(year)}-06-15T00:00:00Z` }, call);
+      await platform.manager.create(
+        decisionType,
+        { ...body, created_at: `${String(year)}-06-15T00:00:00Z` },
+        call,
+      );
     }
     counting.reset();
     const page = await platform.manager.list(decisionType, { filters: {}, limit: 50 }, call);
     expect(counting.counts()).toEqual({ 'tables.range': 13 });
     expect(page.items).toHaveLength(12);
     counting.reset();
-    const rest = await platform.manager.list(decisionType, { filters: {}, limit: 50, cursor: page.nextCursor ?? '' }, call);
+    const rest = await platform.manager.list(
+      decisionType,
+      { filters: {}, limit: 50, cursor: page.nextCursor ?? '' },
+      call,
+    );
     expect(counting.counts()).toEqual({ 'tables.range': 10 });
     expect([rest.items.length, rest.nextCursor]).toEqual([9, null]);
   });
@@ -123,7 +136,11 @@ describe.each(STORAGES)('transaction counts $name', (kind) => {
     const counting = countingPorts(storage.ports);
     await testPlatform(counting.ports).manager.create(decisionType, body, call);
     // Directory of tenants, directory of partitions, dirty row; pseudonym looked up and made; the create itself.
-    expect(counting.counts()).toMatchObject({ 'tables.commit': 3 + 1 + 1, 'tables.find': 1, 'blobs.putOnce': 1 });
+    expect(counting.counts()).toMatchObject({
+      'tables.commit': 3 + 1 + 1,
+      'tables.find': 1,
+      'blobs.putOnce': 1,
+    });
   });
 
   it('sealing is a handful of calls, not one per event', async () => {

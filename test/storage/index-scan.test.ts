@@ -20,7 +20,9 @@ const query = fc.record({
   status: optional(STATUSES),
   decision_type: optional(TYPES),
   created_by: optional(PEOPLE),
-  fromMs: fc.option(fc.integer({ min: Date.UTC(2023, 11, 1), max: Date.UTC(2026, 6, 1) }), { nil: undefined }),
+  fromMs: fc.option(fc.integer({ min: Date.UTC(2023, 11, 1), max: Date.UTC(2026, 6, 1) }), {
+    nil: undefined,
+  }),
   toMs: fc.option(fc.integer({ min: Date.UTC(2023, 11, 1), max: Date.UTC(2026, 6, 1) }), { nil: undefined }),
   limit: fc.integer({ min: 1, max: 7 }),
 });
@@ -33,7 +35,9 @@ describe.each(STORAGES)('listing $name', (kind) => {
         fc.array(query, { minLength: 1, maxLength: 4 }),
         fc.nat(),
         async (records, queries, tenantNumber) => {
-          const call = caller({ tenant: `t-${String(tenantNumber)}-${String(Math.floor(Math.random() * 1e9))}` });
+          const call = caller({
+            tenant: `t-${String(tenantNumber)}-${String(Math.floor(Math.random() * 1e9))}`,
+          });
           const storage = await shared;
           const platform = testPlatform(storage.ports);
           const made = await Promise.all(
@@ -47,7 +51,9 @@ describe.each(STORAGES)('listing $name', (kind) => {
             const filters = JSON.parse(JSON.stringify(named)) as Record<string, string>;
             const expected = made
               .filter((one) => Object.entries(filters).every(([k, v]) => one[k as 'status'] === v))
-              .filter((one) => (fromMs === undefined || one.ms >= fromMs) && (toMs === undefined || one.ms < toMs))
+              .filter(
+                (one) => (fromMs === undefined || one.ms >= fromMs) && (toMs === undefined || one.ms < toMs),
+              )
               .sort((a, b) => b.ms - a.ms)
               .map((one) => one.id);
             const found: string[] = [];
@@ -70,7 +76,9 @@ describe.each(STORAGES)('listing $name', (kind) => {
   it('refuses a filter nobody declared and a limit out of range', async () => {
     const platform = testPlatform((await shared).ports);
     const list = (asked: ListQuery) => platform.manager.list(decisionType, asked, caller());
-    await expect(list({ filters: { colour: 'red' }, limit: 1 })).rejects.toMatchObject({ code: 'request-malformed' });
+    await expect(list({ filters: { colour: 'red' }, limit: 1 })).rejects.toMatchObject({
+      code: 'request-malformed',
+    });
     await expect(list({ filters: {}, limit: 0 })).rejects.toMatchObject({ code: 'request-malformed' });
     await expect(list({ filters: {}, limit: 1001 })).rejects.toMatchObject({ code: 'request-malformed' });
   });

@@ -19,7 +19,11 @@ const data = (changes: Record<string, unknown> = {}) => ({
   created_by: 'ada', inputs: {}, agent_votes: [], metadata: {}, ...changes,
 }); // prettier-ignore
 
-function write(revision: number, changes: Record<string, unknown>, previous: RecordRow | undefined): RevisionToWrite {
+function write(
+  revision: number,
+  changes: Record<string, unknown>,
+  previous: RecordRow | undefined,
+): RevisionToWrite {
   const eventId = newId('evt', ms + revision, entropy);
   const facts: RevisionFacts = {
     id, revision, schemaVersion: '1.0', tier: 'hot', checksum: 'c'.repeat(64), previousChecksum: previous?.checksum,
@@ -62,7 +66,9 @@ describe('a write plan', () => {
       etag: 'W/"7"',
     };
     const plan = revisionPlan(partition, write(2, { status: 'failed', completed_at: '2026-11-21T08:00:00.000Z' }, previous), blob, []); // prettier-ignore
-    const steps = plan.operations.map((step) => `${step.kind} ${step.rowKey.split(':').slice(0, 3).join(':')}`);
+    const steps = plan.operations.map(
+      (step) => `${step.kind} ${step.rowKey.split(':').slice(0, 3).join(':')}`,
+    );
     expect(steps).toEqual([
       `replace r:${id}`,
       `insert v:${id}:0000000002`,

@@ -64,11 +64,19 @@ export class MemoryQueues implements WorkQueue {
     message: Pick<QueueMessage, 'id' | 'receipt'>,
     delayS: number,
   ): Promise<boolean> {
+    return (await this.renew(queue, message, delayS)) !== undefined;
+  }
+
+  async renew(
+    queue: string,
+    message: Pick<QueueMessage, 'id' | 'receipt'>,
+    hiddenS: number,
+  ): Promise<string | undefined> {
     const found = this.#held(queue, message);
-    if (found === undefined) return false;
+    if (found === undefined) return undefined;
     found.receipt = randomUUID();
-    found.visibleMs = this.#in(delayS);
-    return true;
+    found.visibleMs = this.#in(hiddenS);
+    return found.receipt;
   }
 
   /** The message, if `receipt` is of its last delivery. */

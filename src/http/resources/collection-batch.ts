@@ -1,6 +1,6 @@
-import { invalid } from '../../domain/errors.js';
+import { AppError, invalid } from '../../domain/errors.js';
+import { pointerOf } from '../../domain/json-input.js';
 import { LIMITS } from '../../domain/limits.js';
-import { AppError } from '../../domain/errors.js';
 import { isObject } from '../../domain/merge-patch.js';
 import type { Resource } from '../resource.js';
 import { JSON_BODY, replayed, typeOf } from './shared.js';
@@ -12,6 +12,7 @@ export const collectionBatchResource: Resource = {
     accepts: JSON_BODY,
     bodyLimit: LIMITS.batchBodyBytes,
     run: async (input) => {
+      assertItemSizes(input.body);
       const type = typeOf(input);
       const batch = await input.services.manager.createBatch(type, itemsOf(input.body), input.call);
       return { status: 201, headers: replayed(batch), body: { items: batch.items } };
@@ -19,16 +20,33 @@ export const collectionBatchResource: Resource = {
   },
 };
 
-/** The items of `{ "items": [ ] }`; sizes first, so that no item is parsed that is too large to be stored. */
+/** Throws `payload-too-large`, before anything is said about what the items hold. */
+function assertItemSizes(body: unknown): void {
+  const items: unknown = isObject(body) ? body['items'] : undefined;
+  if (!Array.isArray(items)) return;
+  const large = items.findIndex((item) => sizeOf(item) > LIMITS.batchItemBytes);
+  if (large >= 0) throw new AppError('payload-too-large', `Item ${String(large)} is larger than 1 MiB.`);
+}
+
+function sizeOf(item: unknown): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(item));
+  } catch {
+    // Nested too deep to be written down: that is what it will be refused for.
+    return 0;
+  }
+}
+
+/** The items of `{ "items": [ ] }`. */
 function itemsOf(body: unknown): readonly unknown[] {
   if (!isObject(body) || !Array.isArray(body['items'])) {
     throw invalid([{ pointer: '/items', detail: 'must be a list of records' }]);
   }
   const unknown = Object.keys(body).filter((member) => member !== 'items');
-  if (unknown.length > 0) throw invalid(unknown.map((member) => ({ pointer: `/${member.replaceAll('~', '~0').replaceAll('/', '~1')}`, detail: 'is not a known member' }))); // prettier-ignore
-  const items = body['items'] as unknown[];
-  if (items.length > LIMITS.batchItems) return items;
-  const large = items.findIndex((item) => Buffer.byteLength(JSON.stringify(item)) > LIMITS.batchItemBytes);
-  if (large >= 0) throw new AppError('payload-too-large', `Item ${String(large)} is larger than 1 MiB.`);
-  return items;
+  if (unknown.length > 0) {
+    throw invalid(
+      unknown.map((member) => ({ pointer: pointerOf([member]), detail: 'is not a known member' })),
+    );
+  }
+  return body['items'] as unknown[];
 }
