@@ -6,7 +6,7 @@ import type { InboxHandler } from './queue/inbox-handler.js';
 import type { SealWorkHandler } from './queue/seal-work-handler.js';
 import type { Sweeper } from './audit/sweeper.js';
 import { developmentCaller } from './security/development-caller.js';
-import { Budget } from './storage/backoff.js';
+import { Budget, unavailable } from './storage/backoff.js';
 import { SYSTEM_TABLE } from './storage/directory.js';
 import { claimKeys, keyFingerprint } from './storage/key-claim.js';
 import { BLOB_CONTAINERS, partitionKey, SYSTEM_TENANT } from './storage/keys.js';
@@ -23,6 +23,8 @@ interface Running {
 
 /** How long a stopping process may go on sealing what it committed (http-api.md, Running it). */
 const DRAIN_MS = 10_000;
+/** A probe wants an answer soon, whatever it is. */
+const HEALTH_MS = 3_000;
 
 let settings: Config | undefined;
 let running: Promise<Running> | undefined;
@@ -81,10 +83,14 @@ export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log
       Promise.resolve(developmentCaller(request.url, (name) => request.headers.get(name))),
     checkStorage: async () => {
       const { tables, blobs } = ports;
-      await Promise.all([
+      const answers = Promise.all([
         tables.find(SYSTEM_TABLE, partitionKey(SYSTEM_TENANT, 'keys'), 'fingerprints'),
         blobs.find(BLOB_CONTAINERS.ledger, 'health'),
       ]);
+      const late = backgroundClock
+        .sleep(HEALTH_MS)
+        .then(() => Promise.reject(unavailable('no answer in time')));
+      await Promise.race([answers, late]);
     },
   };
 }

@@ -77,7 +77,13 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     directory,
     clock,
     onCorrupt: (row) => {
-      log.warn('a pending event is damaged and stays where it is', { reason: `${row.table} ${row.partition} ${row.rowKey}` }); // prettier-ignore
+      const finding = {
+        recordType: 'audit_event',
+        id: row.rowKey.slice('o:'.length),
+        revision: 0,
+        what: 'pending row',
+      };
+      void auditor.report(finding, { tenant: row.tenant, actor: 'sealer', correlationId: 'sealer' });
     },
   });
   const scheduler = new SealScheduler(
@@ -101,6 +107,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onCommitted,
   });
   const auditor = new IntegrityAuditor({ emitter, clock, entropy, log });
+  const onIntegrityFailure = auditor.report.bind(auditor);
   const manager = new BusinessStorageManager({
     ports,
     clock,
@@ -110,17 +117,24 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     cursorKey,
     pseudonym,
     onCommitted,
-    onIntegrityFailure: auditor.report.bind(auditor),
+    onIntegrityFailure,
   });
   const poison = new PoisonBox(ports, clock, emitter);
   return {
     registry,
     directory,
     manager,
-    inbox: new Inbox({ ports, clock, entropy }),
+    inbox: new Inbox({ ports, clock, entropy, onIntegrityFailure }),
     inboxHandler: new InboxHandler({ manager, types: registry, ports, clock, entropy, poison }),
     sealWorkHandler: new SealWorkHandler(sealer),
-    auditReader: new AuditReader({ tables: ports.tables, directory, clock, entropy, cursorKey }),
+    auditReader: new AuditReader({
+      tables: ports.tables,
+      directory,
+      clock,
+      entropy,
+      cursorKey,
+      onIntegrityFailure,
+    }),
     emitter,
     sealer,
     scheduler,

@@ -7,17 +7,25 @@ import { Cursors } from '../storage/cursor.js';
 import type { Directory } from '../storage/directory.js';
 import { scanIndex } from '../storage/index-scan.js';
 import { dayOf, keyValue, partitionKey, recordKey } from '../storage/keys.js';
+import type { CallContext, IntegrityFinding } from '../storage/manager-types.js';
 import type { RecordTable, Row } from '../storage/ports.js';
 import { rowIntact } from '../storage/row-checksum.js';
 
 const TABLE = 'auditevents';
 
+/** Members of an event that a list may be filtered by. */
+export const AUDIT_FILTERS = ['resource_id', 'actor', 'event_type', 'severity', 'outcome'] as const;
+export type AuditFilter = (typeof AUDIT_FILTERS)[number];
+
+/** Those that have an index, most selective first; the others are residual. */
+const INDEXED: readonly AuditFilter[] = ['resource_id', 'actor', 'event_type'];
+
 /** An event as the API shows it: its members as they are in the log, and its place there. */
 export type AuditEventView = AuditEvent & { readonly leaf_index?: number };
 
 export interface AuditQuery {
-  readonly resourceId?: string | undefined;
-  readonly eventType?: string | undefined;
+  /** Filters by members of the event, combined with AND; the first of `INDEXED` that is given is looked up. */
+  readonly filters: Readonly<Partial<Record<AuditFilter, string>>>;
   /** Inclusive, milliseconds since 1970. */
   readonly fromMs?: number | undefined;
   /** Exclusive, milliseconds since 1970. */
@@ -33,6 +41,8 @@ export interface AuditReaderOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly cursorKey: Uint8Array;
+  /** Audits a damaged row. Must not throw. */
+  readonly onIntegrityFailure?: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
 }
 
 /** Reads sealed events from the index in table `auditevents`. */
@@ -45,37 +55,31 @@ export class AuditReader {
 
   /** Events of a tenant, newest first. A page may be short; only a null cursor ends the list. */
   async list(
-    tenant: string,
     query: AuditQuery,
+    call: CallContext,
   ): Promise<{ readonly items: readonly AuditEventView[]; readonly nextCursor: string | null }> {
     const { tables, directory } = this.options;
-    const [index, value] =
-      query.resourceId !== undefined
-        ? ['resource_id', query.resourceId]
-        : query.eventType !== undefined
-          ? ['event_type', query.eventType]
-          : ['all', ''];
-    const { fromMs, toMs, resourceId, eventType } = query;
-    const name = JSON.stringify(['audit-events', tenant, resourceId ?? null, eventType ?? null, fromMs ?? null, toMs ?? null]); // prettier-ignore
+    const { fromMs, toMs } = query;
+    const filters = Object.entries(query.filters).sort(([a], [b]) => (a < b ? -1 : 1));
+    const indexed = INDEXED.find((name) => query.filters[name] !== undefined);
+    const residual = filters.filter(([name]) => name !== indexed);
+    const name = JSON.stringify(['audit-events', call.tenant, filters, fromMs ?? null, toMs ?? null]);
     const page = await scanIndex(
       { tables, directory, budget: this.#budget() },
       {
-        tenant,
+        tenant: call.tenant,
         table: TABLE,
-        index,
-        value: keyValue(value),
+        index: indexed ?? 'all',
+        value: keyValue(indexed === undefined ? '' : (query.filters[indexed] ?? '')),
         fromMs,
         toMs,
         granularity: 'day',
         limit: query.limit,
         after: query.cursor === undefined ? undefined : this.#cursors.decode(name, query.cursor),
-        accept:
-          resourceId === undefined || eventType === undefined
-            ? undefined
-            : (row) => eventOf(row)?.event_type === eventType,
+        accept: residual.length === 0 ? undefined : (row) => matches(row, residual),
       },
     );
-    const items = await Promise.all(page.rows.map((row) => this.#viewOfIndexRow(row)));
+    const items = await Promise.all(page.rows.map((row) => this.#viewOfIndexRow(row, call)));
     return {
       items: items.filter((view) => view !== undefined),
       nextCursor: page.next === undefined ? null : this.#cursors.encode(name, page.next),
@@ -83,23 +87,30 @@ export class AuditReader {
   }
 
   /** One event. One point read. Throws `record-not-found`, `integrity-failure`. */
-  async get(tenant: string, id: string): Promise<AuditEventView> {
+  async get(id: string, call: CallContext): Promise<AuditEventView> {
     const parsed = parseId(id);
     if (parsed?.prefix !== 'evt') throw new AppError('record-not-found', 'There is no such event.');
-    const row = await this.#find(partitionKey(tenant, dayOf(parsed.ms)), id);
+    const row = await this.#find(partitionKey(call.tenant, dayOf(parsed.ms)), id);
     if (row === undefined)
       throw new AppError('record-not-found', 'There is no such event, or it is not sealed yet.');
     const view = viewOf(row);
-    if (view === undefined) throw new AppError('integrity-failure', 'The event does not match its checksum.');
-    return view;
+    if (view !== undefined) return view;
+    await this.#report(id, 'row', call);
+    throw new AppError('integrity-failure', 'The event does not match its checksum.');
   }
 
   /** Index rows are derived: a damaged one is shown from the event's own row, and left out when that is damaged too. */
-  async #viewOfIndexRow(row: Row): Promise<AuditEventView | undefined> {
+  async #viewOfIndexRow(row: Row, call: CallContext): Promise<AuditEventView | undefined> {
     const view = viewOf(row);
     if (view !== undefined) return view;
-    const own = await this.#find(row.partitionKey, row.rowKey.slice(row.rowKey.lastIndexOf(':') + 1));
+    const id = row.rowKey.slice(row.rowKey.lastIndexOf(':') + 1);
+    await this.#report(id, 'index row', call);
+    const own = await this.#find(row.partitionKey, id);
     return own === undefined ? undefined : viewOf(own);
+  }
+
+  async #report(id: string, what: string, call: CallContext): Promise<void> {
+    await this.options.onIntegrityFailure?.({ recordType: 'audit_event', id, revision: 0, what }, call);
   }
 
   #find(partition: string, id: string): Promise<Row | undefined> {
@@ -109,6 +120,11 @@ export class AuditReader {
   #budget(): Budget {
     return new Budget(this.options.clock, this.options.entropy);
   }
+}
+
+function matches(row: Row, filters: readonly (readonly [string, string])[]): boolean {
+  const event = eventOf(row);
+  return event !== undefined && filters.every(([name, value]) => event[name as AuditFilter] === value);
 }
 
 function eventOf(row: Row): AuditEvent | undefined {

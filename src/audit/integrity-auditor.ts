@@ -12,8 +12,8 @@ export interface IntegrityAuditorTools {
   readonly log: Log;
 }
 
-/** One event per finding and minute and process: reading a damaged record again and again must not flood the log. */
-const QUIET_MS = 60_000;
+/** One event per finding, hour and process: reading a damaged record again and again must not flood the log. */
+const QUIET_MS = 3_600_000;
 
 /** Puts what does not hold together into the audit trail (REQ-STO-023, data integrity violations). */
 export class IntegrityAuditor {

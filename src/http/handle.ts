@@ -52,12 +52,14 @@ async function run(
     operation.accepts === undefined
       ? undefined
       : await readJson(request, operation.accepts, operation.bodyLimit ?? LIMITS.bodyBytes);
-  if (operation.query !== '*') assertKnown(request.query, operation.query ?? []);
+  // Not `request.query`: the host joins the values of a parameter that is given twice.
+  const query = new URL(request.url).searchParams;
+  if (operation.query !== '*') assertKnown(query, operation.query ?? []);
   const call = callOf(request, context, caller, body);
   return operation.run({
     services,
     params: request.params,
-    query: request.query,
+    query,
     headers: request.headers,
     body,
     call,

@@ -29,6 +29,8 @@ export class Cursors {
     if (body === undefined || tag === undefined || rest.length > 0) throw refused();
     const bytes = Buffer.from(body, 'base64url');
     const given = Buffer.from(tag, 'base64url');
+    // Another spelling of the same bytes is an alteration too.
+    if (`${bytes.toString('base64url')}.${given.toString('base64url')}` !== cursor) throw refused();
     if (given.length !== TAG_BYTES || !timingSafeEqual(given, this.#tag(query, bytes))) throw refused();
     const [partition, rowKey] = JSON.parse(bytes.toString('utf8')) as [string, string];
     return { partition, rowKey };

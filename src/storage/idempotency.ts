@@ -6,6 +6,7 @@ import type { Budget } from './backoff.js';
 import { idempotencyKey, partitionKey } from './keys.js';
 import { keyHash, reused } from './keyed-result.js';
 import { isFault, type Properties, type RecordTable, type Row, type RowOperation } from './ports.js';
+import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 
 /** An idempotency key as a caller sent it, with what it is scoped to (http-api.md, Idempotency). */
@@ -103,7 +104,8 @@ export class IdempotencyStore {
           'idempotency-in-progress',
           'A request with this Idempotency-Key is still running.',
           {
-            retryAfterS: Math.ceil(Math.min(leftMs, LIMITS.idempotencyTakeoverMs) / 1000),
+            // It will most likely be done in a moment; only if it died does a retry have to wait for the takeover.
+            retryAfterS: Math.min(2, Math.ceil(leftMs / 1000)),
           },
         );
       }
@@ -169,8 +171,7 @@ export class IdempotencyStore {
 }
 
 function parse(row: Row, hash: string): Reservation {
-  if (!rowIntact(row))
-    throw new AppError('integrity-failure', 'An idempotency row does not match its checksum.');
+  if (!rowIntact(row)) throw broken(row.rowKey, 0, 'idempotency row');
   return {
     hash,
     fingerprint: String(row.properties['fingerprint']),
@@ -190,7 +191,7 @@ export function fingerprintOf(body: unknown): string {
   try {
     return sha256Hex(canonicalJson((body ?? null) as Json));
   } catch {
-    // Not representable (1e999, half a surrogate): it will be refused, but it must have a fingerprint first.
-    return sha256Hex(JSON.stringify(body));
+    // Not representable (1e999, half a surrogate, nested too deep): it will be refused whatever its fingerprint is.
+    return sha256Hex('a body without a canonical form');
   }
 }

@@ -6,7 +6,7 @@ import type { RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { fingerprintOf, IdempotencyStore, type Reservation } from './idempotency.js';
 import { BLOB_CONTAINERS, QUEUES } from './keys.js';
-import type { CallContext } from './manager-types.js';
+import type { CallContext, IntegrityFinding } from './manager-types.js';
 import {
   OPERATION_PREFIX,
   OperationStore,
@@ -15,6 +15,7 @@ import {
 } from './operations.js';
 import { isFault, type StoragePorts } from './ports.js';
 import { notFound } from './record-location.js';
+import { integrityEvidence } from './record-row.js';
 
 /** A message of `records-inbox` (http-api.md, Queue). */
 export interface InboxMessage {
@@ -37,18 +38,20 @@ export interface OperationView {
   readonly problem: OperationProblem | null;
 }
 
+export interface InboxTools {
+  readonly ports: StoragePorts;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** Audits a damaged operation. Must not throw. */
+  readonly onIntegrityFailure?: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
+}
+
 /** Accepts writes that are stored later. The operation's row is the promise; the message is only its reminder. */
 export class Inbox {
   readonly #operations: OperationStore;
   readonly #idempotency: IdempotencyStore;
 
-  constructor(
-    private readonly tools: {
-      readonly ports: StoragePorts;
-      readonly clock: Clock;
-      readonly entropy: Entropy;
-    },
-  ) {
+  constructor(private readonly tools: InboxTools) {
     this.#operations = new OperationStore(tools.ports.tables);
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
@@ -94,9 +97,16 @@ export class Inbox {
   /** Throws `record-not-found`. */
   async getOperation(id: string, call: CallContext): Promise<OperationView> {
     const budget = new Budget(this.tools.clock, this.tools.entropy);
-    const operation = await this.#operations.find(call.tenant, id, budget);
-    if (operation === undefined) throw notFound();
-    return viewOf(operation);
+    try {
+      const operation = await this.#operations.find(call.tenant, id, budget);
+      if (operation === undefined) throw notFound();
+      return viewOf(operation);
+    } catch (error) {
+      const evidence = integrityEvidence(error);
+      if (evidence !== undefined)
+        await this.tools.onIntegrityFailure?.({ recordType: 'operation', ...evidence }, call);
+      throw error;
+    }
   }
 
   async #reserve(

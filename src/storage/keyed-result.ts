@@ -5,6 +5,7 @@ import type { Budget } from './backoff.js';
 import type { PartitionRef } from './directory.js';
 import { idempotencyKey, partitionKey } from './keys.js';
 import type { RecordTable, Row, RowOperation } from './ports.js';
+import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 
 /**
@@ -41,8 +42,7 @@ export function keyedRow(partition: string, hash: string, result: KeyedResult, n
 
 /** Throws `integrity-failure` when the row is not what was written. */
 function parseKeyedRow(row: Row): KeyedResult {
-  if (!rowIntact(row))
-    throw new AppError('integrity-failure', 'An idempotency row does not match its checksum.');
+  if (!rowIntact(row)) throw broken(row.rowKey, 0, 'idempotency row');
   return {
     fingerprint: String(row.properties['fingerprint']),
     revisions: JSON.parse(String(row.properties['revisions'])) as { id: string; revision: number }[],

@@ -1,9 +1,10 @@
-import { AppError, type ErrorCode, type Issue } from '../domain/errors.js';
+import type { ErrorCode, Issue } from '../domain/errors.js';
 import { formatTime } from '../domain/clock.js';
 import { parseId } from '../domain/ids.js';
 import type { Budget } from './backoff.js';
 import { dayOf, partitionKey, recordKey } from './keys.js';
 import { isFault, type Properties, type RecordTable, type Row } from './ports.js';
+import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 
 export const OPERATION_PREFIX = 'op';
@@ -100,7 +101,7 @@ function columns(operation: Omit<StoredOperation, 'etag'>): Properties {
 }
 
 function parse(row: Row, tenant: string): StoredOperation {
-  if (!rowIntact(row)) throw new AppError('integrity-failure', 'The operation does not match its checksum.');
+  if (!rowIntact(row)) throw broken(row.rowKey.slice(2), 0, 'operation row');
   const text = (name: string): string => String(row.properties[name]);
   const problem = row.properties['problem'];
   return {

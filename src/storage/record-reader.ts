@@ -1,4 +1,3 @@
-import { isAppError } from '../domain/errors.js';
 import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
@@ -76,10 +75,10 @@ export class RecordReader {
     page: { readonly limit: number; readonly cursor?: string | undefined },
   ): Promise<Page<EnvelopeHead>> {
     const budget = this.#budget();
-    const ref = partitionOf(type, tenant, id);
     const query = JSON.stringify(['revisions', tenant, type.collection, id]);
     const range = prefixRange(`v:${id}:`);
     const after = page.cursor === undefined ? undefined : this.#cursors.decode(query, page.cursor).rowKey;
+    const ref = partitionOf(type, tenant, id);
     // A record that is not there has no revisions to list: say so instead of an empty page.
     if (after === undefined) await this.recordRow(type, tenant, id, budget);
     const limit = Math.min(page.limit + 1, LIMITS.rangeRows);
@@ -165,13 +164,4 @@ export class RecordReader {
   #budget(): Budget {
     return new Budget(this.tools.clock, this.tools.entropy);
   }
-}
-
-/** Runs a read of one record and hands an integrity failure to the auditor before it is answered. */
-export function integrityEvidence(
-  error: unknown,
-): { id: string; revision: number; what: string } | undefined {
-  if (!isAppError(error, 'integrity-failure')) return undefined;
-  const { id, revision, what } = error.evidence;
-  return typeof id === 'string' ? { id, revision: Number(revision), what: String(what) } : undefined;
 }

@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.js';
+import { AppError, isAppError } from '../domain/errors.js';
 import type { EnvelopeHead, Tier } from '../domain/envelope.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { parseTime } from '../domain/clock.js';
@@ -122,6 +122,15 @@ export function broken(id: string, revision: number, what: string): AppError {
   return new AppError('integrity-failure', 'The stored record does not match its checksum.', {
     evidence: { id, revision, what },
   });
+}
+
+/** The facts of an integrity failure that `broken` made, for the auditor; undefined for any other error. */
+export function integrityEvidence(
+  error: unknown,
+): { id: string; revision: number; what: string } | undefined {
+  if (!isAppError(error, 'integrity-failure')) return undefined;
+  const { id, revision, what } = error.evidence;
+  return typeof id === 'string' ? { id, revision: Number(revision), what: String(what) } : undefined;
 }
 
 function factsOf(row: Row): RevisionFacts {

@@ -17,7 +17,8 @@ import type {
   WrittenBatch,
   WrittenRecord,
 } from './manager-types.js';
-import { integrityEvidence, RecordReader } from './record-reader.js';
+import { RecordReader } from './record-reader.js';
+import { integrityEvidence } from './record-row.js';
 import { RecordLister } from './record-lister.js';
 import { RecordWriter } from './record-writer.js';
 

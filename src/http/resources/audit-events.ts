@@ -1,3 +1,4 @@
+import { AUDIT_FILTERS } from '../../audit/audit-reader.js';
 import { cursorOf, limitOf, periodOf } from '../query.js';
 import type { Resource } from '../resource.js';
 import { idOf } from './shared.js';
@@ -6,15 +7,14 @@ import { idOf } from './shared.js';
 export const auditEventsResource: Resource = {
   GET: {
     permission: 'audit.read',
-    query: ['from', 'to', 'resource_id', 'event_type', 'limit', 'cursor'],
+    query: [...AUDIT_FILTERS, 'from', 'to', 'limit', 'cursor'],
     run: async ({ services, query, call }) => {
-      const page = await services.auditReader.list(call.tenant, {
-        resourceId: query.get('resource_id') ?? undefined,
-        eventType: query.get('event_type') ?? undefined,
-        ...periodOf(query),
-        limit: limitOf(query),
-        cursor: cursorOf(query),
+      const filters = AUDIT_FILTERS.flatMap((name) => {
+        const value = query.get(name);
+        return value === null ? [] : [[name, value] as const];
       });
+      const asked = { ...periodOf(query), limit: limitOf(query), cursor: cursorOf(query) };
+      const page = await services.auditReader.list({ filters: Object.fromEntries(filters), ...asked }, call);
       return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
     },
   },
@@ -26,7 +26,7 @@ export const auditEventResource: Resource = {
     permission: 'audit.read',
     run: async (input) => ({
       status: 200,
-      body: await input.services.auditReader.get(input.call.tenant, idOf(input)),
+      body: await input.services.auditReader.get(idOf(input), input.call),
     }),
   },
 };

@@ -17,18 +17,14 @@ export const collectionResource: Resource = {
     permission: 'records.read',
     query: '*',
     run: async (input) => {
+      const paging = { ...periodOf(input.query), limit: limitOf(input.query), cursor: cursorOf(input.query) };
       const type = typeOf(input);
       assertKnown(input.query, [...type.filters, 'from', 'to', 'limit', 'cursor']);
       const filters = type.filters.flatMap((name) => {
         const value = input.query.get(name);
         return value === null ? [] : [[name, value] as const];
       });
-      const query = {
-        filters: Object.fromEntries(filters),
-        ...periodOf(input.query),
-        limit: limitOf(input.query),
-        cursor: cursorOf(input.query),
-      };
+      const query = { filters: Object.fromEntries(filters), ...paging };
       const page = await input.services.manager.list(type, query, input.call);
       return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
     },

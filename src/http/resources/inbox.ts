@@ -1,5 +1,7 @@
-import type { Resource } from '../resource.js';
-import { API_BASE } from '../resource.js';
+import { AppError } from '../../domain/errors.js';
+import type { OperationView } from '../../storage/inbox.js';
+import { problemOf } from '../problem.js';
+import { API_BASE, type Resource } from '../resource.js';
 import { idOf, JSON_BODY, replayed, typeOf } from './shared.js';
 
 /** `/inbox/{collection}`: validated now, stored later by a queue function. */
@@ -13,7 +15,7 @@ export const inboxResource: Resource = {
         location: `${API_BASE}/operations/${accepted.operation.operation_id}`,
         ...replayed(accepted),
       };
-      return { status: 202, headers, body: accepted.operation };
+      return { status: 202, headers, body: bodyOf(accepted.operation) };
     },
   },
 };
@@ -28,7 +30,14 @@ export const operationResource: Resource = {
         'cache-control': 'no-store',
         ...(operation.status === 'pending' ? { 'retry-after': '1' } : {}),
       };
-      return { status: 200, headers, body: operation };
+      return { status: 200, headers, body: bodyOf(operation) };
     },
   },
 };
+
+/** An operation as the API shows it: why it failed is a problem document, as a POST would have answered it. */
+function bodyOf({ problem, ...operation }: OperationView): unknown {
+  if (problem === null) return { ...operation, problem };
+  const error = new AppError(problem.code, problem.detail, { issues: problem.errors ?? [] });
+  return { ...operation, problem: problemOf(error, operation.operation_id) };
+}

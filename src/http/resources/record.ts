@@ -10,8 +10,8 @@ export const recordResource: Resource = {
     permission: 'records.read',
     query: ['as_of'],
     run: async (input) => {
-      const type = typeOf(input);
       const asOfMs = timeOf(input.query, 'as_of');
+      const type = typeOf(input);
       const { manager } = input.services;
       const record =
         asOfMs === undefined
