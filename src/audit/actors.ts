@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { AppError } from '../domain/errors.js';
 import { newId } from '../domain/ids.js';
+import { Budget } from '../storage/backoff.js';
 import { keyValue, partitionKey } from '../storage/keys.js';
 import { isFault, type RecordTable, type Row, type RowOperation } from '../storage/ports.js';
 import { rowIntact, withRowChecksum } from '../storage/row-checksum.js';
@@ -15,8 +16,8 @@ const nameKey = (name: string): string => `n:${keyValue(name)}`;
 const actorKey = (actor: string): string => `a:${actor}`;
 
 /**
- * The pseudonyms under which people and applications stand in audit events (audit-ledger.md, Events). Faults:
- * `unavailable`; nothing is retried here.
+ * The pseudonyms under which people and applications stand in audit events (audit-ledger.md, Events). Both calls throw
+ * `integrity-failure` when a mapping is not what was written, and `storage-unavailable` when their budget is spent.
  */
 export class Actors {
   readonly #pseudonyms: LRUCache<string, string>;
@@ -30,21 +31,32 @@ export class Actors {
     // Five minutes, so that an erased mapping is soon forgotten everywhere; callers at once share one fetch.
     // The cache takes an entry of time 0 for one without an age.
     const common = { ...CACHED, perf: { now: () => clock.monotonic() + 1 }, ignoreFetchAbort: true };
-    this.#pseudonyms = new LRUCache({ ...common, fetchMethod: (key) => this.#fetchPseudonym(...split(key)) });
-    this.#names = new LRUCache({ ...common, fetchMethod: (key) => this.#fetchName(...split(key)) });
+    this.#pseudonyms = new LRUCache({
+      ...common,
+      fetchMethod: (key) => this.#retried(() => this.#fetchPseudonym(...split(key))),
+    });
+    this.#names = new LRUCache({
+      ...common,
+      fetchMethod: (key) => this.#retried(() => this.#fetchName(...split(key))),
+    });
   }
 
   /**
    * The pseudonym `act_<UUIDv7>` of a name within a tenant, made on its first use: the same for everybody who asks,
-   * also at once. Throws `integrity-failure` when the mapping is not what was written.
+   * also at once.
    */
   async pseudonym(tenant: string, name: string): Promise<string> {
     return (await this.#pseudonyms.fetch(`${tenant}:${name}`)) as string;
   }
 
-  /** The name behind a pseudonym; undefined when there is none, or no longer. Throws `integrity-failure`. */
+  /** The name behind a pseudonym; undefined when there is none, or no longer. */
   async nameOf(tenant: string, actor: string): Promise<string | undefined> {
     return this.#names.fetch(`${tenant}:${actor}`);
+  }
+
+  /** An insert whose answer was lost is found by the next try. */
+  #retried<T>(fetch: () => Promise<T>): Promise<T> {
+    return new Budget(this.clock, this.entropy).retry(fetch);
   }
 
   async #fetchPseudonym(tenant: string, name: string): Promise<string> {

@@ -1,4 +1,4 @@
-import { eventText, type AuditEvent } from '../domain/audit-event.js';
+import { eventText, SEALED_EVENT_TYPE, type AuditEvent } from '../domain/audit-event.js';
 import { buildEvent, type EventDraft } from '../domain/build-event.js';
 import type { Entropy } from '../domain/clock.js';
 import type { SecretBox } from '../domain/commitment.js';
@@ -10,9 +10,8 @@ import type { Actors } from './actors.js';
 import { applyUnits, type Unit } from './apply-units.js';
 import { INDEX_TABLE } from './clear-order.js';
 import { eventColumns } from './index-rows.js';
+import { answering } from './storage-trouble.js';
 
-/** What the sealed parts of any event are bound to: this type, the event's id, and revision 0. */
-const SEALED_TYPE = 'audit_event';
 
 /** An event to be emitted; whoever did it is given by name, or by pseudonym where only that is known. */
 export type AuditDraft = Omit<EventDraft, 'actor'> &
@@ -38,9 +37,13 @@ export class AuditEmitter {
   /**
    * Stores events, many in a transaction. An event whose id is there already is left as it is, so that a call whose
    * outcome is not known may be repeated with the same drafts. Throws `internal-error` for an event above 32 KiB,
-   * before anything is written. Faults: `unavailable`; some of the events may then be stored.
+   * before anything is written, `storage-unavailable` when some of the events may not be stored.
    */
   async emit(drafts: readonly AuditDraft[]): Promise<void> {
+    await answering('repeat the call with the same events', () => this.#emit(drafts));
+  }
+
+  async #emit(drafts: readonly AuditDraft[]): Promise<void> {
     const once = new Map(drafts.map((draft) => [`${draft.tenant} ${draft.eventId}`, draft]));
     const groups = new Map<string, { readonly ref: PartitionRef; readonly units: Unit[] }>();
     for (const draft of once.values()) {
@@ -88,7 +91,7 @@ export class AuditEmitter {
   }
 
   async #seal(event: AuditEvent, secrets: Parameters<SecretBox['seal']>[1]): Promise<string> {
-    const place = { tenant: event.tenant, type: SEALED_TYPE, id: event.event_id, revision: 0 };
+    const place = { tenant: event.tenant, type: SEALED_EVENT_TYPE, id: event.event_id, revision: 0 };
     return JSON.stringify(await this.tools.secretBox.seal(place, secrets));
   }
 }

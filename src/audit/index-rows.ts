@@ -21,7 +21,7 @@ export function eventColumns(
 }
 
 /** Keys of an event's index rows: all, by actor, by resource, by type; newest first. */
-export function indexKeysOf(event: SealedEvent): readonly string[] {
+function indexKeysOf(event: SealedEvent): readonly string[] {
   const { facts, atMs } = event;
   return [
     ['all', ''],

@@ -71,8 +71,7 @@ export class SealScheduler {
 
   #start(tenant: string): void {
     if (this.#running.has(tenant)) return;
-    const run = this.#run(tenant).finally(() => this.#running.delete(tenant));
-    this.#running.set(tenant, run);
+    this.#running.set(tenant, this.#run(tenant));
   }
 
   /** One run per tenant: rounds while there are hints. Never rejects. */
@@ -94,6 +93,8 @@ export class SealScheduler {
         this.tools.onError(error, tenant);
       }
     }
+    // In the same breath as the look at the hints: one that comes now starts a run of its own.
+    this.#running.delete(tenant);
   }
 
   /**

@@ -3,13 +3,14 @@ import type { Clock } from '../domain/clock.js';
 import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
 import type { Directory, PartitionRef } from '../storage/directory.js';
-import { isFault, type StoragePorts } from '../storage/ports.js';
+import type { StoragePorts } from '../storage/ports.js';
 import { finishStage } from './finish-stage.js';
 import { ledgerBroken, type Stage } from './ledger-state.js';
 import { LedgerStore, type StoredHead } from './ledger-store.js';
 import type { CorruptRow } from './pending-row.js';
 import { PendingQueue } from './pending-queue.js';
 import { planStage, takeRound } from './plan-stage.js';
+import { answering } from './storage-trouble.js';
 import { TenantLease } from './tenant-lease.js';
 
 export interface SealerTools {
@@ -56,15 +57,10 @@ export class Sealer {
   async sealTenant(tenant: string, options: SealOptions = {}): Promise<SealOutcome> {
     const lease = new TenantLease(this.tools.ports.blobs, this.tools.clock, tenant);
     try {
-      if (!(await lease.hold())) return { sealed: 0, busy: true };
-      const partitions = options.partitions ?? (await this.tools.directory.dirtyOf(tenant));
-      return await this.#seal(tenant, partitions, lease);
-    } catch (cause) {
-      if (!isFault(cause, 'unavailable')) throw cause;
-      throw new AppError('storage-unavailable', 'Storage does not answer; sealing goes on later.', {
-        cause,
-        evidence: { tenant },
-        retryAfterS: 5,
+      return await answering('sealing goes on later', async () => {
+        if (!(await lease.hold())) return { sealed: 0, busy: true };
+        const partitions = options.partitions ?? (await this.tools.directory.dirtyOf(tenant));
+        return this.#seal(tenant, partitions, lease);
       });
     } finally {
       await lease.release();

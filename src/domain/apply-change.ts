@@ -26,7 +26,7 @@ function schemaIssues(error: z.ZodError): readonly Issue[] {
 }
 
 /** Parses submitted JSON with a schema. Throws `record-invalid`. */
-export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const early = jsonIssues(body);
   if (early.length > 0) throw invalid(early);
   return parseShape(schema, body);

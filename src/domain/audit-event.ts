@@ -6,6 +6,9 @@ import { LIMITS } from './limits.js';
 /** Version of the event's shape, part of its bytes. */
 export const EVENT_SCHEMA_VERSION = '1.0';
 
+/** What the sealed parts of any event are bound to: this type, the event's id, and revision 0. */
+export const SEALED_EVENT_TYPE = 'audit_event';
+
 export type AuditEventType =
   | 'record.created'
   | 'record.updated'

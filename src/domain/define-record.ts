@@ -8,11 +8,11 @@ import type {
 } from './record-type.js';
 
 /** The index every type has: all records, newest first. */
-export const ALL_INDEX: IndexDeclaration = { name: 'all', fields: [] };
+const ALL_INDEX: IndexDeclaration = { name: 'all', fields: [] };
 
 const NAME = /^[a-z][a-z0-9_]{0,39}$/;
 /** Columns of a record row that a summary member must not collide with (storage/record-row.ts). */
-export const ROW_COLUMNS = [
+const ROW_COLUMNS = [
   'record_type', 'id', 'revision', 'schema_version', 'tier', 'checksum', 'created_at', 'updated_at', 'event_id',
   'previous_checksum', 'stored_at', 'action', 'blob', 'offset', 'length', 'index_keys', 'row_checksum', 'void',
 ] as const; // prettier-ignore

@@ -33,13 +33,6 @@ export interface Envelope extends EnvelopeHead {
   readonly stored_schema_version?: string;
 }
 
-/** The envelope without its data. */
-export function headOf(envelope: EnvelopeHead): EnvelopeHead {
-  const { record_type, id, tenant, revision, schema_version, stored_at, tier, checksum_algorithm, checksum } =
-    envelope;
-  return { record_type, id, tenant, revision, schema_version, stored_at, tier, checksum_algorithm, checksum };
-}
-
 /** Wraps a committed form for storage and computes its checksum. */
 export function storedEnvelope(
   head: Omit<EnvelopeHead, 'checksum' | 'checksum_algorithm' | 'tier'>,

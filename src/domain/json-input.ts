@@ -3,7 +3,7 @@ import type { Issue } from './errors.js';
 import { LIMITS } from './limits.js';
 
 /** RFC 6901: one reference token. */
-export function pointerToken(member: string | number): string {
+function pointerToken(member: string | number): string {
   return String(member).replaceAll('~', '~0').replaceAll('/', '~1');
 }
 

@@ -111,7 +111,7 @@ function respond(answer: Answer): HttpResponseInit {
 }
 
 /** The answer to a failure. */
-export function refuse(error: AppError, invocationId: string): HttpResponseInit {
+function refuse(error: AppError, invocationId: string): HttpResponseInit {
   const problem = problemOf(error, invocationId);
   return {
     status: problem.status,

@@ -14,5 +14,17 @@ export function idempotencyOf(
   if (!/^[\x21-\x7e]+$/.test(key) || key.length > LIMITS.idempotencyKeyChars) {
     throw new AppError('request-malformed', 'Idempotency-Key must be 1 to 255 visible ASCII characters.');
   }
-  return { key, scope: scopeOf(actor, new URL(request.url).pathname), fingerprint: fingerprintOf(body) };
+  return { key, scope: scopeOf(actor, routeOf(request.url)), fingerprint: fingerprintOf(body) };
+}
+
+/** The path of a request in its one spelling: routing takes it in others, and whatever names a record is lower case. */
+function routeOf(url: string): string {
+  const { pathname } = new URL(url);
+  let path = pathname;
+  try {
+    path = decodeURIComponent(pathname);
+  } catch {
+    // An escape that means nothing names nothing.
+  }
+  return path.replace(/\/$/, '').toLowerCase();
 }

@@ -23,7 +23,7 @@ export interface StorageAccount {
 }
 
 /** The account every storage emulator has; its key is public. */
-export const DEVELOPMENT_ACCOUNT: StorageAccount = {
+const DEVELOPMENT_ACCOUNT: StorageAccount = {
   name: 'devstoreaccount1',
   key: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
 };

@@ -12,7 +12,7 @@ const message = z
     collection: z.string().min(1).max(LIMITS.labelChars),
     idempotency_key: z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters'),
     actor: z.string().min(1).max(LIMITS.labelChars),
-    data: z.unknown(),
+    data: z.unknown().optional(),
     data_ref: z.string().max(1024).optional(),
     operation_id: z.string().max(64).optional(),
   })

@@ -7,7 +7,7 @@ import { readRange } from './range.js';
 
 /** Table of the directory of tenants and partitions and of the dirty rows; all under the reserved tenant. */
 export const SYSTEM_TABLE = 'system';
-export const DIRTY_SHARDS = 16;
+const DIRTY_SHARDS = 16;
 
 /** A partition of a record table, named as its rows name it. */
 export interface PartitionRef {

@@ -1,4 +1,4 @@
-import type { AuditEvent, AuditEventType } from '../domain/audit-event.js';
+import { SEALED_EVENT_TYPE, type AuditEvent, type AuditEventType } from '../domain/audit-event.js';
 import { buildEvent } from '../domain/build-event.js';
 import type { JsonObject } from '../domain/canonical-json.js';
 import { formatTime, parseTime } from '../domain/clock.js';
@@ -33,9 +33,6 @@ export interface NewRevision {
   readonly event: AuditEvent;
   readonly sealedEvent: SealedSecrets;
 }
-
-/** Type name that the sealed parts of an event are bound to. */
-export const SEALED_EVENT_TYPE = 'audit_event';
 
 /**
  * Builds the next revision: committed form, envelope, event. Its time is at least the previous revision's plus one

@@ -44,6 +44,8 @@ export class RecordWriter {
   ): Promise<WrittenRecord> {
     const budget = this.#budget();
     const id = fixed?.id ?? newId(type.idPrefix, accepted.createdMs, this.tools.entropy);
+    // Rules across members are held before a key is reserved: a body they refuse leaves the key open.
+    createData(type, accepted, { id, nowMs: this.tools.clock.now(), actor: call.actor });
     const reserved = await this.#reserve(type, call, id, budget);
     if ('replay' in reserved) return reserved.replay;
     const { reservation } = reserved;

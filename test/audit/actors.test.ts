@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Actors } from '../../src/audit/actors.js';
 import { parseId } from '../../src/domain/ids.js';
 import { partitionKey } from '../../src/storage/keys.js';
-import type { StoragePorts } from '../../src/storage/ports.js';
+import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import { countingPorts, type CountingPorts } from '../support/counting-ports.js';
 import { seededEntropy } from '../support/entropy.js';
 import { memoryPorts } from '../support/memory-ports.js';
@@ -94,6 +94,29 @@ describe('pseudonyms', () => {
     await expect(actors.pseudonym(TENANT, NAME)).rejects.toThrow('down');
     fail = false;
     expect(await actors.pseudonym(TENANT, NAME)).toMatch(/^act_/);
+  });
+
+  it('are found again after an insert whose answer was lost', async () => {
+    let lost = false;
+    const losing = wrapPorts(ports, async (call, run) => {
+      const result = await run();
+      if (call.method !== 'commit' || lost) return result;
+      lost = true;
+      throw new StorageFault('unavailable', 'no answer');
+    });
+    const asking = actorsOn(losing, 'a').pseudonym(TENANT, NAME);
+    await clock.advance(1000);
+    expect(await asking).toBe(await actorsOn(ports, 'b').pseudonym(TENANT, NAME));
+    expect(await rowsOf(ports.tables, 'actors', KEY, 'a:')).toHaveLength(1);
+  });
+
+  it('answer storage-unavailable when storage stays silent', async () => {
+    const silent = wrapPorts(ports, () => Promise.reject(new StorageFault('unavailable', 'no answer')));
+    const asking = expect(actorsOn(silent, 'a').nameOf(TENANT, 'act_x')).rejects.toMatchObject({
+      code: 'storage-unavailable',
+    });
+    await clock.advance(30_000);
+    await asking;
   });
 
   it('exist for very long names and for names of any characters', async () => {

@@ -77,6 +77,17 @@ describe('the seal scheduler', () => {
     expect(runs).toHaveLength(3);
   });
 
+  it.each([0, 1, 2, 3, 4, 5, 6])('loses no hint that comes %i steps after a run ended', async (steps) => {
+    const seals = scheduler();
+    seals.committed(DECISIONS);
+    await clock.advance(1000);
+    runs[0]?.end();
+    for (let step = 0; step < steps; step += 1) await Promise.resolve();
+    seals.committed(OTHER);
+    await clock.advance(1000);
+    expect(runs[1]?.partitions).toEqual([OTHER]);
+  });
+
   it('runs tenants beside each other', async () => {
     const seals = scheduler();
     seals.committed(DECISIONS);

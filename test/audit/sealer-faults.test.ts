@@ -12,6 +12,7 @@ import {
   commitChanges,
   creates,
   DECISIONS,
+  headOf,
   host,
   streamLines,
   TENANT,
@@ -193,6 +194,35 @@ describe('a sealing round', () => {
       await others.sealer.sealTenant(TENANT);
       await assertSealed(world.ports, world.ids, partitions);
     }
+  });
+
+  it('is recovered by a process whose first recovery failed', async () => {
+    const calls = await callsOfARound();
+    for (let at = 1; at <= calls; at += 2) {
+      const world = await prepared();
+      // Dies right after the commit point.
+      const died = wrapPorts(world.ports, async (call, run) => {
+        if (call.method === 'createAppend') throw fault();
+        return run();
+      });
+      await expect(host(died, world.clock).sealer.sealTenant(TENANT)).rejects.toBeDefined();
+      const app = host(wrapPorts(world.ports, failingAt(at, 'never happened', false).intercept), world.clock);
+      await app.sealer.sealTenant(TENANT).catch(() => undefined);
+      await world.clock.advance(15_000);
+      await app.sealer.sealTenant(TENANT);
+      await assertSealed(world.ports, world.ids, partitions);
+    }
+  });
+
+  it('refuses to go on when the stage of an unfinished head is gone', async () => {
+    const world = await prepared();
+    const died = wrapPorts(world.ports, (call, run) =>
+      call.method === 'createAppend' ? Promise.reject(fault()) : run(),
+    );
+    await expect(host(died, world.clock).sealer.sealTenant(TENANT)).rejects.toBeDefined();
+    await world.ports.blobs.delete('ledger', (await headOf(world.ports)).stage);
+    const next = host(world.ports, world.clock);
+    await expect(next.sealer.sealTenant(TENANT)).rejects.toMatchObject({ code: 'integrity-failure' });
   });
 
   it('publishes nothing when it loses the commit', async () => {

@@ -112,4 +112,34 @@ describe('sealers that race', () => {
     await app.sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
     expect(await streamLines(ports)).toHaveLength(4);
   });
+
+  it('hold back what follows a corrupt row that only the second read saw', async () => {
+    const clock = new VirtualClock(START);
+    const ports = memoryPorts({ clock });
+    const key = partitionKey(TENANT, DECISIONS.partition);
+    const rows = [1, 2, 3].map((revision) =>
+      pendingChange(DECISIONS, { record: 'a', revision, atMs: START + revision }),
+    );
+    await ports.tables.commit('decisions', key, rows);
+    const flip = {
+      kind: 'merge',
+      rowKey: rows[1]?.rowKey ?? '',
+      properties: { event: '{}' },
+      etag: '*',
+    } as const;
+    await ports.tables.commit('decisions', key, [flip]);
+    let reads = 0;
+    const odd = wrapPorts(ports, async (call, run) => {
+      if (call.method !== 'range' || (reads += 1) > 1) return run();
+      const page = (await run()) as RangePage;
+      return { ...page, rows: page.rows.filter(({ rowKey }) => rowKey === rows[2]?.rowKey) };
+    });
+    const app = host(odd, clock);
+    expect(await app.sealer.sealTenant(TENANT, { partitions: [DECISIONS] })).toEqual({
+      sealed: 1,
+      busy: false,
+    });
+    expect((await streamLines(ports)).map(({ event }) => event.revision)).toEqual([1]);
+    expect(app.corrupt).toHaveLength(1);
+  });
 });

@@ -93,6 +93,13 @@ describe('sealing', () => {
     expect((await headOf(ports)).stream.blocks).toBe(1 + Math.ceil((300 * 24_500) / LIMITS.sealRoundBytes));
   });
 
+  it('takes an event once, however often its partition is hinted', async () => {
+    const ids = await commitChanges(app, DECISIONS, creates(5, START));
+    const twice = { partitions: [DECISIONS, { ...DECISIONS }, DECISIONS] };
+    expect(await app.sealer.sealTenant(TENANT, twice)).toEqual({ sealed: 5, busy: false });
+    await assertSealed(ports, ids);
+  });
+
   it('does not read another tenant’s partition, even when hinted', async () => {
     const other = { ...DECISIONS, tenant: 'other' };
     await commitChanges(app, other, creates(1, START));

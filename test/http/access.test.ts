@@ -51,7 +51,10 @@ describe('roles', () => {
     for (const none of ['', 'records', 'admin, root'])
       expect((await host.request(method, path, { ...body, roles: none })).status).toBe(403);
     for (const some of [undefined, ROLES.join(','), `nobody , ${allowed[0] ?? ''} `]) {
-      const reply = await host.request(method, path, { ...body, ...(some === undefined ? {} : { roles: some }) });
+      const reply = await host.request(method, path, {
+        ...body,
+        ...(some === undefined ? {} : { roles: some }),
+      });
       expect(reply.status).toBe(status);
     }
   });
@@ -110,11 +113,16 @@ describe('the caller', () => {
     expect((await host.get('/decisions?tenant=acme')).status).toBe(400);
   });
 
-  it.each(['x-session-id', 'x-correlation-id'])('may send %s of 256 visible characters, no more', async (name) => {
-    const send = async (value: string): Promise<number> =>
-      (await host.get('/decisions', { headers: { [name]: value } })).status;
-    expect([await send('s'.repeat(256)), await send('s'.repeat(257)), await send('ä')]).toEqual([200, 400, 400]);
-  });
+  it.each(['x-session-id', 'x-correlation-id'])(
+    'may send %s of 256 visible characters, no more',
+    async (name) => {
+      const send = async (value: string): Promise<number> =>
+        (await host.get('/decisions', { headers: { [name]: value } })).status;
+      expect([await send('s'.repeat(256)), await send('s'.repeat(257)), await send('ä')]).toEqual([
+        200, 400, 400,
+      ]);
+    },
+  );
 });
 
 describe.each(STORAGES)('tenants $name', (kind) => {

@@ -36,14 +36,21 @@ describe('the media type of a body', () => {
     'application/json, text/plain',
     '',
   ])('of a POST may not be "%s"', async (type) => {
-    const reply = await host.request('POST', '/decisions', { raw: GOOD, headers: { 'content-type': type }, tenant });
+    const reply = await host.request('POST', '/decisions', {
+      raw: GOOD,
+      headers: { 'content-type': type },
+      tenant,
+    });
     expect([reply.status, reply.code]).toEqual([415, 'unsupported-media-type']);
   });
 
   it.each(['text/plain', 'application/json-patch+json', 'application/merge-patch'])(
     'of a PATCH may not be %s',
     async (type) => {
-      const reply = await host.request('PATCH', `/decisions/${UNKNOWN}`, { raw: '{}', headers: { 'content-type': type } });
+      const reply = await host.request('PATCH', `/decisions/${UNKNOWN}`, {
+        raw: '{}',
+        headers: { 'content-type': type },
+      });
       expect(reply.status).toBe(415);
     },
   );
@@ -53,7 +60,10 @@ describe('the media type of a body', () => {
   });
 
   it.each(['gzip', 'br', 'identity, gzip'])('does not come with content encoding %s', async (encoding) => {
-    const reply = await host.request('POST', '/decisions', { raw: GOOD, headers: { 'content-encoding': encoding } });
+    const reply = await host.request('POST', '/decisions', {
+      raw: GOOD,
+      headers: { 'content-encoding': encoding },
+    });
     expect(reply.status).toBe(415);
   });
 
@@ -134,7 +144,14 @@ describe('a problem document', () => {
       instance: expect.stringMatching(/^[0-9a-f-]{36}$/),
     });
     const invalid = await host.post('/decisions', {});
-    expect(Object.keys(invalid.json).sort()).toEqual(['detail', 'errors', 'instance', 'status', 'title', 'type']);
+    expect(Object.keys(invalid.json).sort()).toEqual([
+      'detail',
+      'errors',
+      'instance',
+      'status',
+      'title',
+      'type',
+    ]);
     for (const issue of invalid.problem.errors ?? [])
       expect(issue).toEqual({ pointer: expect.any(String), detail: expect.any(String) });
     expect(missing.problem.instance).not.toBe((await host.get(`/decisions/${UNKNOWN}`)).problem.instance);
@@ -148,7 +165,11 @@ describe('a problem document', () => {
       await host.post('/decisions', { ...MINIMAL, decision_type: SECRET }, options),
       await host.post('/decisions', { ...MINIMAL, status: SECRET, created_at: SECRET }, options),
       await host.post('/decisions', { ...MINIMAL, metadata: SECRET }, options),
-      await host.post('/decisions', { ...MINIMAL, provenance: { source: 'x', inputs_checksum: SECRET } }, options),
+      await host.post(
+        '/decisions',
+        { ...MINIMAL, provenance: { source: 'x', inputs_checksum: SECRET } },
+        options,
+      ),
       await host.post('/decisions', SECRET, options),
       await host.post('/decisions/batch', { items: [{ ...MINIMAL, status: SECRET }] }, options),
       await host.post('/inbox/decisions', { ...MINIMAL, status: SECRET }, options),

@@ -56,7 +56,13 @@ describe.each(STORAGES)('GET /decisions $name', (kind) => {
     const envelope = (await host.get(`/decisions/${ids[0] ?? ''}`, { tenant })).envelope;
     const { decision_type, title, status, created_by, created_at, completed_at } = envelope.data;
     const { record_type, id, revision, schema_version, tier, checksum, stored_at } = envelope;
-    const declared = { decision_type, title, status, created_by, ...(completed_at === undefined ? {} : { completed_at }) };
+    const declared = {
+      decision_type,
+      title,
+      status,
+      created_by,
+      ...(completed_at === undefined ? {} : { completed_at }),
+    };
     expect(first).toEqual({ record_type, id, revision, schema_version, tier, checksum, created_at, updated_at: stored_at, ...declared }); // prettier-ignore
   });
 
@@ -81,7 +87,9 @@ describe.each(STORAGES)('GET /decisions $name', (kind) => {
       const used = names.filter((name) => (fields as readonly string[]).includes(name));
       const sample = made.slice(0, 12);
       for (const wanted of sample) {
-        const query = used.map((name) => `${name}=${encodeURIComponent(wanted.fields[name] ?? '')}`).join('&');
+        const query = used
+          .map((name) => `${name}=${encodeURIComponent(wanted.fields[name] ?? '')}`)
+          .join('&');
         const fits = (one: Made): boolean => used.every((name) => one.fields[name] === wanted.fields[name]);
         expect((await walk(host, `/decisions?${query}&limit=5`, { tenant })).ids).toEqual(expected(fits));
       }
@@ -116,7 +124,9 @@ describe.each(STORAGES)('GET /decisions $name', (kind) => {
       ],
     ];
     for (const [query, fits] of cases)
-      expect((await walk(host, `/decisions?${query}&limit=4`, { tenant })).ids, query).toEqual(expected(fits));
+      expect((await walk(host, `/decisions?${query}&limit=4`, { tenant })).ids, query).toEqual(
+        expected(fits),
+      );
   });
 
   it.each([1, 2, 3, 7, 47, 48, 49, 1000])('pages of %d return each record exactly once', async (limit) => {
@@ -193,7 +203,9 @@ describe.each(STORAGES)('GET /decisions $name', (kind) => {
     }
     const foreign = await host.get(`/decisions?status=queued&cursor=${cursor}`, { tenant: newTenant() });
     expect([foreign.status, foreign.code]).toEqual([400, 'request-malformed']);
-    expect((await host.get(`/decisions?status=queued&limit=9&cursor=${cursor}`, { tenant })).status).toBe(200);
+    expect((await host.get(`/decisions?status=queued&limit=9&cursor=${cursor}`, { tenant })).status).toBe(
+      200,
+    );
   });
 });
 

@@ -21,28 +21,29 @@ describe.each(STORAGES)('PATCH /decisions/{id} $name', (kind) => {
     path = `/decisions/${record.envelope.id}`;
   };
 
-  it.each(['application/merge-patch+json', 'application/json', 'application/merge-patch+json; charset=UTF-8'])(
-    'merges a patch of %s and answers the new envelope and ETag',
-    async (type) => {
-      await fresh({ title: 'old', inputs: { keep: 1, change: { a: 1, b: 2 }, drop: 3, list: [1, 2] } });
-      const reply = await host.patch(
-        path,
-        { title: 'new', inputs: { change: { b: null, c: 3 }, drop: null, list: [3] } },
-        record.etag,
-        { headers: { 'content-type': type } },
-      );
-      expect(reply.status, reply.text).toBe(200);
-      expect(reply.envelope.revision).toBe(2);
-      expect(reply.envelope.data).toEqual({
-        ...record.envelope.data,
-        title: 'new',
-        inputs: { keep: 1, change: { a: 1, c: 3 }, list: [3] },
-      });
-      expect(reply.etag).not.toBe(record.etag);
-      const read = await host.get(path);
-      expect([read.json, read.etag]).toEqual([reply.json, reply.etag]);
-    },
-  );
+  it.each([
+    'application/merge-patch+json',
+    'application/json',
+    'application/merge-patch+json; charset=UTF-8',
+  ])('merges a patch of %s and answers the new envelope and ETag', async (type) => {
+    await fresh({ title: 'old', inputs: { keep: 1, change: { a: 1, b: 2 }, drop: 3, list: [1, 2] } });
+    const reply = await host.patch(
+      path,
+      { title: 'new', inputs: { change: { b: null, c: 3 }, drop: null, list: [3] } },
+      record.etag,
+      { headers: { 'content-type': type } },
+    );
+    expect(reply.status, reply.text).toBe(200);
+    expect(reply.envelope.revision).toBe(2);
+    expect(reply.envelope.data).toEqual({
+      ...record.envelope.data,
+      title: 'new',
+      inputs: { keep: 1, change: { a: 1, c: 3 }, list: [3] },
+    });
+    expect(reply.etag).not.toBe(record.etag);
+    const read = await host.get(path);
+    expect([read.json, read.etag]).toEqual([reply.json, reply.etag]);
+  });
 
   it('needs If-Match: 428 without, 412 with a stale, weak or foreign one', async () => {
     await fresh();
@@ -76,18 +77,17 @@ describe.each(STORAGES)('PATCH /decisions/{id} $name', (kind) => {
     }
   });
 
-  it.each([
-    [['in_progress', 'completed']],
-    [['in_progress', 'failed']],
-    [['failed']],
-  ])('moves a queued decision along %j, and sets completed_at at the end', async (states) => {
-    await fresh();
-    let last = record;
-    for (const status of states) last = await host.patch(path, { status }, last.etag);
-    expect(last.envelope.data).toMatchObject({ status: states.at(-1), completed_at: expect.any(String) });
-    expect(String(last.envelope.data['completed_at']) >= record.envelope.stored_at).toBe(true);
-    expect(String(last.envelope.data['completed_at']) <= last.envelope.stored_at).toBe(true);
-  });
+  it.each([[['in_progress', 'completed']], [['in_progress', 'failed']], [['failed']]])(
+    'moves a queued decision along %j, and sets completed_at at the end',
+    async (states) => {
+      await fresh();
+      let last = record;
+      for (const status of states) last = await host.patch(path, { status }, last.etag);
+      expect(last.envelope.data).toMatchObject({ status: states.at(-1), completed_at: expect.any(String) });
+      expect(String(last.envelope.data['completed_at']) >= record.envelope.stored_at).toBe(true);
+      expect(String(last.envelope.data['completed_at']) <= last.envelope.stored_at).toBe(true);
+    },
+  );
 
   it.each([
     ['queued', 'completed'],
@@ -199,7 +199,9 @@ describe.each(STORAGES)('actions of a decision $name', (kind) => {
   it.each(['completed', 'failed'])('a vote on a %s decision is 409, an outcome too', async (status) => {
     const path = `/decisions/${(await created(hosts[0], { status })).envelope.id}`;
     expect((await hosts[0].post(`${path}/votes`, vote('cfo'))).code).toBe('transition-not-allowed');
-    expect((await hosts[0].post(`${path}/outcome`, { decision: 'go', confidence: 1 })).code).toBe('record-immutable');
+    expect((await hosts[0].post(`${path}/outcome`, { decision: 'go', confidence: 1 })).code).toBe(
+      'record-immutable',
+    );
   });
 
   it('If-Match is heeded where it is sent', async () => {

@@ -33,7 +33,8 @@ const spoil: Record<Refusal, (draft: Draft, subject: Subject) => void> = {
     if (draft.options.headers['if-match'] !== undefined) draft.options.headers['if-match'] = '"stale"';
   },
   422: (draft) => {
-    if (draft.raw !== LARGE) draft.raw = JSON.stringify({ ...(JSON.parse(draft.raw) as object), surprise: 1 });
+    if (draft.raw !== LARGE)
+      draft.raw = JSON.stringify({ ...(JSON.parse(draft.raw) as object), surprise: 1 });
   },
   409: (draft, { conflicting }) => (draft.raw = JSON.stringify(conflicting)),
 };
@@ -55,12 +56,13 @@ beforeAll(async () => {
   host = httpHost(memoryPorts({ clock: realClock }));
   const record = await created(host, { status: 'completed' });
   const { id } = record.envelope;
-  const draft = (method: string, path: string, body: object, headers: Record<string, string>) => (): Draft => ({
-    method,
-    path,
-    raw: JSON.stringify(body),
-    options: { headers: { 'content-type': 'application/json', ...headers } },
-  });
+  const draft =
+    (method: string, path: string, body: object, headers: Record<string, string>) => (): Draft => ({
+      method,
+      path,
+      raw: JSON.stringify(body),
+      options: { headers: { 'content-type': 'application/json', ...headers } },
+    });
   subjects['PATCH'] = {
     id,
     draft: draft('PATCH', `/decisions/${id}`, { metadata: { a: 1 } }, { 'if-match': record.etag }),

@@ -57,7 +57,11 @@ describe.each(STORAGES)('reading a decision $name', (kind) => {
   it('as_of gives the latest revision stored at or before the time', async () => {
     for (const [at, revision] of revisions.entries()) {
       const storedAt = revision.envelope.stored_at;
-      for (const [offset, expected] of [[-1, at], [0, at + 1], [1, at + 1]] as const) {
+      for (const [offset, expected] of [
+        [-1, at],
+        [0, at + 1],
+        [1, at + 1],
+      ] as const) {
         const reply = await host.get(`${path}?as_of=${shifted(storedAt, offset)}`);
         if (expected === 0) expect([reply.status, reply.code]).toEqual([404, 'record-not-found']);
         else expect([reply.status, reply.json, reply.etag]).toEqual([200, revisions[expected - 1]?.json, revisions[expected - 1]?.etag]); // prettier-ignore
@@ -130,7 +134,13 @@ describe.each(STORAGES)('reading a decision $name', (kind) => {
 
   it('a record of another tenant, a malformed id and one that never existed cannot be told apart', async () => {
     const etag = revisions[4]?.etag;
-    const ids = [path.split('/')[2] ?? '', UNKNOWN, 'nonsense', UNKNOWN.toUpperCase(), UNKNOWN.replace('dec', 'evt')];
+    const ids = [
+      path.split('/')[2] ?? '',
+      UNKNOWN,
+      'nonsense',
+      UNKNOWN.toUpperCase(),
+      UNKNOWN.replace('dec', 'evt'),
+    ];
     const bodies = await Promise.all(
       ids.flatMap((id) => {
         const options = { tenant: newTenant() };

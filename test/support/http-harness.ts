@@ -25,7 +25,7 @@ import { createLog } from '../../src/telemetry/log.js';
 import { testPlatform, type TestPlatformOptions } from './platform.js';
 
 /** The classes of the worker; the package offers them to CommonJS alone. */
-const { HttpRequest, InvocationContext } = createRequire(import.meta.url)(
+export const { HttpRequest, InvocationContext } = createRequire(import.meta.url)(
   '@azure/functions',
 ) as typeof functions;
 

@@ -1,0 +1,89 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { readConfig, StartupError } from '../../src/config.js';
+
+const pem = (type: 'ed25519' | 'x25519'): string => {
+  const { privateKey } = type === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('x25519');
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+};
+const SIGNING = pem('ed25519');
+const GOOD = {
+  AUTH_MODE: 'development',
+  AzureWebJobsStorage: 'UseDevelopmentStorage=true',
+  CURSOR_KEY: randomBytes(32).toString('base64'),
+  WRAPPING_KEY: randomBytes(32).toString('base64'),
+  AUDIT_SIGNING_KEY: SIGNING,
+};
+type Env = Record<string, string | undefined>;
+
+function refusal(env: Env): string {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof StartupError) return error.message;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('the configuration', () => {
+  it('is read from the environment, with defaults for what may be left out', () => {
+    expect(readConfig({ ...GOOD, PATH: '/bin', OTHER: 'x' })).toEqual({
+      authMode: 'development',
+      storage: { connectionString: 'UseDevelopmentStorage=true' },
+      cursorKey: Buffer.from(GOOD.CURSOR_KEY, 'base64'),
+      wrappingKey: Buffer.from(GOOD.WRAPPING_KEY, 'base64'),
+      auditPublicKey: expect.any(Uint8Array),
+      logLevel: 'warn',
+      sweepSchedule: '*/30 * * * * *',
+    });
+  });
+
+  it('may name an account and an identity instead of a connection string', () => {
+    const env = { ...GOOD, AzureWebJobsStorage: undefined, AzureWebJobsStorage__accountName: 'acct1' };
+    expect(readConfig(env).storage).toEqual({ accountName: 'acct1' });
+    expect(readConfig({ ...env, AzureWebJobsStorage__clientId: 'id' }).storage).toEqual({
+      accountName: 'acct1',
+      clientId: 'id',
+    });
+  });
+
+  it('takes a signing key on one line, as app settings hold it', () => {
+    const oneLine = SIGNING.replaceAll('\n', '\\n');
+    expect(readConfig({ ...GOOD, AUDIT_SIGNING_KEY: oneLine })).toEqual(readConfig(GOOD));
+  });
+
+  it.each(['CURSOR_KEY', 'WRAPPING_KEY', 'AUDIT_SIGNING_KEY', 'AzureWebJobsStorage'])(
+    'without %s is refused by that name',
+    (name) => {
+      expect(refusal({ ...GOOD, [name]: undefined })).toBe(`the setting ${name} is missing`);
+    },
+  );
+
+  it.each<[string, string]>([
+    ['CURSOR_KEY', randomBytes(31).toString('base64')],
+    ['CURSOR_KEY', randomBytes(33).toString('base64')],
+    ['CURSOR_KEY', 'not base64 at all'],
+    ['CURSOR_KEY', ''],
+    ['WRAPPING_KEY', randomBytes(16).toString('base64')],
+    ['AUDIT_SIGNING_KEY', 'not a key at all'],
+    ['AUDIT_SIGNING_KEY', pem('x25519')],
+    ['AUTH_MODE', 'none-at-all'],
+    ['LOG_LEVEL', 'shouting'],
+    ['AzureWebJobsStorage__accountName', 'Not_An_Account'],
+    ['SWEEP_SCHEDULE', ''],
+  ])('with a bad %s is refused in one line that never shows the value', (name, value) => {
+    const message = refusal({ ...GOOD, [name]: value });
+    expect(message).toMatch(new RegExp(`^the setting ${name} is not valid: .+$`));
+    if (value !== '') expect(message).not.toContain(value);
+    expect(message).not.toContain('\n');
+  });
+
+  it('needs a way to tell who calls: entra, the default, is refused until it is built', () => {
+    for (const mode of [undefined, 'entra']) expect(refusal({ ...GOOD, AUTH_MODE: mode })).toMatch(/entra/);
+  });
+
+  it('is refused in Azure with the development caller', () => {
+    expect(refusal({ ...GOOD, WEBSITE_INSTANCE_ID: 'abc' })).toMatch(/refused in Azure/);
+  });
+});
