@@ -12,7 +12,6 @@ import { INDEX_TABLE } from './clear-order.js';
 import { eventColumns } from './index-rows.js';
 import { answering } from './storage-trouble.js';
 
-
 /** An event to be emitted; whoever did it is given by name, or by pseudonym where only that is known. */
 export type AuditDraft = Omit<EventDraft, 'actor'> &
   (

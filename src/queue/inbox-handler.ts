@@ -1,6 +1,7 @@
 import { AppError, isAppError } from '../domain/errors.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { parseId } from '../domain/ids.js';
+import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
 import { Budget } from '../storage/backoff.js';
 import { fingerprintOf, scopeOf } from '../storage/idempotency.js';
@@ -79,17 +80,33 @@ export class InboxHandler {
   async #dataOf(message: InboxMessage, budget: Budget): Promise<unknown> {
     const name = message.data_ref;
     if (name === undefined) return message.data;
-    if (!name.startsWith(inboxPrefix(message.tenant))) {
-      throw new AppError('record-invalid', 'data_ref must name a blob of the tenant.');
-    }
-    const content = await budget.retry(() => this.options.ports.blobs.find(BLOB_CONTAINERS.records, name));
-    if (content === undefined)
-      throw new AppError('record-invalid', 'data_ref names a blob that is not there.');
+    const bytes = await this.#blobOf(name, message.tenant, budget);
+    if (bytes.length > LIMITS.recordBytes)
+      throw new AppError('payload-too-large', 'The data is larger than 8 MiB.');
     try {
-      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content.bytes)) as unknown;
+      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
     } catch {
       throw new AppError('request-malformed', 'The blob of data_ref is not JSON.');
     }
+  }
+
+  /** One byte more than any record has tells one that is too large, however large it is. */
+  async #blobOf(name: string, tenant: string, budget: Budget): Promise<Uint8Array> {
+    // A storage client takes dots in a name for what they mean in a path, and would leave the folder.
+    if (!name.startsWith(inboxPrefix(tenant)) || /\\|(^|\/)\.{1,2}(\/|$)/.test(name)) {
+      throw new AppError('record-invalid', 'data_ref must name a blob of the tenant.');
+    }
+    const range = { offset: 0, length: LIMITS.recordBytes + 1 };
+    try {
+      const content = await budget.retry(() =>
+        this.options.ports.blobs.find(BLOB_CONTAINERS.records, name, range),
+      );
+      if (content !== undefined) return content.bytes;
+    } catch (error) {
+      if (!isFault(error, 'range')) throw error;
+      return new Uint8Array();
+    }
+    throw new AppError('record-invalid', 'data_ref names a blob that is not there.');
   }
 
   async #store(

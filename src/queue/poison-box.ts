@@ -8,6 +8,7 @@ import { fitsMessage } from '../storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from '../storage/keys.js';
 import { isFault, type StoragePorts } from '../storage/ports.js';
 import type { Delivery } from './delivery.js';
+import { jsonText } from './json-text.js';
 
 /** Sets messages aside that can never succeed; they stay until an operator acts. */
 export class PoisonBox {
@@ -52,16 +53,17 @@ export class PoisonBox {
       deliveries: delivery.dequeueCount,
       reason: { code: reason.code, detail: reason.message, ...(reason.issues.length > 0 ? { errors: reason.issues } : {}) }, // prettier-ignore
     };
-    const whole = JSON.stringify({ ...head, message: payload });
-    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, payload, owner);
+    const message = jsonText(payload);
+    const whole = `${JSON.stringify(head).slice(0, -1)},"message":${message}}`;
+    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, message, owner);
     await this.ports.queues.send(QUEUES.inboxPoison, text);
   }
 
   /** A message that is too large once the reason is added waits in a blob. */
-  async #checkIn(head: { readonly message_id: string }, payload: unknown, owner: string): Promise<string> {
+  async #checkIn(head: { readonly message_id: string }, message: string, owner: string): Promise<string> {
     const name = `${owner}/_poison/${head.message_id}.json`;
     try {
-      const bytes = Buffer.from(JSON.stringify(payload), 'utf8');
+      const bytes = Buffer.from(message, 'utf8');
       await this.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/json');
     } catch (error) {
       if (!isFault(error, 'exists')) throw error;

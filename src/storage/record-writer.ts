@@ -1,7 +1,7 @@
 import { AppError } from '../domain/errors.js';
 import { createData, type AcceptedCreate } from '../domain/apply-change.js';
 import { newId, parseId } from '../domain/ids.js';
-import type { RecordType } from '../domain/record-type.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
 import { upgradeData } from '../domain/upgrade.js';
 import { Budget, unavailable } from './backoff.js';
 import { assertPrecondition, isDefiniteRefusal, type Change } from './change.js';
@@ -45,15 +45,12 @@ export class RecordWriter {
     const budget = this.#budget();
     const id = fixed?.id ?? newId(type.idPrefix, accepted.createdMs, this.tools.entropy);
     // Rules across members are held before a key is reserved: a body they refuse leaves the key open.
-    createData(type, accepted, { id, nowMs: this.tools.clock.now(), actor: call.actor });
+    const early = this.#firstData(type, accepted, id, call);
     const reserved = await this.#reserve(type, call, id, budget);
     if ('replay' in reserved) return reserved.replay;
     const { reservation } = reserved;
     const recordId = reservation?.ids[0] ?? id;
-    // The id carries the time: an attempt that takes over stores what the first one would have.
-    const createdMs = parseId(recordId)?.ms ?? accepted.createdMs;
-    const context = { id: recordId, nowMs: this.tools.clock.now(), actor: call.actor };
-    const data = createData(type, { ...accepted, createdMs }, context);
+    const data = recordId === id ? early : this.#firstData(type, accepted, recordId, call);
     const name: ChangeName = { eventType: 'record.created', action: 'create', details: {} };
     const revision = await newRevision(this.tools, type, recordId, data, undefined, name, call);
     const plan = this.#plan(type, revision, undefined, call, reservation);
@@ -119,6 +116,13 @@ export class RecordWriter {
       if (outcome === 'missing') missingUnder = row.etag;
       await budget.pause(outcome, 5, 250);
     }
+  }
+
+  /** The id carries the time: an attempt that takes over stores what the first one would have. */
+  #firstData(type: RecordType, accepted: AcceptedCreate, id: string, call: CallContext): RecordData {
+    const createdMs = parseId(id)?.ms ?? accepted.createdMs;
+    const context = { id, nowMs: this.tools.clock.now(), actor: call.actor };
+    return createData(type, { ...accepted, createdMs }, context);
   }
 
   /** Reserves the call's idempotency key, if it has one. */

@@ -22,7 +22,7 @@ describe.each(STORAGES)('POST /decisions $name', (kind) => {
   it('answers 201 with Location, ETag and exactly the envelope', async () => {
     const before = Date.now();
     const reply = await host.post('/decisions', MINIMAL, { tenant: 'acme', actor: 'ada' });
-    const { data, ...head } = reply.json as { data: Json };
+    const { data, ...head } = reply.json as { data: Json; id: string };
     expect(reply.status).toBe(201);
     expect(head).toEqual({
       record_type: 'decision',
@@ -48,7 +48,7 @@ describe.each(STORAGES)('POST /decisions $name', (kind) => {
     const { created_at: createdAt } = data as { created_at: string };
     expect(Date.parse(createdAt)).toBeGreaterThanOrEqual(before);
     expect(Date.parse(createdAt)).toBeLessThanOrEqual(Date.now());
-    expect(reply.headers['location']).toBe(`/api/decisions/${String(head.id)}`);
+    expect(reply.headers['location']).toBe(`/api/decisions/${head.id}`);
     expect(reply.headers['etag']).toMatch(/^"[\x21\x23-\x7e]+"$/);
     expect(reply.headers['content-type']).toBe('application/json; charset=utf-8');
     expect(reply.headers['idempotency-replayed']).toBeUndefined();

@@ -238,6 +238,15 @@ describe('Idempotency-Key when an attempt is interrupted', () => {
     expect(await count()).toBe(1);
   });
 
+  it('is remembered for days', async () => {
+    const options = { tenant, key: 'once' };
+    const first = await hostOn().post('/decisions', MINIMAL, options);
+    await clock.advance(5 * 24 * 3_600_000);
+    const again = await hostOn().post('/decisions', MINIMAL, options);
+    expect([said(again), replayed(again)]).toEqual([said(first), true]);
+    expect(await count()).toBe(1);
+  });
+
   it('an attempt that wakes up after it was taken over answers what was stored', async () => {
     let wake: () => void = () => undefined;
     let reached: () => void = () => undefined;

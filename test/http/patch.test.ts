@@ -3,6 +3,10 @@ import { created, newTenant, vote } from '../support/decisions.js';
 import { httpHost, type HttpHost, type Reply } from '../support/http-harness.js';
 import { openStorage, STORAGES } from '../support/platform.js';
 import type { StorageUnderTest } from '../support/storages.js';
+import { inTime } from '../support/in-time.js';
+import { memoryPorts } from '../support/memory-ports.js';
+import { VirtualClock } from '../support/virtual-clock.js';
+import { wrapPorts } from '../support/wrap-ports.js';
 
 describe.each(STORAGES)('PATCH /decisions/{id} $name', (kind) => {
   let storage: StorageUnderTest;
@@ -225,5 +229,40 @@ describe.each(STORAGES)('actions of a decision $name', (kind) => {
     const record = await created(hosts[0]);
     const reply = await hosts[0].post(`/decisions/${record.envelope.id}/${action}`, body);
     expect([reply.status, reply.code, reply.pointers]).toEqual([422, 'record-invalid', pointers]);
+  });
+});
+
+describe('a record in the face of clocks and hands', () => {
+  it('has a stored_at that never goes backwards, whatever the clock does', async () => {
+    const clock = new VirtualClock();
+    const host = httpHost(memoryPorts({ clock }), { clock });
+    const path = `/decisions/${(await created(host)).envelope.id}`;
+    clock.jump(-3_600_000);
+    for (const agent of ['a', 'b', 'c']) {
+      await host.post(`${path}/votes`, vote(agent));
+      clock.jump(-1000);
+    }
+    const times = (await host.get(`${path}/revisions`)).heads.map((head) => head.stored_at);
+    expect(new Set(times).size).toBe(4);
+    expect([...times].sort()).toEqual(times);
+  });
+
+  it('whose row was touched while its revision did not move is changed all the same', async () => {
+    const clock = new VirtualClock();
+    const storage = memoryPorts({ clock });
+    let touched = 0;
+    const touchy = wrapPorts(storage, async (call, run) => {
+      const [table, partition, operations] = call.args as [string, string, readonly { rowKey: string }[]];
+      if (call.method === 'commit' && table === 'decisions' && touched < 2) {
+        touched += 1;
+        const { rowKey } = operations[0] as { rowKey: string };
+        await storage.tables.commit(table, partition, [{ kind: 'merge', rowKey, properties: {}, etag: '*' }]);
+      }
+      return run();
+    });
+    const record = await created(httpHost(storage, { clock }));
+    const path = `/decisions/${record.envelope.id}`;
+    const reply = await inTime(clock, httpHost(touchy, { clock }).patch(path, { title: 'new' }, record.etag));
+    expect([reply.status, reply.envelope.revision, touched]).toEqual([200, 2, 2]);
   });
 });

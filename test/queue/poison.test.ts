@@ -225,6 +225,34 @@ describe('a message when something fails for a moment', () => {
     expect(ids).toHaveLength(1);
   });
 
+  it('before its operation was written, its request is repeated: the takeover keeps ids and time', async () => {
+    const failing = hostOn((call, run) => (call.method === 'commit' && call.args[0] === 'operations' ? down() : run())); // prettier-ignore
+    const options = { tenant, key: 'k' };
+    const beganMs = clock.now();
+    const first = await inTime(clock, failing.post('/inbox/decisions', MINIMAL, options));
+    expect([first.status, await takeAll(storage, QUEUES.inbox)]).toEqual([503, []]);
+    await clock.advance(60_000);
+    const second = await hostOn().post('/inbox/decisions', MINIMAL, options);
+    expect(second.status).toBe(202);
+    for (const message of await takeAll(storage, QUEUES.inbox)) await deliver(hostOn().platform, message);
+    const { ids } = await walk(hostOn(), '/decisions', { tenant });
+    const record = await hostOn().get(`/decisions/${ids[0] ?? ''}`, { tenant });
+    expect([ids.length, record.envelope.data['created_at']]).toEqual([1, new Date(beganMs).toISOString()]);
+  });
+
+  it('between its operation and its sending, its request is repeated: the message is sent then', async () => {
+    const failing = hostOn((call, run) => (call.method === 'send' && call.args[0] === QUEUES.inbox ? down() : run())); // prettier-ignore
+    const options = { tenant, key: 'k' };
+    const first = await inTime(clock, failing.post('/inbox/decisions', MINIMAL, options));
+    expect(first.status).toBe(503);
+    const second = await hostOn().post('/inbox/decisions', MINIMAL, options);
+    expect([second.status, second.headers['idempotency-replayed']]).toEqual([202, 'true']);
+    const messages = await takeAll(storage, QUEUES.inbox);
+    expect(messages).toHaveLength(1);
+    for (const message of messages) await deliver(hostOn().platform, message);
+    expect((await walk(hostOn(), '/decisions', { tenant })).ids).toHaveLength(1);
+  });
+
   it('for as many times as a message is delivered is set aside with the reason', async () => {
     const message = external();
     const failing = hostOn((call, run) => (call.args[0] === 'decisions' ? down() : run()));

@@ -3,7 +3,7 @@ import { deliveryOf } from '../../src/queue/delivery.js';
 import type { Platform } from '../../src/platform.js';
 import { QUEUES } from '../../src/storage/keys.js';
 import type { QueueMessage, StoragePorts } from '../../src/storage/ports.js';
-import { InvocationContext } from './http-harness.js';
+import { invocation } from './http-harness.js';
 
 /** A text as the Functions worker gives it to a queue function: parsed when it is JSON. */
 function payloadOf(text: string): unknown {
@@ -19,8 +19,7 @@ export async function deliver(
   platform: Platform,
   message: Pick<QueueMessage, 'id' | 'text' | 'insertedMs' | 'dequeueCount'>,
 ): Promise<void> {
-  const context = new InvocationContext({
-    invocationId: randomUUID(),
+  const context = invocation({
     triggerMetadata: {
       id: message.id,
       dequeueCount: message.dequeueCount,

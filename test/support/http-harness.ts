@@ -25,9 +25,12 @@ import { createLog } from '../../src/telemetry/log.js';
 import { testPlatform, type TestPlatformOptions } from './platform.js';
 
 /** The classes of the worker; the package offers them to CommonJS alone. */
-export const { HttpRequest, InvocationContext } = createRequire(import.meta.url)(
-  '@azure/functions',
-) as typeof functions;
+const worker = createRequire(import.meta.url)('@azure/functions') as typeof functions;
+
+/** The context of an invocation, silent. */
+export function invocation(init: InvocationContextInit = {}): functions.InvocationContext {
+  return new worker.InvocationContext({ invocationId: randomUUID(), logHandler: () => undefined, ...init });
+}
 
 /** Routes as `functions/` registers them; test/http/routes.test.ts holds the two against each other. */
 export const ROUTES: Readonly<Record<string, Resource>> = {
@@ -124,10 +127,9 @@ export function httpHost(ports: StoragePorts, options: TestPlatformOptions = {})
     const init = requestOf(method, path, sent);
     const match = table.match(method, new URL(init.url ?? '').pathname);
     if (match.kind !== 'found') throw new Error(`no route for ${path}`);
-    const context: InvocationContextInit = { invocationId: randomUUID(), logHandler: () => undefined };
     const answer = await match.target(
-      new HttpRequest({ ...init, params: match.params }),
-      new InvocationContext(context),
+      new worker.HttpRequest({ ...init, params: match.params }),
+      invocation(),
     );
     const { status = 200, headers = {}, body = '' } = answer as functions.HttpResponseInit;
     return new Reply(status, headers as Record<string, string>, body as string);

@@ -1,0 +1,75 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { client, killAll, removeFolders, start, stop, temporaryFolder, type Started } from './support.js';
+
+describe('the README', { timeout: 60_000 }, () => {
+  let started: Started;
+  beforeAll(async () => {
+    started = await start({ DATA_DIR: temporaryFolder() });
+  }, 180_000);
+  afterAll(async () => {
+    await stop(started);
+    killAll();
+    removeFolders();
+  });
+
+  it('shows commands that do what it says they do', async () => {
+    await expectReadmeToHold(started.baseUrl);
+  });
+});
+
+/** Commands of the README's console blocks, each with what it shows. */
+function examples(): { command: string; shown: string[] }[] {
+  const readme = readFileSync(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8');
+  const found: { command: string; shown: string[] }[] = [];
+  for (const [, block = ''] of readme.matchAll(/^```console\n(.*?)^```/gms)) {
+    for (const part of block.split(/^\$ /m).slice(1)) {
+      const [, command = '', output = ''] = /^((?:[^\n]*\\\n)*[^\n]*\n)(.*)$/s.exec(part) ?? [];
+      found.push({ command, shown: output.split('\n').filter((line) => line.trim() !== '') });
+    }
+  }
+  return found;
+}
+
+/** A line with what differs from run to run made equal: ids, times, hashes. */
+const masked = (line: string): string =>
+  line
+    .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>')
+    .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
+    .replaceAll(/[0-9a-f]{24,64}/g, '<hash>')
+    .trim();
+
+/** True when a line of an answer is what is shown, where an ellipsis stands for anything. */
+function isShown(line: string, shown: string): boolean {
+  const parts = masked(shown).split('…');
+  const escaped = parts.map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${escaped.join('.*')}$`, 'i').test(masked(line));
+}
+
+/** Runs the README's commands in order, in a shell, until each shows what the README says. */
+async function expectReadmeToHold(baseUrl: string): Promise<void> {
+  const all = examples();
+  expect(all.length).toBeGreaterThan(3);
+  let id = '';
+  for (const { command, shown } of all) {
+    const record = id === '' ? undefined : await client(baseUrl, 'default').get(`/decisions/${id}`);
+    const current = command.replace(/if-match: "[^"]*"/, `if-match: ${record?.headers.get('etag') ?? ''}`);
+    const lines = (): string[] =>
+      execFileSync('sh', ['-c', current], { env: { PATH: process.env['PATH'], BASE: baseUrl, ID: id } })
+        .toString()
+        .split('\n');
+    const end = performance.now() + 10_000;
+    let got = lines();
+    const holds = (): boolean => shown.every((line) => got.some((actual) => isShown(actual, line)));
+    // Only reads may be repeated: the last one is shown "a second or two later".
+    while (!holds() && !/-d |-X /.test(command) && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      got = lines();
+    }
+    for (const line of shown)
+      expect(got.some((actual) => isShown(actual, line)), `${command}shows\n${got.join('\n')}\nnot\n${line}`).toBe(true); // prettier-ignore
+    id = /dec_[0-9a-f-]{36}/.exec(got.join('\n'))?.[0] ?? id;
+  }
+}
