@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { MAX_DELIVERIES } from '../../src/queue/inbox-handler.js';
 import { BLOB_CONTAINERS, QUEUES } from '../../src/storage/keys.js';
 import { LIMITS } from '../../src/domain/limits.js';
 import { deliver, messageOf, takeAll, takePoison } from '../support/courier.js';
@@ -238,11 +235,4 @@ describe.each(STORAGES)('a message of another system $name', (kind) => {
     await deliver(host.platform, messageOf(external({ data: undefined, data_ref: name })));
     expect(await takePoison(storage.ports)).toMatchObject([{ reason: { code } }]);
   });
-});
-
-it('gives a message as many deliveries as the host does', () => {
-  const text = readFileSync(join(import.meta.dirname, '..', '..', 'host.json'), 'utf8');
-  const { extensions } = JSON.parse(text) as { extensions: { queues: Record<string, unknown> } };
-  expect(extensions.queues['maxDequeueCount']).toBe(MAX_DELIVERIES);
-  expect(extensions.queues['messageEncoding']).toBe('base64');
 });

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../src/domain/errors.js';
 import { PROBLEMS } from '../../src/http/problem.js';
@@ -15,6 +17,13 @@ import { caller, openStorage, STORAGES } from '../support/platform.js';
 import type { StorageUnderTest } from '../support/storages.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
+
+const { extensions } = JSON.parse(
+  readFileSync(join(import.meta.dirname, '..', '..', 'host.json'), 'utf8'),
+) as { extensions: { queues: Record<string, unknown> } };
+const QUEUE_SETTINGS = extensions.queues;
+/** What the host waits before it delivers a message again whose delivery failed: hh:mm:ss. */
+const RETRY_DELAY_MS = Date.parse(`1970-01-01T${String(QUEUE_SETTINGS['visibilityTimeout'])}Z`);
 
 /** Poisonings in the audit trail of a tenant, once sealed; of one message if given. */
 async function poisonings(platform: Platform, tenant: string, messageId: string): Promise<unknown[]> {
@@ -196,6 +205,24 @@ describe('a message when something fails for a moment', () => {
     expect((await walk(hostOn(), '/decisions', { tenant })).ids).toHaveLength(1);
   });
 
+  it('that died under its key is delivered often enough to take the key over', async () => {
+    const message = external();
+    const failing = hostOn((call, run) =>
+      call.method === 'putOnce' ? Promise.reject(new StorageFault('refused', 'no')) : run(),
+    );
+    await expect(deliver(failing.platform, message)).rejects.toThrow();
+    let stored = false;
+    for (let count = 2; count <= MAX_DELIVERIES && !stored; count += 1) {
+      await clock.advance(RETRY_DELAY_MS);
+      stored = await deliver(hostOn().platform, { ...message, dequeueCount: count }).then(
+        () => true,
+        () => false,
+      );
+    }
+    expect(await takePoison(storage)).toEqual([]);
+    expect((await walk(hostOn(), '/decisions', { tenant })).ids).toHaveLength(1);
+  });
+
   it('of an operation is delivered again, and the operation stays pending until it is stored', async () => {
     const reply = await hostOn().post('/inbox/decisions', MINIMAL, { tenant });
     const [message] = await takeAll(storage, QUEUES.inbox);
@@ -286,6 +313,13 @@ describe('a message when something fails for a moment', () => {
     const failing = hostOn((call, run) => (call.args[0] === 'auditevents' ? down() : run()));
     await expect(inTime(clock, deliver(failing.platform, message))).rejects.toThrow();
     expect(await takePoison(storage)).toEqual([]);
+  });
+});
+
+describe('host.json', () => {
+  it('gives a message as many deliveries as the handler expects', () => {
+    expect(QUEUE_SETTINGS['maxDequeueCount']).toBe(MAX_DELIVERIES);
+    expect(QUEUE_SETTINGS['messageEncoding']).toBe('base64');
   });
 });
 
