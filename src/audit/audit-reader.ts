@@ -76,10 +76,11 @@ export class AuditReader {
         granularity: 'day',
         limit: query.limit,
         after: query.cursor === undefined ? undefined : this.#cursors.decode(name, query.cursor),
-        accept: residual.length === 0 ? undefined : (row) => matches(row, residual),
+        accept:
+          residual.length === 0 ? undefined : (row) => !rowIntact(row) || matches(eventOf(row), residual),
       },
     );
-    const items = await Promise.all(page.rows.map((row) => this.#viewOfIndexRow(row, call)));
+    const items = await Promise.all(page.rows.map((row) => this.#viewOfIndexRow(row, filters, call)));
     return {
       items: items.filter((view) => view !== undefined),
       nextCursor: page.next === undefined ? null : this.#cursors.encode(name, page.next),
@@ -100,13 +101,19 @@ export class AuditReader {
   }
 
   /** Index rows are derived: a damaged one is shown from the event's own row, and left out when that is damaged too. */
-  async #viewOfIndexRow(row: Row, call: CallContext): Promise<AuditEventView | undefined> {
+  async #viewOfIndexRow(
+    row: Row,
+    filters: readonly (readonly [string, string])[],
+    call: CallContext,
+  ): Promise<AuditEventView | undefined> {
     const view = viewOf(row);
     if (view !== undefined) return view;
     const id = row.rowKey.slice(row.rowKey.lastIndexOf(':') + 1);
     await this.#report(id, 'index row', call);
     const own = await this.#find(row.partitionKey, id);
-    return own === undefined ? undefined : viewOf(own);
+    const shown = own === undefined ? undefined : viewOf(own);
+    // What the damaged row said of the filters proves nothing.
+    return matches(shown, filters) ? shown : undefined;
   }
 
   async #report(id: string, what: string, call: CallContext): Promise<void> {
@@ -122,8 +129,7 @@ export class AuditReader {
   }
 }
 
-function matches(row: Row, filters: readonly (readonly [string, string])[]): boolean {
-  const event = eventOf(row);
+function matches(event: AuditEvent | undefined, filters: readonly (readonly [string, string])[]): boolean {
   return event !== undefined && filters.every(([name, value]) => event[name as AuditFilter] === value);
 }
 

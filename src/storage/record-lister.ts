@@ -46,17 +46,14 @@ export class RecordLister {
         granularity: 'month',
         limit: query.limit,
         after: query.cursor === undefined ? undefined : this.#cursors.decode(name, query.cursor),
-        accept:
-          residual.length === 0
-            ? undefined
-            : (row) => residual.every(([field, value]) => row.properties[field] === value),
+        accept: residual.length === 0 ? undefined : (row) => !rowIntact(row) || matches(row, residual),
       },
     );
     const items: Summary[] = [];
     for (const row of page.rows) {
       const summary = rowIntact(row)
         ? summaryOf(type, row)
-        : await this.#fromRecordRow(type, row, found, budget);
+        : await this.#fromRecordRow(type, row, query, found, budget);
       if (summary !== undefined) items.push(summary);
     }
     return { items, nextCursor: page.next === undefined ? null : this.#cursors.encode(name, page.next) };
@@ -66,6 +63,7 @@ export class RecordLister {
   async #fromRecordRow(
     type: RecordType,
     damaged: Row,
+    query: ListQuery,
     found: IntegrityFinding[],
     budget: Budget,
   ): Promise<Summary | undefined> {
@@ -79,8 +77,13 @@ export class RecordLister {
       found.push({ ...finding, what: 'row' });
       return undefined;
     }
-    return summaryOf(type, row);
+    // What the damaged row said of the filters proves nothing.
+    return matches(row, Object.entries(query.filters)) ? summaryOf(type, row) : undefined;
   }
+}
+
+function matches(row: Row, filters: readonly (readonly [string, string])[]): boolean {
+  return filters.every(([field, value]) => row.properties[field] === value);
 }
 
 /** The declared index that covers most of the filters with its fields; the index of all records covers none. */

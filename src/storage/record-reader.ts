@@ -12,6 +12,7 @@ import type { Row } from './ports.js';
 import { keyAfter } from './range.js';
 import { notFound, partitionOf } from './record-location.js';
 import {
+  broken,
   envelopeHead,
   parseRecordRow,
   parseRevisionRow,
@@ -40,8 +41,10 @@ export class RecordReader {
   async getRevision(type: RecordType, tenant: string, id: string, revision: number): Promise<StoredRecord> {
     const budget = this.#budget();
     const facts = await this.#revision(type, tenant, id, revision, budget);
-    if (facts === undefined) throw notFound();
-    return this.#record(type, tenant, facts, budget);
+    if (facts !== undefined) return this.#record(type, tenant, facts, budget);
+    // Either it never was, or somebody removed it: the record row knows.
+    const current = await this.recordRow(type, tenant, id, budget);
+    throw revision <= current.revision ? broken(id, revision, REVISION_MISSING) : notFound();
   }
 
   /** The latest revision with `stored_at` at or before a time. Point reads: 1, or 1 + log2(revisions). */
@@ -56,7 +59,8 @@ export class RecordReader {
     while (low <= high) {
       const middle = Math.floor((low + high) / 2);
       const facts = await this.#revision(type, tenant, id, middle, budget);
-      if (facts !== undefined && facts.storedAt <= asOf) {
+      if (facts === undefined) throw broken(id, middle, REVISION_MISSING);
+      if (facts.storedAt <= asOf) {
         best = facts;
         low = middle + 1;
       } else {
@@ -67,7 +71,7 @@ export class RecordReader {
     return this.#record(type, tenant, best, budget);
   }
 
-  /** Envelopes without data, oldest first. One point read and one range read. */
+  /** Envelopes without data, oldest first, without gaps. One point read and one range read. */
   async listRevisions(
     type: RecordType,
     tenant: string,
@@ -80,7 +84,7 @@ export class RecordReader {
     const after = page.cursor === undefined ? undefined : this.#cursors.decode(query, page.cursor).rowKey;
     const ref = partitionOf(type, tenant, id);
     // A record that is not there has no revisions to list: say so instead of an empty page.
-    if (after === undefined) await this.recordRow(type, tenant, id, budget);
+    const current = await this.recordRow(type, tenant, id, budget);
     const limit = Math.min(page.limit + 1, LIMITS.rangeRows);
     const from = after === undefined ? range.from : keyAfter(after);
     const read = await budget.retry(() =>
@@ -93,8 +97,10 @@ export class RecordReader {
     const rows = read.rows.slice(0, page.limit);
     const last = rows.at(-1);
     const more = last !== undefined && (read.more || read.rows.length > rows.length);
+    const revisions = rows.map((row) => parseRevisionRow(row, id));
+    assertUnbroken(id, revisions, after, more ? 0 : current.revision);
     return {
-      items: rows.map((row) => envelopeHead(type, tenant, parseRevisionRow(row, id))),
+      items: revisions.map((facts) => envelopeHead(type, tenant, facts)),
       nextCursor: more
         ? this.#cursors.encode(query, { partition: ref.partition, rowKey: last.rowKey })
         : null,
@@ -164,4 +170,24 @@ export class RecordReader {
   #budget(): Budget {
     return new Budget(this.tools.clock, this.tools.entropy);
   }
+}
+
+const REVISION_MISSING = 'revision row missing';
+
+/**
+ * Revisions are numbered without gaps: a page continues where the one before ended, and the last page reaches at least
+ * `upTo`, the revision the record row had when the page was begun. Throws `integrity-failure` where one is missing.
+ */
+function assertUnbroken(
+  id: string,
+  page: readonly RevisionFacts[],
+  after: string | undefined,
+  upTo: number,
+): void {
+  let expected = after === undefined ? 1 : Number(after.slice(after.lastIndexOf(':') + 1)) + 1;
+  for (const { revision } of page) {
+    if (revision !== expected) throw broken(id, expected, REVISION_MISSING);
+    expected += 1;
+  }
+  if (expected <= upTo) throw broken(id, expected, REVISION_MISSING);
 }
