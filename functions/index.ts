@@ -15,3 +15,6 @@ import './nowhere.js';
 import './records-inbox.js';
 import './seal-work.js';
 import './sweep.js';
+import './collect-orphans.js';
+import './expire-keys.js';
+import './check-partitions.js';

@@ -5,6 +5,7 @@ import type { HttpServices } from './http/resource.js';
 import type { InboxHandler } from './queue/inbox-handler.js';
 import type { SealWorkHandler } from './queue/seal-work-handler.js';
 import type { Sweeper } from './audit/sweeper.js';
+import type { JobRunner } from './lifecycle/job-runner.js';
 import { developmentCaller } from './security/development-caller.js';
 import { Budget, unavailable } from './storage/backoff.js';
 import { SYSTEM_TABLE } from './storage/directory.js';
@@ -113,6 +114,11 @@ export async function sealWorkHandler(): Promise<SealWorkHandler> {
 /** For the sweep timer. */
 export async function sweeper(): Promise<Sweeper> {
   return (await open()).platform.sweeper;
+}
+
+/** For the timers of jobs. */
+export async function jobs(): Promise<JobRunner> {
+  return (await open()).platform.jobs;
 }
 
 /** When the app starts: fail now, with one clear line, rather than at the first request. */

@@ -30,6 +30,10 @@ const environment = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('warn'),
   /** NCRONTAB, seconds first. */
   SWEEP_SCHEDULE: z.string().min(1).default('*/30 * * * * *'),
+  /** How often a job looks whether its daily round is due, or goes on with it; each at seconds of its own. */
+  COLLECT_ORPHANS_SCHEDULE: z.string().min(1).default('10 */5 * * * *'),
+  EXPIRE_KEYS_SCHEDULE: z.string().min(1).default('25 */5 * * * *'),
+  CHECK_PARTITIONS_SCHEDULE: z.string().min(1).default('40 */5 * * * *'),
   /** Set by Azure on every instance of an app. */
   WEBSITE_INSTANCE_ID: z.string().optional(),
 });
@@ -47,6 +51,9 @@ export interface Config {
   readonly auditPublicKey: Uint8Array;
   readonly logLevel: string;
   readonly sweepSchedule: string;
+  readonly collectOrphansSchedule: string;
+  readonly expireKeysSchedule: string;
+  readonly checkPartitionsSchedule: string;
 }
 
 /** Environment -> Config, or a StartupError that names the setting at fault and never its value. */
@@ -73,6 +80,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     auditPublicKey: publicKeyOf(settings.AUDIT_SIGNING_KEY) ?? new Uint8Array(),
     logLevel: settings.LOG_LEVEL,
     sweepSchedule: settings.SWEEP_SCHEDULE,
+    collectOrphansSchedule: settings.COLLECT_ORPHANS_SCHEDULE,
+    expireKeysSchedule: settings.EXPIRE_KEYS_SCHEDULE,
+    checkPartitionsSchedule: settings.CHECK_PARTITIONS_SCHEDULE,
   };
 }
 

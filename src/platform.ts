@@ -6,6 +6,11 @@ import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js
 import { Sealer } from './audit/sealer.js';
 import { Sweeper } from './audit/sweeper.js';
 import type { Clock, Entropy } from './domain/clock.js';
+import { CheckPartitions } from './lifecycle/check-partitions.js';
+import { CollectOrphans } from './lifecycle/collect-orphans.js';
+import { ExpireKeys } from './lifecycle/expire-keys.js';
+import type { Job } from './lifecycle/job.js';
+import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
 import { PoisonBox } from './queue/poison-box.js';
 import { InboxHandler } from './queue/inbox-handler.js';
 import { SealWorkHandler } from './queue/seal-work-handler.js';
@@ -15,6 +20,7 @@ import { AesSecretBox } from './security/secret-box.js';
 import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
+import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
@@ -46,6 +52,7 @@ export interface Platform {
   readonly sealer: Sealer;
   readonly scheduler: SealScheduler;
   readonly sweeper: Sweeper;
+  readonly jobs: JobRunner;
   readonly actors: Actors;
 }
 
@@ -55,7 +62,7 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
   readonly containers: readonly string[];
   readonly queues: readonly string[];
 } {
-  const own = [SYSTEM_TABLE, 'idempotency', 'operations', 'auditevents', ACTORS_TABLE];
+  const own = [SYSTEM_TABLE, JOBS_TABLE, IDEMPOTENCY_TABLE, 'operations', 'auditevents', ACTORS_TABLE];
   return {
     tables: [...types.map((type) => type.table), ...own],
     containers: Object.values(BLOB_CONTAINERS),
@@ -139,6 +146,20 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sealer,
     scheduler,
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
+    jobs: new JobRunner({ tables: ports.tables, clock, entropy, log }, jobsOf(options, registry, directory)),
     actors,
   };
+}
+
+/** What runs over everything there is, a piece at a time. */
+function jobsOf(options: PlatformOptions, registry: RecordRegistry, directory: Directory): readonly Job[] {
+  const { ports, clock, entropy, log } = options;
+  const { tables } = ports;
+  const { types } = registry;
+  const budget = (): Budget => new Budget(clock, entropy);
+  return [
+    new CollectOrphans({ ports, types, budget, log }),
+    new ExpireKeys({ tables, directory, recordTables: types.map(({ table }) => table), budget }),
+    new CheckPartitions({ tables, directory, budget }),
+  ];
 }

@@ -93,7 +93,7 @@ export function toFault(error: unknown, what: string): StorageFault {
   const answer = answerOf(error);
   if (answer !== undefined) return faultOfAnswer(answer, what, error);
   // Our own mistake, not the network's: trying again would hide it.
-  if (error instanceof TypeError || error instanceof RangeError)
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof URIError)
     return new StorageFault('refused', `the call of the ${what} was not possible`, { cause: error });
   const late = error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError');
   const why = late ? 'did not answer in time' : 'cannot be reached or broke off';
@@ -115,6 +115,8 @@ export function answerOf(error: unknown): AzureAnswer | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const { statusCode, code, details } = error as SdkError;
   if (typeof statusCode !== 'number' || statusCode < 300) return undefined;
+  // Half of an error: which of the errors with this status it would have been is not known.
+  if (code === 'PARSE_ERROR') return undefined;
   const codes = [details?.errorCode, details?.odataError?.code, details?.code, code];
   return {
     status: statusCode,

@@ -38,14 +38,18 @@ export interface SdkEntity {
   readonly [name: string]: unknown;
 }
 
-/** The row of an entity read through the SDK. */
+/** Members of an entity that are no properties of the row. */
+const SYSTEM_MEMBERS: ReadonlySet<string> = new Set(['etag', 'partitionKey', 'rowKey', 'timestamp']);
+
+/** The row of an entity read through the SDK. A page has a thousand of them: nothing is copied twice. */
 export function decodeRow(entity: SdkEntity): Row {
-  const { etag, partitionKey, rowKey, timestamp, ...others } = entity;
+  const { etag, partitionKey, rowKey, timestamp } = entity;
   if (etag === undefined || partitionKey === undefined || rowKey === undefined || timestamp === undefined)
     throw new Error('a row came without its key, version or time');
   const properties: Record<string, Property> = {};
-  for (const [name, value] of Object.entries(others)) {
-    const decoded = name.startsWith('odata.') ? undefined : decode(value);
+  for (const name of Object.keys(entity)) {
+    if (SYSTEM_MEMBERS.has(name) || name.startsWith('odata.')) continue;
+    const decoded = decode(entity[name]);
     if (decoded !== undefined) properties[name] = decoded;
   }
   return { partitionKey, rowKey, etag, timestampMs: Date.parse(String(timestamp)), properties };

@@ -82,10 +82,10 @@ export class AzureRecordTable implements RecordTable {
     }
     const answers = subAnswers(body);
     const failed = answers.find(({ status }) => status >= 300);
-    if (failed !== undefined) throw faultOfAnswer(failed, what);
     // An answer cut short: what it would have said is not known.
-    if (answers.length !== operations.length)
-      throw new StorageFault('unavailable', `the ${what} broke off its answer`);
+    const whole = failed === undefined ? answers.length === operations.length : failed.code !== undefined;
+    if (failed !== undefined && whole) throw faultOfAnswer(failed, what);
+    if (!whole) throw new StorageFault('unavailable', `the ${what} broke off its answer`);
     return answers.map(({ etag }, index) => (operations[index]?.kind === 'delete' ? '' : etag));
   }
 

@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** A JSON value as it is stored: finite numbers, well-formed strings, no undefined. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [member: string]: Json };
@@ -14,7 +14,7 @@ export function canonicalJson(value: Json): string {
 
 /** Lower-case hex SHA-256. */
 export function sha256Hex(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes, 'hex');
 }
 
 /** The checksum of the envelope: hex SHA-256 over the canonical JSON of the committed form (REQ-STO-014). */

@@ -51,8 +51,16 @@ export const LIMITS = {
   /** A reservation older than this is taken over by a retry (http-api.md, Idempotency). */
   idempotencyTakeoverMs: 60_000,
   idempotencyKeptMs: 7 * 24 * 3_600_000,
+  /** What is promised of it (http-api.md, Idempotency): no sweeper's clock may take more. */
+  idempotencyPromisedMs: 4 * 24 * 3_600_000,
+  /** How much longer than its reservation a `k:` row stays, whatever the clocks of those who wrote the two. */
+  idempotencyGraceMs: 3_600_000,
   /** A commit happens within 60 s of announcing its partition; we announce again well before that. */
   announceFreshMs: 45_000,
   /** A dirty row is only removed by a check begun this long after it was last announced. */
   dirtyQuietMs: 3_600_000,
+  /** A blob younger than this may still be named by its writer. */
+  orphanAgeMs: 24 * 3_600_000,
+  /** Added to it: the age is told by the writer's clock, which may be slow. */
+  orphanMarginMs: 3_600_000,
 } as const;

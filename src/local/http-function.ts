@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { format } from 'node:util';
 import type { RpcHttpCookie, RpcHttpData, RpcInvocationResponse, RpcTraceContext } from './core-types.js';
 import type { RegisteredFunction } from './functions-core.js';
 import type { BodyHandler, Answer, Dispatch, RequestHead } from './http-types.js';
 import { emptyAnswer } from './http-types.js';
 import { newTraceContext, triggerOf, type Invoke } from './invocation.js';
+import { problemAnswer } from './problem-answer.js';
 import { buildRouteTable } from './routes.js';
 import { StartError } from './start-error.js';
 
@@ -66,19 +66,6 @@ function fromRpc(response: RpcInvocationResponse): Answer {
   };
 }
 
-/** A path that no function could be given; said in the words of the API, whose handlers never see it. */
-function malformedAnswer(): Answer {
-  const problem = {
-    type: 'urn:business-records:errors#request-malformed',
-    title: 'The request cannot be understood',
-    status: 400,
-    detail: 'The path holds a percent-encoding that is not UTF-8 text.',
-    instance: randomUUID(),
-  };
-  const headers = [['content-type', 'application/problem+json; charset=utf-8']] as const;
-  return { status: 400, headers, body: Buffer.from(JSON.stringify(problem)) };
-}
-
 /** The route of a function with an HTTP trigger: its name, when it declares none. */
 function routeOf(fn: RegisteredFunction): {
   template: string;
@@ -109,7 +96,8 @@ export function createDispatch(
   const table = buildRouteTable(prefix, functions.map(routeOf));
   return (head) => {
     const match = table.match(head.method, head.url.pathname);
-    if (match.kind === 'malformed') return malformedAnswer();
+    if (match.kind === 'malformed')
+      return problemAnswer('request-malformed', 'The path holds a percent-encoding that is not UTF-8 text.');
     if (match.kind === 'none') return emptyAnswer(404);
     const handler: BodyHandler = async (body) =>
       fromRpc(

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { readBody } from './http-body.js';
 import { emptyAnswer, type Answer, type Dispatch, type RequestHead } from './http-types.js';
 import { errorFields, type HostLog } from './host-log.js';
+import { problemAnswer } from './problem-answer.js';
 import { PortInUseError, StartError } from './start-error.js';
 
 export interface HttpListener {
@@ -33,6 +34,12 @@ function readHead(request: IncomingMessage, port: number): RequestHead | undefin
   } catch {
     return undefined;
   }
+}
+
+function unspeakable(method: string): Answer {
+  return problemAnswer('method-not-allowed', `Nothing here takes ${method}.`, [
+    ['allow', 'GET, POST, PATCH'],
+  ]);
 }
 
 function writeHead(response: ServerResponse, answer: Answer, close: boolean): void {
@@ -78,11 +85,15 @@ export async function listen(wantedPort: number, log: HostLog): Promise<HttpList
   let stopping = false;
   const active = new Map<Socket, number>();
 
-  const route: Dispatch = (head) => (UNSPEAKABLE.has(head.method) ? emptyAnswer(405) : dispatch(head));
+  const route: Dispatch = (head) =>
+    UNSPEAKABLE.has(head.method) ? unspeakable(head.method) : dispatch(head);
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const head = readHead(request, port);
     try {
-      const routed = head === undefined ? emptyAnswer(400) : route(head);
+      const routed =
+        head === undefined
+          ? problemAnswer('request-malformed', 'The request names no address.')
+          : route(head);
       if (typeof routed !== 'function') {
         send(response, routed, stopping);
         return;

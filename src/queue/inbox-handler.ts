@@ -53,7 +53,7 @@ export class InboxHandler {
       await this.#store(type, message, data, operation, delivery);
       if (operation !== undefined) await this.#operations.finish(operation, { status: 'succeeded' }, budget);
     } catch (error) {
-      const reason = reasonOf(error);
+      const reason = bounded(reasonOf(error));
       const hopeless = DISPOSITIONS[reason.code] === 'poison' || delivery.dequeueCount >= MAX_DELIVERIES;
       if (!hopeless) throw error;
       await this.options.poison.setAside(payload, tenantOf(payload), reason, delivery);
@@ -130,6 +130,18 @@ export class InboxHandler {
     const idempotency = { key: message.idempotency_key, scope, fingerprint: fingerprintOf(data) };
     await this.options.manager.create(type, data, { ...call, idempotency });
   }
+}
+
+/** Of the faults of a message, so many and so much of each are told: the reason has to fit into a message and a row. */
+const ISSUES_AT_MOST = 20;
+const POINTER_CHARS = 256;
+
+function bounded(reason: AppError): AppError {
+  if (reason.issues.length === 0) return reason;
+  const issues = reason.issues
+    .slice(0, ISSUES_AT_MOST)
+    .map(({ pointer, detail }) => ({ pointer: pointer.slice(0, POINTER_CHARS), detail }));
+  return new AppError(reason.code, reason.message, { cause: reason, issues });
 }
 
 function reasonOf(error: unknown): AppError {

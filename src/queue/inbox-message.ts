@@ -5,15 +5,24 @@ import { LIMITS } from '../domain/limits.js';
 import { isTenant } from '../storage/keys.js';
 import type { InboxMessage } from '../storage/inbox.js';
 
+const wellFormed = (text: string): boolean => text.isWellFormed();
+const NOT_WELL_FORMED = 'must not contain half of a surrogate pair';
+
 const message = z
   .strictObject({
     schema_version: z.literal('1.0'),
     tenant: z.string().refine(isTenant, 'must be the name of a tenant'),
     collection: z.string().min(1).max(LIMITS.labelChars),
     idempotency_key: z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters'),
-    actor: z.string().min(1).max(LIMITS.labelChars),
+    actor: z.string().min(1).max(LIMITS.labelChars).refine(wellFormed, NOT_WELL_FORMED),
     data: z.unknown().optional(),
-    data_ref: z.string().max(1024).optional(),
+    // Storage has no blob of such a name and would say so in its own words.
+    data_ref: z
+      .string()
+      .max(1024)
+      .regex(/^\P{Cc}*$/u)
+      .refine(wellFormed, NOT_WELL_FORMED)
+      .optional(),
     operation_id: z.string().max(64).optional(),
   })
   .refine((m) => (m.data === undefined) !== (m.data_ref === undefined), 'must have either data or data_ref');

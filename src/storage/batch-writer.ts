@@ -6,27 +6,38 @@ import { newId, parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
+import { chunksOf, keyOf, packOf, resultOf, type Chunk, type Packed } from './batch-chunks.js';
 import { commitPlan } from './commit.js';
-import type { PartitionRef } from './directory.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
-import { findKeyedResult, findOwnResult, keyedRow, partHash, type KeyedResult } from './keyed-result.js';
+import { findKeyedResult, findOwnResult, keyedRow } from './keyed-result.js';
 import { BLOB_CONTAINERS, partitionKey, revisionKey } from './keys.js';
 import type { CallContext, StorageManagerOptions, WrittenBatch } from './manager-types.js';
 import { factsOf, newRevision, type NewRevision } from './new-revision.js';
 import { isFault, type Row } from './ports.js';
 import { packBlobName, partitionOf } from './record-location.js';
+import type { RecordReader } from './record-reader.js';
 import { envelopeHead, parseRevisionRow } from './record-row.js';
 import { revisionOperations, type WritePlan } from './write-plan.js';
 
 /** Transactions of one batch that are under way at once. */
 const PARALLEL = 4;
 
-/** The items of a batch that are committed together: same partition, at most 100 rows with the key's row. */
-interface Chunk {
-  readonly part: number;
-  readonly ref: PartitionRef;
-  readonly ids: readonly string[];
+/** A batch on its way: what its chunks have in common. */
+interface Batch {
+  readonly type: RecordType;
+  readonly call: CallContext;
+  readonly accepted: ReadonlyMap<string, AcceptedCreate>;
+  readonly reservation: Reservation | undefined;
+  readonly budget: Budget;
 }
+
+/** Rows that a chunk replaces where there should be none: void rows by id, and the key's row of an earlier life. */
+interface InTheWay {
+  readonly voids: ReadonlyMap<string, string>;
+  readonly key: string | undefined;
+}
+
+const NOTHING: InTheWay = { voids: new Map(), key: undefined };
 
 /**
  * Creates up to 100 records: their details as one pack, their rows in as few transactions as the service allows. Not
@@ -35,7 +46,10 @@ interface Chunk {
 export class BatchWriter {
   readonly #idempotency: IdempotencyStore;
 
-  constructor(private readonly tools: StorageManagerOptions) {
+  constructor(
+    private readonly tools: StorageManagerOptions,
+    private readonly reader: RecordReader,
+  ) {
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
 
@@ -43,30 +57,48 @@ export class BatchWriter {
   async create(type: RecordType, bodies: readonly unknown[], call: CallContext): Promise<WrittenBatch> {
     const budget = new Budget(this.tools.clock, this.tools.entropy);
     const accepted = acceptAll(type, bodies, this.tools.clock.now());
-    const ids = accepted.map((item) => newId(type.idPrefix, item.createdMs, this.tools.entropy));
-    const reserved = await this.#reserve(type, call, ids, budget);
+    const fresh = accepted.map((item) => newId(type.idPrefix, item.createdMs, this.tools.entropy));
+    const reserved = await this.#reserve(type, call, fresh, budget);
     if ('replay' in reserved) return { items: reserved.replay, replayed: true };
     const { reservation } = reserved;
-    const fixedIds = reservation?.ids ?? ids;
-    const revisions = await this.#revisions(type, accepted, fixedIds, call);
-    const plans = await this.#writePack(type, revisions, call, reservation, budget);
+    const ids = reservation?.ids ?? fresh;
+    const byId = new Map(accepted.map((item, at) => [ids[at] as string, item]));
+    const batch: Batch = { type, call, accepted: byId, reservation, budget };
+    const chunks = chunksOf(type, call.tenant, ids);
+    const announced = chunks.map((chunk) => budget.retry(() => this.tools.directory.announce(chunk.ref)));
+    const [packed] = await Promise.all([this.#pack(batch, ids), ...announced]);
     const limit = pLimit(PARALLEL);
-    await Promise.all(
-      plans.map(({ plan, chunk }) => limit(() => this.#commit(plan, chunk, reservation, budget))),
+    const stored = await Promise.all(
+      chunks.map((chunk) => {
+        const members = packed.filter(({ revision }) => chunk.ids.includes(revision.id));
+        return limit(() => this.#store(batch, chunk, members));
+      }),
     );
-    return { items: await this.#heads(type, call, revisions, reservation, budget), replayed: false };
+    return { items: await this.#heads(batch, ids, stored), replayed: false };
   }
 
-  async #revisions(
-    type: RecordType,
-    accepted: readonly AcceptedCreate[],
-    ids: readonly string[],
-    call: CallContext,
-  ): Promise<NewRevision[]> {
+  /** One blob for the details of all `ids`. */
+  async #pack(batch: Batch, ids: readonly string[]): Promise<readonly Packed[]> {
+    const { type, call, budget } = batch;
+    const revisions = await this.#revisions(batch, ids);
+    const uuid = newId('x', this.tools.clock.now(), this.tools.entropy).slice(2);
+    const name = packBlobName(type, call.tenant, uuid);
+    const { bytes, packed } = packOf(name, revisions);
+    await budget.retry(async (attempt) => {
+      try {
+        await this.tools.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/x-ndjson');
+      } catch (error) {
+        if (attempt === 1 || !isFault(error, 'exists')) throw error;
+      }
+    });
+    return packed;
+  }
+
+  async #revisions({ type, call, accepted }: Batch, ids: readonly string[]): Promise<NewRevision[]> {
     const nowMs = this.tools.clock.now();
     const revisions: NewRevision[] = [];
-    for (const [at, item] of accepted.entries()) {
-      const id = ids[at] as string;
+    for (const id of ids) {
+      const item = accepted.get(id) as AcceptedCreate;
       // The id carries the time: an attempt that takes over stores what the first one would have.
       const createdMs = parseId(id)?.ms ?? item.createdMs;
       const data = createData(type, { ...item, createdMs }, { id, nowMs, actor: call.actor });
@@ -76,79 +108,78 @@ export class BatchWriter {
     return revisions;
   }
 
-  /** One blob for all details; then one plan per chunk, each row naming the pack, offset and length. */
-  async #writePack(
-    type: RecordType,
-    revisions: readonly NewRevision[],
-    call: CallContext,
-    reservation: Reservation | undefined,
-    budget: Budget,
-  ): Promise<{ plan: WritePlan; chunk: Chunk }[]> {
-    const uuid = newId('x', this.tools.clock.now(), this.tools.entropy).slice(2);
-    const blob = packBlobName(type, call.tenant, uuid);
-    const newline = Buffer.from('\n');
-    const bytes = Buffer.concat(revisions.flatMap((revision) => [revision.bytes, newline]));
-    const offsets = new Map<string, number>();
-    let offset = 0;
-    for (const revision of revisions) {
-      offsets.set(revision.id, offset);
-      offset += revision.bytes.length + newline.length;
-    }
-    const chunks = chunksOf(type, call.tenant, revisions.map((revision) => revision.id)); // prettier-ignore
-    const announced = chunks.map((chunk) => budget.retry(() => this.tools.directory.announce(chunk.ref)));
-    await Promise.all([this.#put(blob, bytes, budget), ...announced]);
-    return chunks.map((chunk) => {
-      const members = revisions.filter((revision) => chunk.ids.includes(revision.id));
-      const operations = members.flatMap((revision) => {
-        const location = { blob, offset: offsets.get(revision.id) ?? 0, length: revision.bytes.length };
-        const facts = factsOf(revision, location, undefined);
-        const { event, sealedEvent, detail } = revision;
-        return revisionOperations(chunk.ref, { type, facts, data: detail.data, event, sealedEvent, previous: undefined }); // prettier-ignore
-      });
-      const first = members[0] as NewRevision;
-      const keyed = reservation === undefined ? [] : [this.#keyedRow(chunk, call, reservation)];
-      const witness = { rowKey: revisionKey(first.id, 1), eventId: first.event.event_id };
-      return {
-        chunk,
-        plan: { partition: chunk.ref, blob: undefined, operations: [...operations, ...keyed], witness },
-      };
-    });
-  }
-
-  async #put(name: string, bytes: Uint8Array, budget: Budget): Promise<void> {
-    await budget.retry(async (attempt) => {
-      try {
-        await this.tools.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/x-ndjson');
-      } catch (error) {
-        if (attempt === 1 || !isFault(error, 'exists')) throw error;
-      }
-    });
-  }
-
-  async #commit(
-    plan: WritePlan,
+  /** Commits a chunk. Resolves to what was stored; undefined when an earlier attempt under the key had stored it. */
+  async #store(
+    batch: Batch,
     chunk: Chunk,
-    reservation: Reservation | undefined,
-    budget: Budget,
-  ): Promise<void> {
-    const outcome = await commitPlan({ ...this.tools, budget }, plan);
-    if (outcome === 'committed') {
-      this.tools.onCommitted?.(plan.partition);
-      return;
+    packed: readonly Packed[],
+  ): Promise<readonly NewRevision[] | undefined> {
+    const { budget, call, reservation } = batch;
+    let members = packed;
+    let replaced = NOTHING;
+    for (;;) {
+      const plan = this.#plan(batch, chunk, members, replaced);
+      const outcome = await commitPlan({ ...this.tools, budget }, plan);
+      if (outcome === 'committed') {
+        this.tools.onCommitted?.(plan.partition);
+        return members.map(({ revision }) => revision);
+      }
+      const found = await this.#inTheWay(batch, chunk);
+      if (found === undefined) return undefined;
+      await this.#idempotency.assertHeld(call.tenant, reservation, budget);
+      await budget.pause(outcome, 5, 250);
+      replaced = found;
+      // Whoever put void rows there may have collected the pack: these records get a new one.
+      if (found.voids.size > 0) members = await this.#pack(batch, chunk.ids);
     }
-    // An earlier attempt under the same key may have committed this part already.
+  }
+
+  /** The rows naming the pack, offset and length; with the key's row if there is a key. */
+  #plan(batch: Batch, chunk: Chunk, members: readonly Packed[], replaced: InTheWay): WritePlan {
+    const { type, call, reservation } = batch;
+    const operations = members.flatMap(({ revision, location }) => {
+      const facts = factsOf(revision, location, undefined);
+      const { event, sealedEvent, detail } = revision;
+      const voidEtag = replaced.voids.get(revision.id);
+      return revisionOperations(chunk.ref, { type, facts, data: detail.data, event, sealedEvent, previous: undefined, voidEtag }); // prettier-ignore
+    });
+    if (reservation !== undefined) {
+      const partition = partitionKey(call.tenant, chunk.ref.partition);
+      const { hash } = keyOf(chunk, reservation);
+      const result = resultOf(chunk, reservation);
+      operations.push(keyedRow(partition, hash, result, this.tools.clock.now(), replaced.key));
+    }
+    const first = (members[0] as Packed).revision;
+    const witness = { rowKey: revisionKey(first.id, 1), eventId: first.event.event_id };
+    return { partition: chunk.ref, blob: undefined, operations, witness };
+  }
+
+  /**
+   * Why a chunk's commit was refused; undefined when an earlier attempt under the same key has committed it. Throws
+   * `record-exists` when it is nothing that may be replaced.
+   */
+  async #inTheWay({ type, call, reservation, budget }: Batch, chunk: Chunk): Promise<InTheWay | undefined> {
     const keyed =
       reservation === undefined
         ? undefined
         : await findOwnResult(this.tools.ports.tables, chunk.ref, keyOf(chunk, reservation), budget);
-    if (keyed === undefined) throw new AppError('record-exists', 'A record of the batch exists already.');
-  }
-
-  #keyedRow(chunk: Chunk, call: CallContext, reservation: Reservation) {
-    const revisions = chunk.ids.map((id) => ({ id, revision: 1 }));
-    const result: KeyedResult = { fingerprint: reservation.fingerprint, revisions };
-    const partition = partitionKey(call.tenant, chunk.ref.partition);
-    return keyedRow(partition, keyOf(chunk, reservation).hash, result, this.tools.clock.now());
+    if (keyed?.revisions.some(({ id }) => chunk.ids.includes(id)) === true) return undefined;
+    // Other records' ids: the key was used before, and forgotten, and the sweeper has not come to this row yet.
+    if (keyed !== undefined && keyed.expiresMs > this.tools.clock.now()) {
+      throw new AppError('storage-unavailable', 'An earlier use of this Idempotency-Key is being cleared away.', { retryAfterS: 60 }); // prettier-ignore
+    }
+    const limit = pLimit(PARALLEL);
+    const places = await Promise.all(
+      chunk.ids.map((id) => limit(() => this.reader.placeOf(type, call.tenant, id, budget))),
+    );
+    const voids = new Map(
+      places.flatMap((place, at) => (place.kind === 'void' ? [[chunk.ids[at] as string, place.etag]] : [])),
+    );
+    const taken = places.some(({ kind }) => kind === 'record');
+    if (taken || (voids.size === 0 && keyed === undefined)) {
+      throw new AppError('record-exists', 'A record of the batch exists already.');
+    }
+    return { voids, key: keyed?.etag };
   }
 
   async #reserve(
@@ -168,27 +199,29 @@ export class BatchWriter {
         ),
       );
       const fingerprint = found.find((keyed) => keyed !== undefined)?.fingerprint;
-      if (fingerprint === undefined || found.includes(undefined)) return undefined;
+      const own = found.every((keyed, at) => keyed?.revisions[0]?.id === chunks[at]?.ids[0]);
+      if (fingerprint === undefined || !own) return undefined;
       return { fingerprint, result: () => this.#storedHeads(type, call, reservation.ids, budget) };
     };
     return this.#idempotency.reserve(call.tenant, call.idempotency, ids, committed, budget);
   }
 
-  /** A first attempt answers from what it wrote; one that took over, from what is stored, parts of it by others. */
+  /** From what this attempt stored; from storage when an earlier attempt had stored a part. */
   async #heads(
-    type: RecordType,
-    call: CallContext,
-    revisions: readonly NewRevision[],
-    reservation: Reservation | undefined,
-    budget: Budget,
+    { type, call, budget }: Batch,
+    ids: readonly string[],
+    stored: readonly (readonly NewRevision[] | undefined)[],
   ): Promise<readonly EnvelopeHead[]> {
-    if (reservation !== undefined && !reservation.first) {
-      return this.#storedHeads(type, call, reservation.ids, budget);
-    }
+    if (stored.includes(undefined)) return this.#storedHeads(type, call, ids, budget);
     const nowhere = { blob: '', offset: 0, length: 0 };
-    return revisions.map((revision) =>
-      envelopeHead(type, call.tenant, factsOf(revision, nowhere, undefined)),
+    const revisions = stored.flatMap((part) => part ?? []);
+    const heads = new Map(
+      revisions.map((revision) => [
+        revision.id,
+        envelopeHead(type, call.tenant, factsOf(revision, nowhere, undefined)),
+      ]),
     );
+    return ids.map((id) => heads.get(id) as EnvelopeHead);
   }
 
   async #storedHeads(
@@ -238,31 +271,3 @@ function acceptAll(type: RecordType, bodies: readonly unknown[], nowMs: number):
 }
 
 const NO_ENTROPY = { bytes: (count: number) => new Uint8Array(count) };
-
-/** Groups ids by partition and cuts the groups; depends on nothing but the ids, so every attempt cuts alike. */
-function chunksOf(type: RecordType, tenant: string, ids: readonly string[]): readonly Chunk[] {
-  const rowsPerItem = 3 + type.allIndexes.length;
-  const size = Math.floor((LIMITS.transactionRows - 1) / rowsPerItem);
-  const groups = new Map<string, { ref: PartitionRef; ids: string[] }>();
-  for (const id of ids) {
-    const ref = partitionOf(type, tenant, id);
-    const group = groups.get(ref.partition) ?? { ref, ids: [] };
-    group.ids.push(id);
-    groups.set(ref.partition, group);
-  }
-  const cut = [...groups.values()].flatMap((group) =>
-    Array.from({ length: Math.ceil(group.ids.length / size) }, (_, at) => ({
-      ref: group.ref,
-      ids: group.ids.slice(at * size, (at + 1) * size),
-    })),
-  );
-  return cut.map((chunk, part) => ({ ...chunk, part }));
-}
-
-/** The key row that a chunk's transaction inserts. */
-function keyOf(
-  chunk: Chunk,
-  reservation: Reservation,
-): { readonly hash: string; readonly fingerprint: string } {
-  return { hash: partHash(reservation.hash, chunk.part), fingerprint: reservation.fingerprint };
-}

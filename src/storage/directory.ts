@@ -3,7 +3,7 @@ import type { Clock } from '../domain/clock.js';
 import { LIMITS } from '../domain/limits.js';
 import { keyValue, partitionKey, prefixRange, SYSTEM_TENANT } from './keys.js';
 import { isFault, type RecordTable } from './ports.js';
-import { readRange } from './range.js';
+import { keyAfter, readRange } from './range.js';
 
 /** Table of the directory of tenants and partitions and of the dirty rows; all under the reserved tenant. */
 export const SYSTEM_TABLE = 'system';
@@ -15,6 +15,11 @@ export interface PartitionRef {
   readonly table: string;
   /** Without the tenant, as given (not encoded). */
   readonly partition: string;
+}
+
+/** A partition and its place in the directory. */
+export interface ListedPartition extends PartitionRef {
+  readonly listedAs: string;
 }
 
 /** A dirty row: this partition may hold pending events. */
@@ -70,7 +75,7 @@ export class Directory {
   }
 
   async #announceNow(ref: PartitionRef, key: string, started: number): Promise<void> {
-    await Promise.all([this.register(ref), this.#markDirty(ref)]);
+    await Promise.all([this.register(ref), this.markDirty(ref)]);
     this.#announcedAt.set(key, started);
     if (this.#announcedAt.size > 50_000) this.#forgetStale(started);
   }
@@ -102,6 +107,29 @@ export class Directory {
   async tenants(): Promise<readonly string[]> {
     const rows = await readRange(this.tables, SYSTEM_TABLE, tenantsKey, { from: '!', to: '~' });
     return rows.map((row) => row.rowKey);
+  }
+
+  /** Up to `limit` tenants that follow `after`, ascending. One range read. */
+  async tenantsAfter(after: string | undefined, limit: number): Promise<readonly string[]> {
+    const range = { from: after === undefined ? '!' : keyAfter(after), to: '~' };
+    const rows = await readRange(this.tables, SYSTEM_TABLE, tenantsKey, range, limit);
+    return rows.map((row) => row.rowKey);
+  }
+
+  /** Up to `limit` partitions of a tenant, of all tables, that follow the one listed as `after`. One range read. */
+  async partitionsAfter(
+    tenant: string,
+    after: string | undefined,
+    limit: number,
+  ): Promise<readonly ListedPartition[]> {
+    const range = { from: after === undefined ? '!' : keyAfter(after), to: '~' };
+    const rows = await readRange(this.tables, SYSTEM_TABLE, partitionsKey(tenant), range, limit);
+    return rows.map((row) => ({
+      tenant,
+      table: String(row.properties['table']),
+      partition: String(row.properties['partition']),
+      listedAs: row.rowKey,
+    }));
   }
 
   /** The dirty partitions of a tenant; one range read. */
@@ -139,7 +167,8 @@ export class Directory {
     }));
   }
 
-  async #markDirty(ref: PartitionRef): Promise<void> {
+  /** Makes a partition's dirty row, or makes it young again, whatever this process announced before. */
+  async markDirty(ref: PartitionRef): Promise<void> {
     const properties = { tenant: ref.tenant, table: ref.table, partition: ref.partition };
     await this.tables.commit(SYSTEM_TABLE, dirtyKey(shardOf(ref.tenant)), [
       { kind: 'upsert', rowKey: name(ref), properties },

@@ -29,7 +29,10 @@ export interface Reservation {
   readonly etag: string;
 }
 
-const TABLE = 'idempotency';
+/** Table of reservations, one partition for each first two hex digits of a hash (`<tenant>:3f`). */
+export const IDEMPOTENCY_TABLE = 'idempotency';
+const TABLE = IDEMPOTENCY_TABLE;
+const IN_PROGRESS_S = 2;
 
 export class IdempotencyStore {
   constructor(
@@ -89,6 +92,21 @@ export class IdempotencyStore {
     }
   }
 
+  /**
+   * For an attempt whose commit was refused and that would try again: throws `idempotency-in-progress` unless the
+   * reservation is still its own. Ask this after looking for the key's `k:` row, never before: the sweeper removes an
+   * expired reservation before its `k:` row, so whoever finds the reservation in place knows that the row he did not
+   * find was never there. An attempt that slept until its key was forgotten ends here instead of storing twice.
+   */
+  async assertHeld(tenant: string, reservation: Reservation | undefined, budget: Budget): Promise<void> {
+    if (reservation === undefined) return;
+    const partition = partitionKey(tenant, reservation.hash.slice(0, 2));
+    const row = await budget.retry(() =>
+      this.tables.find(TABLE, partition, idempotencyKey(reservation.hash)),
+    );
+    if (row?.etag !== reservation.etag) throw inProgress(IN_PROGRESS_S);
+  }
+
   async #takeOver(
     partition: string,
     row: Row,
@@ -99,16 +117,8 @@ export class IdempotencyStore {
     if (row.properties['state'] !== 'open') {
       if (known.fingerprint !== request.fingerprint) throw reused();
       const leftMs = Number(row.properties['reserved_ms']) + LIMITS.idempotencyTakeoverMs - this.clock.now();
-      if (leftMs > 0) {
-        throw new AppError(
-          'idempotency-in-progress',
-          'A request with this Idempotency-Key is still running.',
-          {
-            // It will most likely be done in a moment; only if it died does a retry have to wait for the takeover.
-            retryAfterS: Math.min(2, Math.ceil(leftMs / 1000)),
-          },
-        );
-      }
+      // It will most likely be done in a moment; only if it died does a retry have to wait for the takeover.
+      if (leftMs > 0) throw inProgress(Math.min(IN_PROGRESS_S, Math.ceil(leftMs / 1000)));
     }
     const next = this.#row(partition, known.hash, request.fingerprint, known.ids, 'running');
     try {
@@ -168,6 +178,12 @@ export class IdempotencyStore {
     };
     return { rowKey, properties: withRowChecksum(partition, rowKey, properties) };
   }
+}
+
+function inProgress(retryAfterS: number): AppError {
+  return new AppError('idempotency-in-progress', 'A request with this Idempotency-Key is still running.', {
+    retryAfterS,
+  });
 }
 
 function parse(row: Row, hash: string): Reservation {

@@ -18,6 +18,12 @@ export interface KeyedResult {
   readonly revisions: readonly { readonly id: string; readonly revision: number }[];
 }
 
+/** A `k:` row as it stands. */
+export interface StoredResult extends KeyedResult {
+  readonly expiresMs: number;
+  readonly etag: string;
+}
+
 /** Hash of scope and key: what `k:` rows are named by. */
 export function keyHash(tenant: string, request: { readonly scope: string; readonly key: string }): string {
   return sha256Hex(JSON.stringify([tenant, request.scope, request.key]));
@@ -28,8 +34,17 @@ export function partHash(hash: string, part: number): string {
   return part === 0 ? hash : sha256Hex(`${hash}/${String(part)}`);
 }
 
-/** The create-only row that a commit under a key inserts: of several attempts one wins. */
-export function keyedRow(partition: string, hash: string, result: KeyedResult, nowMs: number): RowOperation {
+/**
+ * The create-only row that a commit under a key inserts: of several attempts one wins. `expiredEtag` is that of a row
+ * which an earlier life of the key left there, and which is replaced.
+ */
+export function keyedRow(
+  partition: string,
+  hash: string,
+  result: KeyedResult,
+  nowMs: number,
+  expiredEtag?: string,
+): RowOperation {
   const rowKey = idempotencyKey(hash);
   const properties = {
     schema_version: '1.0',
@@ -37,15 +52,20 @@ export function keyedRow(partition: string, hash: string, result: KeyedResult, n
     revisions: JSON.stringify(result.revisions),
     expires_ms: nowMs + LIMITS.idempotencyKeptMs,
   };
-  return { kind: 'insert', rowKey, properties: withRowChecksum(partition, rowKey, properties) };
+  const row = { rowKey, properties: withRowChecksum(partition, rowKey, properties) };
+  return expiredEtag === undefined
+    ? { kind: 'insert', ...row }
+    : { kind: 'replace', ...row, etag: expiredEtag };
 }
 
 /** Throws `integrity-failure` when the row is not what was written. */
-function parseKeyedRow(row: Row): KeyedResult {
+function parseKeyedRow(row: Row): StoredResult {
   if (!rowIntact(row)) throw broken(row.rowKey, 0, 'idempotency row');
   return {
     fingerprint: String(row.properties['fingerprint']),
     revisions: JSON.parse(String(row.properties['revisions'])) as { id: string; revision: number }[],
+    expiresMs: Number(row.properties['expires_ms']),
+    etag: row.etag,
   };
 }
 
@@ -55,7 +75,7 @@ export async function findKeyedResult(
   ref: PartitionRef,
   hash: string,
   budget: Budget,
-): Promise<KeyedResult | undefined> {
+): Promise<StoredResult | undefined> {
   const key = partitionKey(ref.tenant, ref.partition);
   const row = await budget.retry(() => tables.find(ref.table, key, idempotencyKey(hash)));
   return row === undefined ? undefined : parseKeyedRow(row);
@@ -67,7 +87,7 @@ export async function findOwnResult(
   ref: PartitionRef,
   reservation: { readonly hash: string; readonly fingerprint: string },
   budget: Budget,
-): Promise<KeyedResult | undefined> {
+): Promise<StoredResult | undefined> {
   const keyed = await findKeyedResult(tables, ref, reservation.hash, budget);
   if (keyed !== undefined && keyed.fingerprint !== reservation.fingerprint) throw reused();
   return keyed;

@@ -8,6 +8,7 @@ import type { IntegrityFinding, ListQuery, StorageManagerOptions, SummaryPage } 
 import type { Row } from './ports.js';
 import { summaryOf, type Summary } from './record-row.js';
 import { rowIntact } from './row-checksum.js';
+import { isVoid } from './void-row.js';
 
 /** Lists records of a type by its declared indexes. */
 export class RecordLister {
@@ -73,7 +74,7 @@ export class RecordLister {
     );
     const finding = { recordType: type.recordType, id, revision: Number(row?.properties['revision'] ?? 0) };
     found.push({ ...finding, what: 'index row' });
-    if (row === undefined || !rowIntact(row)) {
+    if (row === undefined || !rowIntact(row) || isVoid(row)) {
       found.push({ ...finding, what: 'row' });
       return undefined;
     }

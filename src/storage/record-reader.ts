@@ -11,6 +11,7 @@ import type { Page, StorageManagerOptions, StoredRecord } from './manager-types.
 import type { Row } from './ports.js';
 import { keyAfter } from './range.js';
 import { notFound, partitionOf } from './record-location.js';
+import { isVoid } from './void-row.js';
 import {
   broken,
   envelopeHead,
@@ -19,6 +20,9 @@ import {
   type RecordRow,
   type RevisionFacts,
 } from './record-row.js';
+
+/** Nothing; a void row, which a create replaces under its ETag; or a record. */
+export type Place = { readonly kind: 'empty' | 'record' } | { readonly kind: 'void'; readonly etag: string };
 
 /** Reads records and their revisions; everything is verified before it is returned. */
 export class RecordReader {
@@ -110,8 +114,15 @@ export class RecordReader {
   /** The record row, verified. Throws `record-not-found`, `integrity-failure`. */
   async recordRow(type: RecordType, tenant: string, id: string, budget: Budget): Promise<RecordRow> {
     const row = await this.#find(type, tenant, id, recordKey(id), budget);
-    if (row === undefined) throw notFound();
+    if (row === undefined || isVoid(row)) throw notFound();
     return parseRecordRow(row, id);
+  }
+
+  /** What stands where a record of this id would be. One point read. Throws `integrity-failure`. */
+  async placeOf(type: RecordType, tenant: string, id: string, budget: Budget): Promise<Place> {
+    const row = await this.#find(type, tenant, id, recordKey(id), budget);
+    if (row === undefined) return { kind: 'empty' };
+    return isVoid(row) ? { kind: 'void', etag: row.etag } : { kind: 'record' };
   }
 
   /** The envelope that answers a read of a detail. */

@@ -52,12 +52,20 @@ export class RecordWriter {
     const recordId = reservation?.ids[0] ?? id;
     const data = recordId === id ? early : this.#firstData(type, accepted, recordId, call);
     const name: ChangeName = { eventType: 'record.created', action: 'create', details: {} };
-    const revision = await newRevision(this.tools, type, recordId, data, undefined, name, call);
-    const plan = this.#plan(type, revision, undefined, call, reservation);
-    const outcome = await executePlan({ ...this.tools, budget }, plan);
-    if (outcome === 'committed') return this.#committed(type, revision, plan, call);
-    const replay = await this.#answered(type, call, reservation, budget);
-    if (replay !== undefined) return replay;
+    let voidEtag: string | undefined;
+    for (;;) {
+      const revision = await newRevision(this.tools, type, recordId, data, undefined, name, call);
+      const plan = this.#plan(type, revision, undefined, call, reservation, voidEtag);
+      const outcome = await executePlan({ ...this.tools, budget }, plan);
+      if (outcome === 'committed') return this.#committed(type, revision, plan, call);
+      const replay = await this.#answered(type, call, reservation, budget);
+      if (replay !== undefined) return replay;
+      const place = await this.reader.placeOf(type, call.tenant, recordId, budget);
+      if (place.kind !== 'void') break;
+      // An attempt under this id was taken for dead, and our blob may be gone: a new one, in the place of the void row.
+      voidEtag = place.etag;
+      await this.#goOn(call, reservation, outcome, budget);
+    }
     if (fixed !== undefined)
       return { ...(await this.reader.getRevision(type, call.tenant, id, 1)), replayed: true };
     throw new AppError('record-exists', 'A record with this id exists already.', {
@@ -114,8 +122,19 @@ export class RecordWriter {
       if (replay !== undefined) return replay;
       // A row that this record lists is gone although the record did not move: corruption, not competition.
       if (outcome === 'missing') missingUnder = row.etag;
-      await budget.pause(outcome, 5, 250);
+      await this.#goOn(call, reservation, outcome, budget);
     }
+  }
+
+  /** Before another try after a refused commit. */
+  async #goOn(
+    call: CallContext,
+    reservation: Reservation | undefined,
+    outcome: string,
+    budget: Budget,
+  ): Promise<void> {
+    await this.#idempotency.assertHeld(call.tenant, reservation, budget);
+    await budget.pause(outcome, 5, 250);
   }
 
   /** The id carries the time: an attempt that takes over stores what the first one would have. */
@@ -149,6 +168,7 @@ export class RecordWriter {
     previous: RecordRow | undefined,
     call: CallContext,
     reservation: Reservation | undefined,
+    voidEtag?: string,
   ): WritePlan {
     const ref = partitionOf(type, call.tenant, revision.id);
     const name = detailBlobName(type, ref, revision.id, revision.revision, revision.event.event_id);
@@ -162,7 +182,7 @@ export class RecordWriter {
       contentType: 'application/json',
     };
     const { data } = revision.detail;
-    return revisionPlan(ref, { type, facts, data, event: revision.event, sealedEvent: revision.sealedEvent, previous }, blob, keyed); // prettier-ignore
+    return revisionPlan(ref, { type, facts, data, event: revision.event, sealedEvent: revision.sealedEvent, previous, voidEtag }, blob, keyed); // prettier-ignore
   }
 
   #keyedRow(partition: string, call: CallContext, reservation: Reservation, revision: NewRevision) {

@@ -38,7 +38,7 @@ export class UnifiedStorageManager {
     this.#reader = new RecordReader(options, details);
     this.#lister = new RecordLister(options);
     this.#writer = new RecordWriter(options, details, this.#reader);
-    this.#batches = new BatchWriter(options);
+    this.#batches = new BatchWriter(options, this.#reader);
   }
 
   /** Stores a new record from the body of a create; the platform makes the id. */

@@ -46,11 +46,14 @@ export interface RevisionToWrite {
   readonly sealedEvent: SealedSecrets;
   /** The row this revision follows; undefined for the first. */
   readonly previous: RecordRow | undefined;
+  /** ETag of the void row that the first revision of a record takes the place of, where there is one. */
+  readonly voidEtag?: string | undefined;
 }
 
 /** The row operations of one revision: record, revision, index rows, pending event; at most 8 for a new decision. */
 export function revisionOperations(partition: PartitionRef, write: RevisionToWrite): readonly RowOperation[] {
   const { type, facts, data, previous } = write;
+  const replaced = previous?.etag ?? write.voidEtag;
   const key = partitionKey(partition.tenant, partition.partition);
   const sealed = (rowKey: string, columns: Properties): Properties => withRowChecksum(key, rowKey, columns);
   const createdAt = String(data[type.orderedBy]);
@@ -61,9 +64,9 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
   const revision = revisionKey(facts.id, facts.revision);
   const listed = summaryColumns(type, facts, createdAt, summary);
   return [
-    previous === undefined
+    replaced === undefined
       ? { kind: 'insert', rowKey: record, properties: columns }
-      : { kind: 'replace', rowKey: record, properties: columns, etag: previous.etag },
+      : { kind: 'replace', rowKey: record, properties: columns, etag: replaced },
     { kind: 'insert', rowKey: revision, properties: sealed(revision, revisionRowColumns(type, facts)) },
     ...indexKeys.map((rowKey): RowOperation => ({
       kind: previous === undefined ? 'insert' : 'upsert',

@@ -15,13 +15,15 @@ export interface LogFields {
   readonly tenant?: string;
   readonly count?: number;
   readonly reason?: string;
+  /** Numbers by what they count. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 /** `level` as pino names them; `silent` for tests. */
 export function createLog(level: string): Log {
   const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
-  const pick = ({ invocationId, functionName, tenant, count, reason }: LogFields = {}): LogFields =>
-    JSON.parse(JSON.stringify({ invocationId, functionName, tenant, count, reason })) as LogFields;
+  const pick = ({ invocationId, functionName, tenant, count, reason, counts }: LogFields = {}): LogFields =>
+    JSON.parse(JSON.stringify({ invocationId, functionName, tenant, count, reason, counts })) as LogFields;
   return {
     info: (message, fields) => {
       logger.info(pick(fields), message);

@@ -3,7 +3,16 @@ import { join, relative, sep } from 'node:path';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
 
-const SKIPPED = new Set(['node_modules', 'dist', 'coverage', '.git', '.data', '.build-lock']);
+const SKIPPED = new Set([
+  'node_modules',
+  'dist',
+  'coverage',
+  '.git',
+  '.data',
+  '.build-lock',
+  'dist-package',
+  '.stryker-tmp',
+]);
 
 /** Every file below a folder of the repository, as paths from its root with forward slashes, sorted. */
 export function filesBelow(folder: string): readonly string[] {

@@ -128,6 +128,12 @@ describe('faults of Azure', () => {
       '--batchresponse_1\r\n--changesetresponse_1\r\n\r\nHTTP/1.1 204 No Content',
     );
     await expectFault('unavailable', writes(storage.ports)['a transaction']?.() ?? Promise.resolve());
+    interfere = answer(
+      202,
+      undefined,
+      '--batchresponse_1\r\n--changesetresponse_1\r\n\r\nHTTP/1.1 409 Conflict\r\n\r\n{"odata.error":{"co',
+    );
+    await expectFault('unavailable', writes(storage.ports)['a transaction']?.() ?? Promise.resolve());
   });
 
   it('calls a connection reset after the write happened unavailable; the write is there', async () => {
@@ -322,7 +328,12 @@ describe('the translation of answers', () => {
     expect(toFault(new DOMException('late', 'TimeoutError'), 'table t').kind).toBe('unavailable');
     expect(toFault('a string', 'table t').kind).toBe('unavailable');
     expect(toFault(new TypeError('not a function'), 'table t').kind).toBe('refused');
+    expect(toFault(new URIError('URI malformed'), 'table t').kind).toBe('refused');
     expect(toFault(new RestError('garbled', { code: 'PARSE_ERROR', statusCode: 200 }), 'table t').kind).toBe(
+      'unavailable',
+    );
+    // Half of a 409 does not tell whether the row exists or has another version.
+    expect(toFault(new RestError('garbled', { code: 'PARSE_ERROR', statusCode: 409 }), 'table t').kind).toBe(
       'unavailable',
     );
   });

@@ -36,6 +36,9 @@ describe('the configuration', () => {
       auditPublicKey: expect.any(Uint8Array),
       logLevel: 'warn',
       sweepSchedule: '*/30 * * * * *',
+      collectOrphansSchedule: '10 */5 * * * *',
+      expireKeysSchedule: '25 */5 * * * *',
+      checkPartitionsSchedule: '40 */5 * * * *',
     });
   });
 

@@ -114,12 +114,26 @@ describe('HTTP server', () => {
 
   it('answers 405 to TRACE, which the programming model cannot express', async () => {
     const port = await serve(() => answer('x'));
-    expect((await send(port, { method: 'TRACE', path: '/' })).status).toBe(405);
+    const response = await send(port, { method: 'TRACE', path: '/' });
+    expect([response.status, response.headers['content-type'], response.headers.allow]).toEqual([
+      405,
+      'application/problem+json; charset=utf-8',
+      'GET, POST, PATCH',
+    ]);
+    expect(JSON.parse(String(response.body))).toMatchObject({
+      status: 405,
+      type: 'urn:business-records:errors#method-not-allowed',
+    });
   });
 
   it('answers 400 to a target that is no address', async () => {
     const port = await serve(() => answer('x'));
-    expect((await send(port, { path: 'nonsense' })).status).toBe(400);
+    const response = await send(port, { path: 'http://[::1/' });
+    expect(response.status).toBe(400);
+    expect(JSON.parse(String(response.body))).toMatchObject({
+      status: 400,
+      type: 'urn:business-records:errors#request-malformed',
+    });
   });
 
   it('serves several requests on one connection', async () => {

@@ -83,6 +83,25 @@ describe.each(STORAGES)('a message that can never succeed $name', (kind) => {
     ['with a rule broken in its data', () => ({ ...good(), data: { ...MINIMAL, completed_at: '2024-01-01T00:00:00Z' } }), true, 'record-invalid'], // prettier-ignore
     ['of an operation nobody accepted', () => ({ ...good(), operation_id: 'op_01980000-0000-7000-8000-000000000000' }), true, 'record-not-found'], // prettier-ignore
     ['of an operation that is none', () => ({ ...good(), operation_id: 'x' }), true, 'record-not-found'],
+    ['of half a character', () => ({ ...good(), actor: 'a\ud800' }), true, 'record-invalid'],
+    ['of half a character in its collection', () => ({ ...good(), collection: '\udfff' }), true, 'record-not-found'], // prettier-ignore
+    ...[
+      '\ud800',
+      '\u0000',
+      'a?b',
+      'a#b',
+      '%',
+      '%00',
+      'x'.repeat(990),
+      '\u{1f600}'.repeat(240),
+      '.',
+      'a/',
+    ].map((name): [string, () => unknown, boolean, string] => [
+      `with data in a blob named ${JSON.stringify(name.slice(0, 9))}`,
+      () => ({ ...good(), data: undefined, data_ref: `${tenant}/_inbox/${name}` }),
+      true,
+      'record-invalid',
+    ]),
   ];
 
   it.each(cases)(
@@ -129,6 +148,30 @@ describe.each(STORAGES)('a message that can never succeed $name', (kind) => {
     const name = String(aside?.['message_ref']);
     const content = await storage.ports.blobs.find('records', name);
     expect(JSON.parse(Buffer.from(content?.bytes ?? []).toString('utf8'))).toBe(text);
+  });
+
+  const faulty: [string, () => unknown][] = [
+    ['thousands of faults', () => Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`m${n}`, 0]))],
+    ['a fault that is as long as a message', () => ({ ['x'.repeat(40_000)]: 0 })],
+    ['many long faults', () => Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`${n}${'\u20ac'.repeat(60)}`, 0]))], // prettier-ignore
+  ];
+  it.each(faulty)('and has %s, is set aside with the first of them', async (_, content) => {
+    const message = messageOf(content());
+    await deliver(host.platform, message);
+    const aside = await takePoison(storage.ports);
+    expect(aside).toMatchObject([{ message_id: message.id, reason: { code: 'record-invalid' } }]);
+    expect(await poisonings(host.platform, SYSTEM_TENANT, message.id)).toHaveLength(1);
+  });
+
+  it('has thousands of faults and an operation, fails that too', async () => {
+    await takeAll(storage.ports, QUEUES.inbox);
+    const reply = await host.post('/inbox/decisions', MINIMAL, { tenant });
+    const data = Object.fromEntries(Array.from({ length: 1_500 }, (_, n) => [`unknown member ${n}`, 0]));
+    const [message] = await takeAll(storage.ports, QUEUES.inbox);
+    await deliver(host.platform, messageOf({ ...(JSON.parse(message?.text ?? '') as object), data }));
+    expect(await takePoison(storage.ports)).toHaveLength(1);
+    const operation = await host.get(String(reply.headers['location']).slice('/api'.length), { tenant });
+    expect(operation.json).toMatchObject({ status: 'failed', problem: { status: 422 } });
   });
 
   it('fails its operation, which shows the problem that a POST would have got', async () => {

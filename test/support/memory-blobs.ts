@@ -27,6 +27,17 @@ export interface MemoryBlobsOptions {
   readonly names?: readonly string[] | undefined;
   /** Names in one page of a list. */
   readonly listPage?: number | undefined;
+  /** Makes the ids of leases. */
+  readonly newId?: (() => string) | undefined;
+}
+
+/** A blob as it lies there. */
+export interface BlobAtRest {
+  readonly container: string;
+  readonly name: string;
+  readonly kind: 'block' | 'append';
+  readonly bytes: Uint8Array;
+  readonly sealed: boolean;
 }
 
 /** `BlobStore` in memory, to the letter of its contract. */
@@ -38,6 +49,13 @@ export class MemoryBlobs implements BlobStore {
     private readonly clock: Clock,
     private readonly options: MemoryBlobsOptions = {},
   ) {}
+
+  /** Every blob of every container. */
+  *all(): Generator<BlobAtRest> {
+    for (const [container, blobs] of this.#containers)
+      for (const [name, { kind, chunks, sealed }] of blobs)
+        yield { container, name, kind, bytes: new Uint8Array(Buffer.concat(chunks)), sealed };
+  }
 
   async putOnce(container: string, name: string, bytes: Uint8Array, _contentType: string): Promise<string> {
     return this.#create(container, name, 'block', bytes).etag;
@@ -130,7 +148,7 @@ export class MemoryBlobs implements BlobStore {
     const blob =
       this.#container(container).get(name) ?? this.#create(container, name, 'block', new Uint8Array());
     if (this.#leased(blob)) return undefined;
-    const id = randomUUID();
+    const id = (this.options.newId ?? randomUUID)();
     blob.lease = { id, untilMs: this.clock.monotonic() + seconds * 1000 };
     return id;
   }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/domain/clock.js';
-import type { StoragePorts } from '../../src/storage/ports.js';
-import { MemoryBlobs } from './memory-blobs.js';
+import type { Row, StoragePorts } from '../../src/storage/ports.js';
+import { MemoryBlobs, type BlobAtRest } from './memory-blobs.js';
 import { MemoryQueues } from './memory-queues.js';
 import { MemoryTables } from './memory-tables.js';
 import { wrapPorts, type Intercept } from './wrap-ports.js';
@@ -19,15 +19,38 @@ export interface MemoryPortsOptions {
   };
   /** Names in one page of `blobs.list`. */
   readonly listPage?: number;
+  /** Makes the ids of messages, receipts and leases; random when left out. */
+  readonly newId?: () => string;
+}
+
+/** Everything a storage holds, in no order. */
+export interface StorageContents {
+  readonly rows: readonly { readonly table: string; readonly row: Row }[];
+  readonly blobs: readonly BlobAtRest[];
+  readonly messages: readonly { readonly queue: string; readonly id: string; readonly text: string }[];
+}
+
+/** A storage in memory that can be looked into as a whole. */
+export interface MemoryStorage {
+  readonly ports: StoragePorts;
+  contents(): StorageContents;
+  messages(): StorageContents['messages'];
+}
+
+export function memoryStorage(options: MemoryPortsOptions): MemoryStorage {
+  const { clock, intercept, names, listPage, newId } = options;
+  const tables = new MemoryTables(clock, names?.tables);
+  const blobs = new MemoryBlobs(clock, { names: names?.containers, listPage, newId });
+  const queues = new MemoryQueues(clock, names?.queues, newId);
+  const ports: StoragePorts = { tables, blobs, queues };
+  return {
+    ports: intercept === undefined ? ports : wrapPorts(ports, intercept),
+    messages: () => [...queues.all()],
+    contents: () => ({ rows: [...tables.all()], blobs: [...blobs.all()], messages: [...queues.all()] }),
+  };
 }
 
 /** A storage of its own in memory. */
 export function memoryPorts(options: MemoryPortsOptions): StoragePorts {
-  const { clock, intercept, names, listPage } = options;
-  const ports: StoragePorts = {
-    tables: new MemoryTables(clock, names?.tables),
-    blobs: new MemoryBlobs(clock, { names: names?.containers, listPage }),
-    queues: new MemoryQueues(clock, names?.queues),
-  };
-  return intercept === undefined ? ports : wrapPorts(ports, intercept);
+  return memoryStorage(options).ports;
 }

@@ -19,12 +19,19 @@ export class MemoryQueues implements WorkQueue {
   constructor(
     private readonly clock: Clock,
     private readonly names?: readonly string[],
+    private readonly newId: () => string = randomUUID,
   ) {}
+
+  /** Every message, visible or not. */
+  *all(): Generator<{ readonly queue: string; readonly id: string; readonly text: string }> {
+    for (const [queue, messages] of this.#queues)
+      for (const { id, text } of messages.values()) yield { queue, id, text };
+  }
 
   async send(queue: string, text: string, options: { readonly delayS?: number } = {}): Promise<void> {
     if (Buffer.from(text, 'utf8').toString('base64').length > LIMITS.messageBytes)
       throw new StorageFault('too-large', `a message is at most ${LIMITS.messageBytes} bytes once encoded`);
-    const id = randomUUID();
+    const id = this.newId();
     this.#queue(queue).set(id, {
       id,
       text,
@@ -46,7 +53,7 @@ export class MemoryQueues implements WorkQueue {
       (message) => message.visibleMs <= this.clock.monotonic(),
     );
     return visible.slice(0, limit).map((message) => {
-      message.receipt = randomUUID();
+      message.receipt = this.newId();
       message.dequeueCount += 1;
       message.visibleMs = this.#in(hiddenS);
       const { id, receipt, text, dequeueCount, insertedMs } = message;
@@ -74,7 +81,7 @@ export class MemoryQueues implements WorkQueue {
   ): Promise<string | undefined> {
     const found = this.#held(queue, message);
     if (found === undefined) return undefined;
-    found.receipt = randomUUID();
+    found.receipt = this.newId();
     found.visibleMs = this.#in(hiddenS);
     return found.receipt;
   }

@@ -88,6 +88,13 @@ export class MemoryTables implements RecordTable {
     return operations.map((operation) => this.#apply(partition, partitionKey, operation));
   }
 
+  /** Every row of every table. */
+  *all(): Generator<{ readonly table: string; readonly row: Row }> {
+    for (const [table, partitions] of this.#tables)
+      for (const partition of partitions.values())
+        for (const row of partition.rows.values()) yield { table, row };
+  }
+
   #apply(partition: Partition, partitionKey: string, operation: RowOperation): string {
     const { kind, rowKey } = operation;
     if (kind === 'delete') {

@@ -1,0 +1,86 @@
+import { parseId } from '../domain/ids.js';
+import type { RecordType } from '../domain/record-type.js';
+import type { PartitionRef } from '../storage/directory.js';
+import { inboxPrefix } from '../storage/inbox.js';
+import { isTenant } from '../storage/keys.js';
+import { OPERATION_PREFIX } from '../storage/operations.js';
+import { detailBlobName, packBlobName, partitionOf } from '../storage/record-location.js';
+
+/** A detail blob of one revision. */
+export interface LooseBlob {
+  readonly kind: 'loose';
+  readonly name: string;
+  readonly ref: PartitionRef;
+  readonly id: string;
+  readonly revision: number;
+  /** The time in its name: when its writer, by its own clock, was about to write it. */
+  readonly ms: number;
+}
+
+/** A blob that holds the details of many. */
+export interface PackBlob {
+  readonly kind: 'pack';
+  readonly name: string;
+  readonly type: RecordType;
+  readonly tenant: string;
+  readonly ms: number;
+}
+
+/** Data that waits for its inbox message. */
+export interface InboxBlob {
+  readonly kind: 'inbox';
+  readonly name: string;
+  readonly tenant: string;
+  readonly operationId: string;
+  readonly ms: number;
+}
+
+export type OurBlob = LooseBlob | PackBlob | InboxBlob;
+
+/**
+ * What a name in the container `records` stands for; undefined when nothing of ours is called exactly so (a poisoned
+ * message, data that another sender put beside a message of its own): such a blob is nobody's to collect. Pure.
+ */
+export function parseBlobName(types: readonly RecordType[], name: string): OurBlob | undefined {
+  const parts = name.split('/');
+  const [tenant = '', second, third, id = '', file = ''] = parts;
+  if (!isTenant(tenant)) return undefined;
+  if (parts.length === 3 && third !== undefined) return inbox(name, tenant, third);
+  const type = types.find(({ recordType }) => recordType === second);
+  if (type === undefined) return undefined;
+  return parts.length === 4 ? pack(type, name, tenant, id) : loose(type, name, tenant, id, file);
+}
+
+function inbox(name: string, tenant: string, file: string): InboxBlob | undefined {
+  const operationId = withoutEnd(file, '.json');
+  const parsed = parseId(operationId);
+  if (parsed?.prefix !== OPERATION_PREFIX || name !== `${inboxPrefix(tenant)}${file}`) return undefined;
+  return { kind: 'inbox', name, tenant, operationId, ms: parsed.ms };
+}
+
+function pack(type: RecordType, name: string, tenant: string, file: string): PackBlob | undefined {
+  const uuid = withoutEnd(file, '.jsonl');
+  const parsed = parseId(`pack_${uuid}`);
+  if (parsed === undefined || name !== packBlobName(type, tenant, uuid)) return undefined;
+  return { kind: 'pack', name, type, tenant, ms: parsed.ms };
+}
+
+function loose(
+  type: RecordType,
+  name: string,
+  tenant: string,
+  id: string,
+  file: string,
+): LooseBlob | undefined {
+  const [, revision, eventId = ''] = /^([1-9]\d{0,9})-(.+)\.json$/.exec(file) ?? [];
+  const event = parseId(eventId);
+  if (revision === undefined || event?.prefix !== 'evt') return undefined;
+  if (parseId(id)?.prefix !== type.idPrefix) return undefined;
+  const ref = partitionOf(type, tenant, id);
+  if (name !== detailBlobName(type, ref, id, Number(revision), eventId)) return undefined;
+  return { kind: 'loose', name, ref, id, revision: Number(revision), ms: event.ms };
+}
+
+function withoutEnd(text: string, end: string): string {
+  return text.endsWith(end) ? text.slice(0, -end.length) : '';
+}

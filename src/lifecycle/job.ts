@@ -1,0 +1,39 @@
+/** What a job counted, by name. */
+export type Counts = Readonly<Record<string, number>>;
+
+export interface StepContext {
+  /** The service's clock when this run began, or a little earlier: ages are told by it and by nobody's own clock. */
+  readonly nowMs: number;
+  /** True once the run should end; a step that sees it stops at the next place it can go on from. */
+  readonly timeIsUp: () => boolean;
+}
+
+export interface Step {
+  readonly counts: Counts;
+  /** Where the next step goes on; undefined when the round is done. */
+  readonly next: string | undefined;
+}
+
+/**
+ * Work over everything there is, in rounds that may take many runs. Steps are idempotent and may be done by several
+ * hosts at once: that a round has one owner (`job-runner.ts`) is thrift, never safety.
+ */
+export interface Job {
+  /** Also the key of its row in table `jobs`. */
+  readonly name: string;
+  /** A round begins when the last one began this long ago. */
+  readonly everyMs: number;
+  /**
+   * A bounded piece of work that always gets somewhere, from the beginning when `cursor` is empty. Throws AppError
+   * `storage-unavailable`; the next run does the step again.
+   */
+  step(cursor: string, context: StepContext): Promise<Step>;
+}
+
+/** Less than a day by the time between two runs of a timer, so that a daily round never slips past its day. */
+export const DAILY_MS = 23 * 3_600_000;
+
+export function addCounts(a: Counts, b: Counts): Counts {
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return Object.fromEntries(names.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]));
+}

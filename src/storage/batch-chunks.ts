@@ -1,0 +1,71 @@
+import { LIMITS } from '../domain/limits.js';
+import type { RecordType } from '../domain/record-type.js';
+import type { PartitionRef } from './directory.js';
+import type { Reservation } from './idempotency.js';
+import { partHash, type KeyedResult } from './keyed-result.js';
+import type { NewRevision } from './new-revision.js';
+import { partitionOf } from './record-location.js';
+import type { DetailLocation } from './record-row.js';
+
+/** The items of a batch that are committed together: same partition, at most 100 rows with the key's row. */
+export interface Chunk {
+  readonly part: number;
+  readonly ref: PartitionRef;
+  readonly ids: readonly string[];
+}
+
+/** Groups ids by partition and cuts the groups; depends on nothing but the ids, so every attempt cuts alike. */
+export function chunksOf(type: RecordType, tenant: string, ids: readonly string[]): readonly Chunk[] {
+  const rowsPerItem = 3 + type.allIndexes.length;
+  const size = Math.floor((LIMITS.transactionRows - 1) / rowsPerItem);
+  const groups = new Map<string, { ref: PartitionRef; ids: string[] }>();
+  for (const id of ids) {
+    const ref = partitionOf(type, tenant, id);
+    const group = groups.get(ref.partition) ?? { ref, ids: [] };
+    group.ids.push(id);
+    groups.set(ref.partition, group);
+  }
+  const cut = [...groups.values()].flatMap((group) =>
+    Array.from({ length: Math.ceil(group.ids.length / size) }, (_, at) => ({
+      ref: group.ref,
+      ids: group.ids.slice(at * size, (at + 1) * size),
+    })),
+  );
+  return cut.map((chunk, part) => ({ ...chunk, part }));
+}
+
+/** What the key row of a chunk's transaction is called. */
+export function keyOf(
+  chunk: Chunk,
+  reservation: Reservation,
+): { readonly hash: string; readonly fingerprint: string } {
+  return { hash: partHash(reservation.hash, chunk.part), fingerprint: reservation.fingerprint };
+}
+
+/** What the key row of a chunk's transaction says. */
+export function resultOf(chunk: Chunk, reservation: Reservation): KeyedResult {
+  const revisions = chunk.ids.map((id) => ({ id, revision: 1 }));
+  return { fingerprint: reservation.fingerprint, revisions };
+}
+
+/** A revision and its place in a pack. */
+export interface Packed {
+  readonly revision: NewRevision;
+  readonly location: DetailLocation;
+}
+
+/** Many envelopes as the bytes of one blob, one a line. */
+export function packOf(
+  blob: string,
+  revisions: readonly NewRevision[],
+): { readonly bytes: Uint8Array; readonly packed: readonly Packed[] } {
+  const newline = Buffer.from('\n');
+  const packed: Packed[] = [];
+  let offset = 0;
+  for (const revision of revisions) {
+    const { length } = revision.bytes;
+    packed.push({ revision, location: { blob, offset, length } });
+    offset += length + newline.length;
+  }
+  return { bytes: Buffer.concat(revisions.flatMap(({ bytes }) => [bytes, newline])), packed };
+}

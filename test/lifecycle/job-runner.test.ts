@@ -1,0 +1,162 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { AppError } from '../../src/domain/errors.js';
+import type { Job, Step, StepContext } from '../../src/lifecycle/job.js';
+import { JobRunner, JOBS_TABLE } from '../../src/lifecycle/job-runner.js';
+import type { StoragePorts } from '../../src/storage/ports.js';
+import { createLog } from '../../src/telemetry/log.js';
+import { countingPorts } from '../support/counting-ports.js';
+import { seededEntropy } from '../support/entropy.js';
+import { wrapPorts } from '../support/wrap-ports.js';
+import { DAY, diesAt, HOUR, World } from './support.js';
+
+let world: World;
+/** What the job was asked to do, and what it does next time. */
+let asked: string[];
+let behave: (cursor: string, context: StepContext) => Promise<Step>;
+
+const job: Job = {
+  name: 'count',
+  everyMs: DAY,
+  step: async (cursor, context) => {
+    asked.push(cursor);
+    return behave(cursor, context);
+  },
+};
+
+const runner = (ports: StoragePorts = world.ports, jobs: readonly Job[] = [job]): JobRunner =>
+  new JobRunner({ tables: ports.tables, clock: world.clock, entropy: seededEntropy('jobs'), log: createLog('silent') }, jobs); // prettier-ignore
+
+const row = () => world.rows('count', JOBS_TABLE)[0];
+
+/** Steps of 25 s each: a run has time for three of them. */
+const slow =
+  (steps: number) =>
+  async (cursor: string): Promise<Step> => {
+    world.clock.pass(25_000);
+    const next = Number(cursor) + 1;
+    return { counts: { steps: 1 }, next: next < steps ? String(next) : undefined };
+  };
+
+beforeEach(() => {
+  world = new World();
+  asked = [];
+  behave = slow(1);
+});
+
+describe('a job', () => {
+  it('goes on where its last run ended until its round is done, then rests for its time', async () => {
+    behave = slow(5);
+    expect(await runner().run('count')).toEqual({ outcome: 'paused', counts: { steps: 3 } });
+    expect(await runner().run('count')).toEqual({ outcome: 'done', counts: { steps: 5 } });
+    expect(asked).toEqual(['', '1', '2', '3', '4']);
+    expect(row()?.properties).toMatchObject({ running: false, cursor: '', counts: '{"steps":5}', error: '' });
+    expect(await runner().run('count')).toEqual({ outcome: 'resting', counts: {} });
+    world.clock.pass(DAY);
+    behave = slow(1);
+    expect(await runner().run('count')).toEqual({ outcome: 'done', counts: { steps: 1 } });
+  });
+
+  it('has one owner: another host leaves it alone, and takes over when the owner is gone', async () => {
+    behave = async () => {
+      const other = await runner().run('count');
+      expect(other.outcome).toBe('busy');
+      return { counts: {}, next: undefined };
+    };
+    expect((await runner().run('count')).outcome).toBe('done');
+    world.clock.pass(DAY);
+    behave = slow(5);
+    const dying = runner(
+      wrapPorts(
+        world.ports,
+        diesAt(() => asked.length >= 4),
+      ),
+    );
+    await expect(dying.run('count')).rejects.toThrow();
+    expect((await runner().run('count')).outcome).toBe('busy');
+    world.clock.pass(120_000);
+    expect((await runner().run('count')).outcome).toBe('done');
+    // The step whose end was never saved is done again.
+    expect(asked.slice(1, 5)).toEqual(['', '1', '2', '2']);
+  });
+
+  it('that two hosts claim at once is done by one of them', async () => {
+    behave = slow(1);
+    const outcomes = await Promise.all([runner(), runner(), runner()].map((each) => each.run('count')));
+    expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['busy', 'busy', 'done']);
+    expect(asked).toEqual(['']);
+  });
+
+  it('that lost its row to another host stops, and what the other saved stands', async () => {
+    behave = async (cursor) => {
+      world.clock.pass(130_000);
+      if (asked.length === 1) expect((await runner().run('count')).outcome).toBe('paused');
+      return { counts: { steps: 1 }, next: `${cursor}x` };
+    };
+    expect((await runner().run('count')).outcome).toBe('lost');
+    expect(row()?.properties).toMatchObject({ cursor: 'x', counts: '{"steps":1}' });
+  });
+
+  it('that fails says so in its row, gives it back, and goes on from the last step that was done', async () => {
+    behave = async (cursor) => {
+      if (cursor === '1') throw new AppError('storage-unavailable', 'no answer');
+      return { counts: { steps: 1 }, next: '1' };
+    };
+    await expect(runner().run('count')).rejects.toMatchObject({ code: 'storage-unavailable' });
+    expect(row()?.properties).toMatchObject({ running: true, cursor: '1', error: 'storage-unavailable', claimed_until_ms: 0 }); // prettier-ignore
+    behave = slow(1);
+    expect(await runner().run('count')).toEqual({ outcome: 'done', counts: { steps: 2 } });
+    expect(row()?.properties).toMatchObject({ error: '' });
+  });
+
+  it('tells ages by the service’s clock, not by that of the host', async () => {
+    let told = 0;
+    behave = async (_, { nowMs }) => {
+      told = nowMs;
+      return { counts: {}, next: undefined };
+    };
+    const ahead = { now: () => world.clock.now() + 5 * DAY, monotonic: world.clock.monotonic, sleep: world.clock.sleep }; // prettier-ignore
+    const { tables } = world.ports;
+    await new JobRunner({ tables, clock: ahead, entropy: seededEntropy(0), log: createLog('silent') }, [job]).run('count'); // prettier-ignore
+    expect(told).toBe(world.clock.now());
+    // Nor is it held up for days by what that host wrote.
+    expect((await runner().run('count')).outcome).toBe('done');
+  });
+
+  it('whose claim is from a clock gone wrong is not held up by it', async () => {
+    behave = slow(5);
+    world.clock.suspend(365 * DAY);
+    await expect(
+      runner(
+        wrapPorts(
+          world.ports,
+          diesAt(() => asked.length > 0),
+        ),
+      ).run('count'),
+    ).rejects.toThrow();
+    world.clock.suspend(-365 * DAY);
+    expect((await runner().run('count')).outcome).toBe('paused');
+  });
+
+  it('whose row is damaged begins a round', async () => {
+    await runner().run('count');
+    const partition = row()?.partitionKey ?? '';
+    await world.ports.tables.commit(JOBS_TABLE, partition, [{ kind: 'merge', rowKey: 'count', properties: { cursor: '7' }, etag: '*' }]); // prettier-ignore
+    expect(await runner().run('count')).toMatchObject({ outcome: 'done' });
+    expect(asked).toEqual(['', '']);
+  });
+
+  it('costs one point read when there is nothing to do, and four calls besides its own for a run', async () => {
+    const counting = countingPorts(world.ports);
+    behave = async () => ({ counts: {}, next: undefined });
+    await runner(counting.ports).run('count');
+    expect(counting.counts()).toEqual({ 'tables.find': 2, 'tables.commit': 2 });
+    counting.reset();
+    world.clock.pass(HOUR);
+    await runner(counting.ports).run('count');
+    expect(counting.counts()).toEqual({ 'tables.find': 1 });
+  });
+
+  it('that nobody knows is a mistake of the caller', async () => {
+    await expect(runner().run('nothing')).rejects.toThrow(TypeError);
+  });
+});

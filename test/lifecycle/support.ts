@@ -1,0 +1,166 @@
+import { expect } from 'vitest';
+import type { Clock } from '../../src/domain/clock.js';
+import { CollectOrphans } from '../../src/lifecycle/collect-orphans.js';
+import { addCounts, type Counts, type Job, type StepContext } from '../../src/lifecycle/job.js';
+import { storageNames } from '../../src/platform.js';
+import { decisionType } from '../../src/records/decision.js';
+import { Budget } from '../../src/storage/backoff.js';
+import type { RowOperation, StoragePorts } from '../../src/storage/ports.js';
+import { createLog } from '../../src/telemetry/log.js';
+import { seededEntropy } from '../support/entropy.js';
+import { memoryStorage, type MemoryStorage } from '../support/memory-ports.js';
+import { caller, testPlatform } from '../support/platform.js';
+import { wrapPorts, type Intercept, type PortCall } from '../support/wrap-ports.js';
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+export const BODY = { decision_type: 'strategic', title: 'Open a second warehouse' } as const;
+export const VOTE = { agent: 'cfo', vote: 'approve', confidence: 1 } as const;
+
+/** A clock that moves when told to, and by as much as anybody sleeps: nothing ever waits. */
+export class QuickClock implements Clock {
+  #wall = Date.UTC(2026, 10, 21, 8);
+  #monotonic = 0;
+  now = (): number => this.#wall;
+  monotonic = (): number => this.#monotonic;
+  sleep = async (ms: number): Promise<void> => this.pass(ms);
+  /** Time passes. */
+  pass(ms: number): void {
+    this.#wall += ms;
+    this.#monotonic += ms;
+  }
+  /** The machine was suspended: the wall clock moved, and nothing that counts its running time did. */
+  suspend(ms: number): void {
+    this.#wall += ms;
+  }
+}
+
+/** Runs a job's whole round, whatever its timer and its row say; counts as the round's would be. */
+export async function round(
+  job: Job,
+  nowMs: number,
+  timeIsUp: StepContext['timeIsUp'] = () => false,
+): Promise<Counts> {
+  let counts: Counts = {};
+  let cursor: string | undefined = '';
+  for (let steps = 0; cursor !== undefined; steps += 1) {
+    if (steps > 10_000) throw new Error('the round does not end');
+    const step: Awaited<ReturnType<Job['step']>> = await job.step(cursor, { nowMs, timeIsUp });
+    counts = addCounts(counts, step.counts);
+    cursor = step.next;
+  }
+  return counts;
+}
+
+export function collector(ports: StoragePorts, clock: Clock): CollectOrphans {
+  const entropy = seededEntropy('collector');
+  const budget = (): Budget => new Budget(clock, entropy);
+  return new CollectOrphans({ ports, types: [decisionType], budget, log: createLog('silent') });
+}
+
+/** A storage in memory and hosts on it. */
+export class World {
+  readonly clock = new QuickClock();
+  readonly storage: MemoryStorage;
+
+  constructor(listPage?: number) {
+    const more = listPage === undefined ? {} : { listPage };
+    this.storage = memoryStorage({ clock: this.clock, names: storageNames(), ...more });
+  }
+
+  get ports(): StoragePorts {
+    return this.storage.ports;
+  }
+
+  host(intercept?: Intercept, seed?: string): ReturnType<typeof testPlatform> {
+    const ports = intercept === undefined ? this.ports : wrapPorts(this.ports, intercept);
+    return testPlatform(ports, { clock: this.clock, ...(seed === undefined ? {} : { seed }) });
+  }
+
+  /** A whole round of the orphan collector. */
+  collect(intercept?: Intercept, timeIsUp?: () => boolean): Promise<Counts> {
+    const ports = intercept === undefined ? this.ports : wrapPorts(this.ports, intercept);
+    return round(collector(ports, this.clock), this.clock.now(), timeIsUp);
+  }
+
+  blobs(prefix = ''): string[] {
+    const all = this.storage.contents().blobs.filter(({ container }) => container === 'records');
+    return all.map(({ name }) => name).filter((name) => name.startsWith(prefix)).sort(); // prettier-ignore
+  }
+
+  rows(prefix: string, table = 'decisions') {
+    const all = this.storage.contents().rows.filter((one) => one.table === table);
+    return all.map(({ row }) => row).filter(({ rowKey }) => rowKey.startsWith(prefix));
+  }
+
+  /** The blobs that rows name. */
+  named(): ReadonlySet<string> {
+    const rows = [...this.rows('r:'), ...this.rows('v:')];
+    return new Set(rows.flatMap(({ properties }) => properties['blob'] ?? []).map(String));
+  }
+
+  /** No row names a missing blob; with `tidy`, no blob of a record is without a row. */
+  assertSound(tidy = false): void {
+    const there = this.blobs();
+    expect([...this.named()].filter((name) => !there.includes(name))).toEqual([]);
+    if (!tidy) return;
+    const named = this.named();
+    expect(there.filter((name) => !named.has(name))).toEqual([]);
+  }
+
+  /** Reads every record, so that each is held against its blob and its checksum. */
+  async assertReadable(): Promise<void> {
+    const platform = this.host();
+    for (const row of this.rows('r:')) {
+      if (row.properties['void'] === true) continue;
+      const tenant = row.partitionKey.slice(0, row.partitionKey.indexOf(':'));
+      await platform.manager.get(decisionType, String(row.properties['id']), caller({ tenant }));
+    }
+  }
+}
+
+/** True for the transaction that commits decisions. */
+export const isCommit = (call: PortCall): boolean =>
+  call.method === 'commit' && call.args[0] === 'decisions' && (call.args[2] as RowOperation[]).length > 1;
+
+/** What a process meets that is no more. */
+export class Died extends Error {
+  override readonly name = 'Died';
+}
+
+/** Lets the process die instead of the first call that `when` is true for; it makes no call after that. */
+export function diesAt(when: (call: PortCall) => boolean): Intercept {
+  let dead = false;
+  return (call, run) => {
+    dead ||= when(call);
+    return dead ? Promise.reject(new Died('the process is no more')) : run();
+  };
+}
+
+/** A process that sleeps in the middle of its work until it is woken. */
+export class Sleeper {
+  /** Resolves once it sleeps. */
+  readonly asleep: Promise<void>;
+  #sleeps: () => void = () => undefined;
+  #wake: () => void = () => undefined;
+  readonly #woken = new Promise<void>((resolve) => (this.#wake = resolve));
+  #awake = false;
+
+  constructor(private readonly when: (call: PortCall) => boolean) {
+    this.asleep = new Promise((resolve) => (this.#sleeps = resolve));
+  }
+
+  wake(): void {
+    this.#awake = true;
+    this.#wake();
+  }
+
+  /** Sleeps before every call that it is for, until woken. */
+  readonly intercept: Intercept = async (call, run) => {
+    if (!this.#awake && this.when(call)) {
+      this.#sleeps();
+      await this.#woken;
+    }
+    return run();
+  };
+}
