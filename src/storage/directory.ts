@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../domain/clock.js';
 import { LIMITS } from '../domain/limits.js';
 import { keyValue, partitionKey, prefixRange, SYSTEM_TENANT } from './keys.js';
@@ -50,6 +51,7 @@ export class Directory {
   /** Announcements under way, shared by the commits that wait for them. */
   readonly #announcing = new Map<string, Promise<void>>();
   readonly #registered = new Set<string>();
+  readonly #newest = new LRUCache<string, string>({ max: 10_000 });
 
   constructor(
     private readonly tables: RecordTable,
@@ -100,7 +102,15 @@ export class Directory {
   /** All partitions of a table of a tenant, ascending. One range read per 1,000 partitions. */
   async partitions(tenant: string, table: string): Promise<readonly string[]> {
     const rows = await readRange(this.tables, SYSTEM_TABLE, partitionsKey(tenant), prefixRange(`${table}:`));
-    return rows.map((row) => String(row.properties['partition']));
+    const partitions = rows.map((row) => String(row.properties['partition']));
+    const newest = partitions.at(-1);
+    if (newest !== undefined) this.#newest.set(`${tenant}:${table}`, newest);
+    return partitions;
+  }
+
+  /** The last of `partitions` when it was read before: a guess, for there may be newer ones by now. Free. */
+  newestSeen(tenant: string, table: string): string | undefined {
+    return this.#newest.get(`${tenant}:${table}`);
   }
 
   /** All tenants that ever announced a partition, ascending. */

@@ -7,6 +7,7 @@ import { LIMITS } from '../domain/limits.js';
  */
 const INVERTED_FROM = 9_999_999_999_999;
 const TENANT = /^[a-z0-9-]{1,63}$/;
+const PLAIN = /^[A-Za-z0-9._-]*$/;
 
 /** The tenant of rows that belong to no tenant: the directory, dirty rows, unreadable messages. */
 export const SYSTEM_TENANT = '_system';
@@ -17,10 +18,11 @@ export function isTenant(text: string): boolean {
 
 /** ASCII letters, digits, `.`, `_`, `-` as they are, anything else `=XX` per UTF-8 byte; long values cut and hashed. */
 export function keyValue(value: string): string {
+  if (value.length <= LIMITS.keyValueChars && PLAIN.test(value)) return value;
   let encoded = '';
   for (const byte of Buffer.from(value, 'utf8')) {
     const char = String.fromCharCode(byte);
-    encoded += /[A-Za-z0-9._-]/.test(char) ? char : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    encoded += PLAIN.test(char) ? char : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   if (encoded.length <= LIMITS.keyValueChars) return encoded;
   const hash = createHash('sha256').update(encoded).digest('hex').slice(0, 32);

@@ -46,9 +46,12 @@ export class RecordReader {
     const budget = this.#budget();
     const facts = await this.#revision(type, tenant, id, revision, budget);
     if (facts !== undefined) return this.#record(type, tenant, facts, budget);
-    // Either it never was, or somebody removed it: the record row knows.
+    // It never was, or somebody removed it, or it is younger than this read: the record row knows.
     const current = await this.recordRow(type, tenant, id, budget);
-    throw revision <= current.revision ? broken(id, revision, REVISION_MISSING) : notFound();
+    if (revision > current.revision) throw notFound();
+    const again = await this.#revision(type, tenant, id, revision, budget);
+    if (again === undefined) throw broken(id, revision, REVISION_MISSING);
+    return this.#record(type, tenant, again, budget);
   }
 
   /** The latest revision with `stored_at` at or before a time. Point reads: 1, or 1 + log2(revisions). */

@@ -88,10 +88,12 @@ export class RecordWriter {
     try {
       return await this.#locks.run(`${call.tenant}/${id}`, () => this.#changeLoop(type, id, change, call, reservation, budget)); // prettier-ignore
     } catch (error) {
-      if (reservation !== undefined && isDefiniteRefusal(error)) {
-        // Best effort: a key that could not be opened is taken over after its time.
-        await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
-      }
+      if (reservation === undefined || !isDefiniteRefusal(error)) throw error;
+      // What stands in the way may be what another attempt under this key has just done: then it is done, not refused.
+      const replay = await this.#answered(type, call, reservation, budget);
+      if (replay !== undefined) return replay;
+      // Best effort: a key that could not be opened is taken over after its time.
+      await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
       throw error;
     }
   }

@@ -270,6 +270,44 @@ describe('Idempotency-Key when an attempt is interrupted', () => {
     expect(await count()).toBe(1);
   });
 
+  it.each([true, false])(
+    'an attempt is not refused for what another one under its key has done (the first one wins: %s)',
+    async (wakesBefore) => {
+      const record = await created(hostOn(), {}, { tenant });
+      const path = `/decisions/${record.envelope.id}/votes`;
+      const options = { tenant, key: 'once', ifMatch: record.etag };
+      let wake: () => void = () => undefined;
+      let reached: () => void = () => undefined;
+      const awake = new Promise<void>((resolve) => (wake = resolve));
+      const held = new Promise<void>((resolve) => (reached = resolve));
+      const first = hostOn(async (call, run) => {
+        if (isCommit(call)) {
+          reached();
+          await awake;
+        }
+        return run();
+      });
+      const slept = first.post(path, vote('cfo'), options);
+      await held;
+      await clock.advance(60_000);
+      // Either the first wakes up when the second is done, or when the second found no trace of it and reads the record.
+      const second = hostOn(async (call, run) => {
+        if (!wakesBefore || call.method !== 'find' || !String(call.args[2]).startsWith('r:')) return run();
+        wake();
+        await slept;
+        return run();
+      });
+      const later = await inTime(clock, second.post(path, vote('cfo'), options));
+      wake();
+      const earlier = await inTime(clock, slept);
+      const [winner, loser] = wakesBefore ? [earlier, later] : [later, earlier];
+      expect([said(loser), replayed(loser)]).toEqual([said(winner), true]);
+      expect([winner.status, winner.envelope.revision]).toEqual([200, 2]);
+      const read = await hostOn().get(`/decisions/${record.envelope.id}`, { tenant });
+      expect(read.envelope.revision).toBe(2);
+    },
+  );
+
   it.each<[string, string]>([
     ['create', '/decisions'],
     ['vote', ''],

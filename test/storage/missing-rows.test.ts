@@ -4,6 +4,7 @@ import { partitionKey, revisionKey } from '../../src/storage/keys.js';
 import { partitionOf } from '../../src/storage/record-location.js';
 import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
 import type { StorageUnderTest } from '../support/storages.js';
+import { wrapPorts } from '../support/wrap-ports.js';
 
 const body = { decision_type: 'strategic', title: 'Open a second warehouse' };
 
@@ -62,6 +63,23 @@ describe.each(STORAGES)('rows that somebody removed or altered $name', (kind) =>
     const asOf = platform.manager.getAsOf(decisionType, id, String(stored[0]), call);
     await expect(asOf).rejects.toMatchObject({ code: 'integrity-failure' });
     expect((await platform.manager.get(decisionType, id, call)).envelope.revision).toBe(4);
+  });
+
+  it('are not taken for removed when they were written while they were looked for', async () => {
+    const platform = testPlatform(storage.ports);
+    const { id } = (await platform.manager.create(decisionType, body, call)).envelope;
+    const vote = { agent: 'a', vote: 'approve', confidence: 1 };
+    let looked = false;
+    const reading = wrapPorts(storage.ports, async (asked, run) => {
+      const found = await run();
+      if (!looked && asked.method === 'find' && asked.args[2] === revisionKey(id, 2)) {
+        looked = true;
+        await platform.manager.act(decisionType, id, 'votes', vote, undefined, call);
+      }
+      return found;
+    });
+    const read = await testPlatform(reading).manager.getRevision(decisionType, id, 2, call);
+    expect([looked, read.envelope.revision]).toEqual([true, 2]);
   });
 
   it('do not hide a record from a filtered list: a damaged index row is answered from the record row', async () => {
