@@ -6,7 +6,15 @@ import tseslint from 'typescript-eslint';
  * prettier or the compiler says already is not said again, and every rule that is off says why.
  */
 export default defineConfig(
-  globalIgnores(['dist/', 'node_modules/', 'coverage/', '.data/', '.build-lock/']),
+  globalIgnores([
+    'dist/',
+    'dist-package/',
+    'node_modules/',
+    'coverage/',
+    '.data/',
+    '.build-lock/',
+    '.stryker-tmp/',
+  ]),
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {

@@ -58,6 +58,17 @@ describe('the checksum of a row', () => {
     expect(rowIntact(rowOf('t:p', 'r:1', bare))).toBe(false);
   });
 
+  it('is kept in a property of its own and leaves the others as they are', () => {
+    expect(withRowChecksum('t:p', 'r:1', { a: 'x' })).toEqual({
+      a: 'x',
+      // printf '{"/pk":"t:p","/rk":"r:1","a":"x"}' | sha256sum
+      row_checksum: createHash('sha256')
+        .update('{"/pk":"t:p","/rk":"r:1","a":"x"}')
+        .digest('hex')
+        .slice(0, 32),
+    });
+  });
+
   it('tells a damaged number, which JSON cannot carry, from any other', () => {
     const stored = withRowChecksum('t:p', 'r:1', { n: 1 });
     expect(rowIntact(rowOf('t:p', 'r:1', { ...stored, n: Number.NaN }))).toBe(false);
