@@ -1,0 +1,169 @@
+import { rowIntact } from '../../src/storage/row-checksum.js';
+import type { Survey, SurveyedRecord } from './invariants-survey.js';
+
+/** Records hold together: every revision is there, in order, with its blob, and the record row is the last of them. */
+export function recordViolations(survey: Survey): string[] {
+  return [...survey.records.values()].flatMap(oneRecord);
+}
+
+function oneRecord(record: SurveyedRecord): string[] {
+  const { id, row, revisions } = record;
+  const found: string[] = [];
+  const last = revisions.at(-1);
+  if (row === undefined) return [`${id} has revisions and no record row`];
+  // A void row fences an id off for a create that never came.
+  if (last === undefined) return isVoid(record) ? [] : [`${id} has a record row and no revision`];
+  if (!rowIntact(row)) found.push(`the record row of ${id} is not what was written`);
+  const same = [
+    'revision',
+    'checksum',
+    'previous_checksum',
+    'event_id',
+    'action',
+    'blob',
+    'offset',
+    'length',
+  ];
+  for (const member of same)
+    if (row.properties[member] !== last.row.properties[member])
+      found.push(`${id}: row and last revision differ in ${member}`);
+  revisions.forEach((revision, at) => {
+    const name = `${id} revision ${revision.revision}`;
+    const before = revisions[at - 1];
+    if (revision.revision !== at + 1) found.push(`${name} stands in place ${at + 1}`);
+    if (revision.data === undefined) found.push(`${name} has no blob that fits its row`);
+    if (revision.previousChecksum !== before?.checksum)
+      found.push(`${name} does not follow from the one before`);
+    if (before !== undefined && revision.storedAt <= before.storedAt)
+      found.push(`${name} is not later than the one before`);
+  });
+  return found;
+}
+
+function isVoid({ row }: SurveyedRecord): boolean {
+  return row?.properties['void'] === true && rowIntact(row);
+}
+
+/** Filters of an index and the members they are filled from, as docs/storage-layout.md has them. */
+const INDEXES: readonly (readonly [name: string, fields: readonly string[]])[] = [
+  ['all', []],
+  ['status', ['status']],
+  ['decision_type', ['decision_type']],
+  ['status.decision_type', ['status', 'decision_type']],
+  ['created_by', ['created_by']],
+];
+const SUMMARY = ['decision_type', 'title', 'status', 'created_by', 'completed_at'];
+
+/** Index rows are exactly those of the records' current revisions. */
+export function indexViolations(survey: Survey): string[] {
+  const found: string[] = [];
+  const expected = new Map<string, Record<string, unknown>>();
+  for (const record of survey.records.values()) {
+    const last = record.revisions.at(-1);
+    if (last?.data === undefined) continue;
+    const data = last.data;
+    const time = String(9_999_999_999_999 - Date.parse(String(data['created_at']))).padStart(13, '0');
+    for (const [name, fields] of INDEXES) {
+      const value = fields.map((field) => String(data[field])).join('=00');
+      const key = `${record.partitionKey} i:${name}:${value}:${time}:${record.id}`;
+      const summary = Object.fromEntries(
+        SUMMARY.filter((member) => member in data).map((member) => [member, data[member]]),
+      );
+      expected.set(key, {
+        ...summary,
+        id: record.id,
+        revision: last.revision,
+        checksum: last.checksum,
+        created_at: data['created_at'],
+        updated_at: last.storedAt,
+      });
+    }
+  }
+  for (const row of survey.rows('decisions', 'i:')) {
+    const key = `${row.partitionKey} ${row.rowKey}`;
+    const columns = expected.get(key);
+    if (columns === undefined) found.push(`index row ${key} belongs to nothing`);
+    else if (!rowIntact(row)) found.push(`index row ${key} is not what was written`);
+    else
+      for (const [member, value] of Object.entries(columns))
+        if (row.properties[member] !== value) found.push(`index row ${key} differs in ${member}`);
+    expected.delete(key);
+  }
+  return [...found, ...[...expected.keys()].map((key) => `index row ${key} is missing`)];
+}
+
+/** Every detail blob is named by a row, and everything of a tenant lies with that tenant. */
+export function blobViolations(survey: Survey, options: { readonly collected: boolean }): string[] {
+  const named = new Set<string>();
+  const found: string[] = [];
+  for (const record of survey.records.values())
+    for (const { row } of record.revisions) {
+      const blob = String(row.properties['blob']);
+      named.add(blob);
+      if (!blob.startsWith(`${record.tenant}/`))
+        found.push(`${record.id} keeps its content with another tenant`);
+    }
+  if (!options.collected) return found;
+  const orphans = survey.contents.blobs.filter(
+    ({ container, name }) => container === 'records' && !named.has(name) && !isKept(survey, name),
+  );
+  return [...found, ...orphans.map(({ name }) => `no row names the blob ${name}`)];
+}
+
+/** A poisoned message waits for an operator; data of the inbox waits for its message, or with it. */
+function isKept(survey: Survey, name: string): boolean {
+  if (/^[^/]+\/_poison\//.test(name)) return true;
+  const operation = /^[^/]+\/_inbox\/(.*)\.json$/.exec(name)?.[1];
+  const status = survey.rows('operations', `r:${operation ?? ''}`)[0]?.properties['status'];
+  return operation !== undefined && status !== undefined && status !== 'succeeded';
+}
+
+/** Whatever names a record of the directory's partitions can be found from it. */
+export function directoryViolations(survey: Survey): string[] {
+  const known = new Set(
+    survey.rows('system', '').flatMap(({ partitionKey, properties }) => {
+      const tenant = /^_system:partitions\.(.*)$/.exec(partitionKey)?.[1];
+      return tenant === undefined
+        ? []
+        : [`${String(properties['table'])} ${tenant}:${String(properties['partition'])}`];
+    }),
+  );
+  const places = new Set(
+    survey.contents.rows
+      .filter(
+        ({ table, row }) =>
+          (table === 'decisions' || table === 'auditevents') && row.properties['void'] !== true,
+      )
+      .map(({ table, row }) => `${table} ${row.partitionKey}`),
+  );
+  return [...places]
+    .filter((place) => !known.has(place))
+    .map((place) => `the directory does not know ${place}`);
+}
+
+/** What tells of a revision tells of one that is there: rows of keys, and operations that succeeded. */
+export function promiseViolations(survey: Survey): string[] {
+  const isThere = ({ id, revision }: { readonly id: string; readonly revision: number }): boolean =>
+    survey.records.get(id)?.revisions[revision - 1]?.revision === revision;
+  const keys = survey.rows('decisions', 'k:').flatMap((row) => {
+    const named = JSON.parse(String(row.properties['revisions'])) as { id: string; revision: number }[];
+    if (!rowIntact(row)) return [`the key ${row.rowKey} is not what was written`];
+    return named.every(isThere) ? [] : [`the key ${row.rowKey} names a revision that is not there`];
+  });
+  const operations = survey
+    .rows('operations', 'r:')
+    .filter(({ properties }) => properties['status'] === 'succeeded')
+    .filter(({ properties }) => !isThere({ id: String(properties['record_id']), revision: 1 }));
+  return [...keys, ...operations.map(({ rowKey }) => `${rowKey} succeeded and its record is not there`)];
+}
+
+/** Nothing is left half done: no pending row, no dirty row. */
+export function restViolations(survey: Survey): string[] {
+  return survey.contents.rows.flatMap(({ table, row }) => {
+    if (row.rowKey.startsWith('o:'))
+      return [`${row.rowKey} is still pending in ${table} ${row.partitionKey}`];
+    if (table === 'system' && row.partitionKey.startsWith('_system:dirty-'))
+      return [`${row.rowKey} is still dirty`];
+    return [];
+  });
+}

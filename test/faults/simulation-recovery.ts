@@ -1,0 +1,112 @@
+import { QUEUES } from '../../src/storage/keys.js';
+import { isAppError } from '../../src/domain/errors.js';
+import type { StoragePorts } from '../../src/storage/ports.js';
+import { wrapPorts } from '../support/wrap-ports.js';
+import { listViolations } from './invariants-lists.js';
+import { tenantOf } from './invariants-survey.js';
+import { halfDoneViolations, violationsOf } from './invariants.js';
+import { readAll } from './simulation-reads.js';
+import { verdictOf } from './simulation-verdict.js';
+import { jobsOf, SWEEP } from './simulation-jobs.js';
+import { SimulatedHost } from './simulation-host.js';
+import { Random } from './simulation-random.js';
+import type { World } from './simulation-world.js';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+export interface RecoveryOptions {
+  readonly expiresKeys: boolean;
+  /** Whether it is also looked at before recovery, and read through the platform after it. */
+  readonly thorough: boolean;
+}
+
+/**
+ * After all trouble: one new process on the storage as it was left, to which nothing happens any more. It takes the
+ * messages, runs the jobs, and lets the time pass that they wait for; then everything must hold.
+ */
+export async function recover(world: World, options: RecoveryOptions): Promise<string[]> {
+  const host = calmHost(world);
+  const failed = options.thorough ? halfDoneViolations(world.storage.contents()) : [];
+  const step = async (name: string, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      const said = isAppError(error) ? `${error.code} ${JSON.stringify(error.evidence)}` : String(error);
+      failed.push(`in recovery, ${name} failed with ${said}`);
+    }
+  };
+  const jobs = async (...hours: readonly number[]): Promise<void> => {
+    for (const hour of hours) {
+      world.timeline.skip(hour * HOUR);
+      for (const job of jobsOf(host.platform).filter(
+        ({ name }) => name !== 'expire-keys' || options.expiresKeys,
+      ))
+        await step(job.name, async () => {
+          for (let runs = 0; !(await job.run(host.platform)); runs += 1)
+            if (runs > 20) throw new Error('it never ends');
+        });
+    }
+  };
+  // What held a lease or a message is dead: both are free after a while.
+  world.timeline.skip(11 * MINUTE);
+  for (let round = 0; messagesLeft(world) && round < 60; round += 1) {
+    for (const queue of [QUEUES.inbox, QUEUES.seal]) while ((await world.pump(host, queue, 30)) > 0);
+    world.timeline.skip(MINUTE);
+  }
+  if (messagesLeft(world)) failed.push('in recovery, messages are left');
+  await step('sweep', () => SWEEP.run(host.platform));
+  if (pendingRows(world) > 0) world.counters.add('branch: only the daily check found pending events');
+  // The daily check announces what it finds, the next sweep seals it, and one an hour later finds nothing more to do.
+  await jobs(30, 1, 2);
+  const { survey, violations } = violationsOf(world.storage.contents(), { collected: true });
+  failed.push(...violations, ...verdictOf(world.facts, survey));
+  if (options.thorough) {
+    await step('reads', () => readAll(world, host));
+    await step('lists', async () => failed.push(...(await listViolations(host.platform, survey))));
+  }
+  if (!options.expiresKeys) return failed;
+  await jobs(8 * 24, 24);
+  if (keysLeft(world) > 0) failed.push(`${keysLeft(world)} keys never expire`);
+  return failed;
+}
+
+function calmHost(world: World): SimulatedHost {
+  return new SimulatedHost({
+    timeline: world.timeline,
+    random: new Random(7, 7),
+    skewMs: 0,
+    losesFrozenTime: false,
+    schedulesSealing: false,
+    portsOf: () => bounded(world.storage.ports),
+  });
+}
+
+/** Recovery ends: more calls than that are a loop. */
+function bounded(ports: StoragePorts): StoragePorts {
+  let left = 50_000;
+  return wrapPorts(ports, (call, run) => {
+    if ((left -= 1) < 0)
+      throw new Error(`it goes on for ever with ${call.method} ${JSON.stringify(call.args)}`);
+    return run();
+  });
+}
+
+function messagesLeft(world: World): boolean {
+  const queues: readonly string[] = [QUEUES.inbox, QUEUES.seal];
+  return world.storage.messages().some(({ queue }) => queues.includes(queue));
+}
+
+/** Those of a tenant that never committed anything stay: nobody knows the tenant. */
+function keysLeft(world: World): number {
+  const { rows } = world.storage.contents();
+  const tenants = new Set(
+    rows.filter(({ row }) => row.partitionKey === '_system:tenants').map(({ row }) => row.rowKey),
+  );
+  return rows.filter(({ row }) => row.rowKey.startsWith('k:') && tenants.has(tenantOf(row.partitionKey)))
+    .length;
+}
+
+function pendingRows(world: World): number {
+  return world.storage.contents().rows.filter(({ row }) => row.rowKey.startsWith('o:')).length;
+}
