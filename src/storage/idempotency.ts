@@ -2,7 +2,7 @@ import { AppError } from '../domain/errors.js';
 import { canonicalJson, sha256Hex, type Json } from '../domain/canonical-json.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { LIMITS } from '../domain/limits.js';
-import type { Budget } from './backoff.js';
+import { unavailable, type Budget } from './backoff.js';
 import { idempotencyKey, partitionKey } from './keys.js';
 import { keyHash, reused } from './keyed-result.js';
 import { isFault, type Properties, type RecordTable, type Row, type RowOperation } from './ports.js';
@@ -57,10 +57,15 @@ export class IdempotencyStore {
   ): Promise<{ readonly reservation: Reservation } | { readonly replay: T }> {
     const hash = keyHash(tenant, request);
     const partition = partitionKey(tenant, hash.slice(0, 2));
+    const begunMs = this.clock.now();
     for (;;) {
       const fresh = this.#row(partition, hash, request.fingerprint, ids, 'running');
       const etag = await this.#insert(partition, fresh, budget);
-      if (etag !== undefined) return { reservation: { ids, hash, fingerprint: request.fingerprint, first: true, etag } }; // prettier-ignore
+      if (etag !== undefined) {
+        const reservation = { ids, hash, fingerprint: request.fingerprint, first: true, etag };
+        await this.#assertAwake(tenant, reservation, begunMs, budget);
+        return { reservation };
+      }
       const row = await budget.retry(() => this.tables.find(TABLE, partition, fresh.rowKey));
       if (row === undefined) continue;
       const known = parse(row, hash);
@@ -72,6 +77,21 @@ export class IdempotencyStore {
       const taken = await this.#takeOver(partition, row, known, request, budget);
       if (taken !== undefined) return { reservation: taken };
     }
+  }
+
+  /**
+   * For an attempt that has made a reservation: throws `storage-unavailable` when it slept on the way there, for the key
+   * may have been used and forgotten meanwhile. What a client asked days ago is not what it asks now.
+   */
+  async #assertAwake(
+    tenant: string,
+    reservation: Reservation,
+    begunMs: number,
+    budget: Budget,
+  ): Promise<void> {
+    if (this.clock.now() - begunMs <= LIMITS.idempotencyTakeoverMs) return;
+    await this.release(tenant, reservation, budget);
+    throw unavailable(undefined);
   }
 
   /**

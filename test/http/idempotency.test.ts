@@ -308,6 +308,20 @@ describe('Idempotency-Key when an attempt is interrupted', () => {
     },
   );
 
+  it('an attempt that slept before it held the key stores nothing: the key may have been used and forgotten', async () => {
+    const options = { tenant, key: 'once' };
+    const sleeper = hostOn(async (call, run) => {
+      const done = await run();
+      if (call.method === 'commit' && call.args[0] === 'idempotency') clock.jump(9 * 24 * 3_600_000);
+      return done;
+    });
+    const reply = await sleeper.post('/decisions', MINIMAL, options);
+    expect([reply.status, reply.code, await count()]).toEqual([503, 'storage-unavailable', 0]);
+    // Nothing is in the way of whoever asks now.
+    const again = await hostOn().post('/decisions', MINIMAL, options);
+    expect([again.status, replayed(again), await count()]).toEqual([201, false, 1]);
+  });
+
   it.each<[string, string]>([
     ['create', '/decisions'],
     ['vote', ''],
