@@ -1,14 +1,14 @@
-import type { AppendBlobClient, BlobClient, BlockBlobClient } from '@azure/storage-blob';
+import type { AppendBlobClient, BlobClient } from '@azure/storage-blob';
 import { LIMITS } from '../domain/limits.js';
 import { isFault, StorageFault } from '../storage/ports.js';
 import type { AppendState, BlobContent, BlobStore, BlobTier } from '../storage/ports.js';
-import { download } from './blob-download.js';
 import { acquireLease, releaseLease } from './blob-lease.js';
+import { download, upload, type BlobCondition } from './blob-wire.js';
 import type { AzureClients } from './clients.js';
 import { attempt } from './faults.js';
 
 const TIER = { hot: 'Hot', cool: 'Cool', archive: 'Archive' } as const;
-const NOBODY = { ifNoneMatch: '*' };
+const NOBODY = { ifNoneMatch: '*' } as const;
 
 /** `BlobStore` on Azure Blob Storage. */
 export class AzureBlobStore implements BlobStore {
@@ -38,7 +38,7 @@ export class AzureBlobStore implements BlobStore {
     if (range !== undefined && (range.offset < 0 || range.length < 1))
       throw new StorageFault('refused', 'a range of a blob has an offset and a length');
     return this.#orMissing(container, (abortSignal) =>
-      download(this.#blob(container, name), range, abortSignal),
+      download(this.clients.wires.blobs, container, name, range, abortSignal),
     );
   }
 
@@ -134,17 +134,12 @@ export class AzureBlobStore implements BlobStore {
     container: string,
     name: string,
     bytes: Uint8Array,
-    conditions: { ifNoneMatch: string } | { ifMatch: string },
+    condition: BlobCondition,
     contentType: string,
   ): Promise<string> {
-    const upload = async (abortSignal: AbortSignal): Promise<string> => {
-      const blobHTTPHeaders = { blobContentType: contentType };
-      const options = { conditions, blobHTTPHeaders, abortSignal };
-      const { etag } = await this.#block(container, name).upload(bytes, bytes.length, options);
-      if (etag === undefined) throw new StorageFault('unavailable', 'the blob did not tell its version');
-      return etag;
-    };
-    return 'ifNoneMatch' in conditions ? this.#create(container, upload) : this.#attempt(container, upload);
+    const call = (abortSignal: AbortSignal): Promise<string> =>
+      upload(this.clients.wires.blobs, container, name, { bytes, contentType }, condition, abortSignal);
+    return 'ifNoneMatch' in condition ? this.#create(container, call) : this.#attempt(container, call);
   }
 
   /** A creation: a condition that failed can only mean that the blob exists. */
@@ -177,10 +172,6 @@ export class AzureBlobStore implements BlobStore {
 
   #blob(container: string, name: string): BlobClient {
     return this.clients.blobs.getContainerClient(container).getBlobClient(name);
-  }
-
-  #block(container: string, name: string): BlockBlobClient {
-    return this.clients.blobs.getContainerClient(container).getBlockBlobClient(name);
   }
 
   #append(container: string, name: string): AppendBlobClient {

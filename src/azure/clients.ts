@@ -6,6 +6,7 @@ import type { TokenCredential } from '@azure/identity';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 import { LIMITS } from '../domain/limits.js';
+import { Wire } from './wire.js';
 
 /** Where the storage is, and as whom to speak to it: by a key, or as the identity the process runs under. */
 export type AzureAccount =
@@ -35,6 +36,8 @@ export interface AzureClients {
   readonly tables: TableServiceClient;
   readonly blobs: BlobServiceClient;
   readonly queues: QueueServiceClient;
+  /** For requests that we write ourselves. */
+  readonly wires: { readonly tables: Wire; readonly blobs: Wire };
   readonly tryMs: number;
   readonly listPage: number;
   /** Closes idle connections. */
@@ -51,7 +54,10 @@ export function makeClients(options: AzureStorageOptions): AzureClients {
     additionalPolicies: policies.map((policy) => ({ policy, position: 'perRetry' as const })),
   };
   const { blobs, queues, tables, table } = connect(options, tableOptions);
-  for (const client of [blobs, queues]) addPolicies(client, policies);
+  const pipelines = { blobs: pipelineOf(blobs), queues: pipelineOf(queues) };
+  for (const pipeline of Object.values(pipelines)) {
+    for (const policy of policies) pipeline.addPolicy(policy, { afterPhase: 'Sign' });
+  }
   const byName = new Map<string, TableClient>();
   return {
     table(name) {
@@ -62,6 +68,7 @@ export function makeClients(options: AzureStorageOptions): AzureClients {
     tables,
     blobs,
     queues,
+    wires: { tables: new Wire(tables.pipeline, tables.url), blobs: new Wire(pipelines.blobs, blobs.url) },
     tryMs: options.tryMs ?? LIMITS.storageTryMs,
     listPage: options.listPage ?? 5000,
     close: agents.close,
@@ -132,12 +139,12 @@ function keepAliveAgents(): { policy: PipelinePolicy; close: () => void } {
 }
 
 /**
- * Blob and queue clients have no public way to add a policy once for a client and all clients made from it; their
- * shared pipeline is reached for here, and its absence noticed.
+ * Blob and queue clients have no public way to add a policy once for a client and all clients made from it, or to send
+ * a request of one's own; their shared pipeline is reached for here, and its absence noticed.
  */
-function addPolicies(client: object, policies: readonly PipelinePolicy[]): void {
+function pipelineOf(client: object): Pipeline {
   const context = Reflect.get(client, 'storageClientContext') as { pipeline?: Pipeline } | undefined;
   if (typeof context?.pipeline?.addPolicy !== 'function')
     throw new Error('this version of the Azure SDK keeps its pipeline elsewhere');
-  for (const policy of policies) context.pipeline.addPolicy(policy, { afterPhase: 'Sign' });
+  return context.pipeline;
 }

@@ -124,15 +124,23 @@ export function answerOf(error: unknown): AzureAnswer | undefined {
   };
 }
 
-/** One call of the service under a time limit; whatever it throws becomes a fault. */
+/**
+ * One call of the service under a time limit; whatever it throws becomes a fault. The timer goes with the call:
+ * `AbortSignal.timeout` would keep each, with its signal, for the whole limit.
+ */
 export async function attempt<T>(
   what: string,
   timeoutMs: number,
   call: (abortSignal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), timeoutMs);
+  timer.unref();
   try {
-    return await call(AbortSignal.timeout(timeoutMs));
+    return await call(controller.signal);
   } catch (error) {
     throw toFault(error, what);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { createHttpHeaders, createPipelineRequest, type PipelineRequest } from '@azure/core-rest-pipeline';
 import type { RowOperation } from '../storage/ports.js';
 import type { AzureAnswer } from './faults.js';
-import { encodeRow } from './table-row.js';
+import { encodeRow, rowPath } from './table-row.js';
+import { errorCode, rootOf, type WireRequest } from './wire.js';
 
 /**
  * Entity-group transactions on the wire. The SDK's `submitTransaction` cannot delete under an ETag (it always sends
- * `If-Match: *`) and makes a client per transaction, so the multipart body is written and read here and sent through
- * the SDK's own pipeline, which signs it.
+ * `If-Match: *`) and makes a client per transaction, so the multipart body is written and read here.
  */
 const CRLF = '\r\n';
 const METHOD = { insert: 'POST', replace: 'PUT', merge: 'PATCH', upsert: 'PUT', delete: 'DELETE' } as const;
@@ -23,10 +22,8 @@ export function batchRequest(
   table: string,
   partitionKey: string,
   operations: readonly RowOperation[],
-  abortSignal: AbortSignal,
-): PipelineRequest {
-  const [base = '', query] = endpoint.split('?');
-  const root = base.replace(/\/$/, '');
+): WireRequest {
+  const root = rootOf(endpoint);
   const batch = `batch_${randomUUID()}`;
   const changeset = `changeset_${randomUUID()}`;
   const body = [
@@ -34,38 +31,41 @@ export function batchRequest(
     `Content-Type: multipart/mixed; boundary=${changeset}`,
     '',
     '',
-    ...operations.flatMap((operation) => subRequest(`${root}/${table}`, partitionKey, operation, changeset)),
+    ...operations.flatMap((operation) => subRequest(root, table, partitionKey, operation, changeset)),
     `--${changeset}--`,
     `--${batch}--`,
     '',
   ].join(CRLF);
-  return createPipelineRequest({
-    url: `${root}/$batch${query === undefined ? '' : `?${query}`}`,
+  return {
     method: 'POST',
-    headers: createHttpHeaders({
+    path: '$batch',
+    headers: {
       accept: 'application/json',
       'accept-charset': 'UTF-8',
       'x-ms-version': '2019-02-02',
       dataserviceversion: '3.0;',
       maxdataserviceversion: '3.0;NetFx',
       'content-type': `multipart/mixed; boundary=${batch}`,
-    }),
+    },
     body,
-    abortSignal,
-    allowInsecureConnection: root.startsWith('http:'),
-  });
+  };
 }
 
-function subRequest(url: string, partitionKey: string, operation: RowOperation, changeset: string): string[] {
+function subRequest(
+  root: string,
+  table: string,
+  partitionKey: string,
+  operation: RowOperation,
+  changeset: string,
+): string[] {
   const { kind, rowKey } = operation;
-  const key = (text: string): string => encodeURIComponent(text.replaceAll("'", "''"));
-  const address = `${url}(PartitionKey='${key(partitionKey)}',RowKey='${key(rowKey)}')`;
+  const path = kind === 'insert' ? table : rowPath(table, partitionKey, rowKey);
   return [
     `--${changeset}`,
     'Content-Type: application/http',
     'Content-Transfer-Encoding: binary',
     '',
-    `${METHOD[kind]} ${kind === 'insert' ? url : address} HTTP/1.1`,
+    `${METHOD[kind]} ${root}/${path} HTTP/1.1`,
     'Accept: application/json;odata=minimalmetadata',
     'DataServiceVersion: 3.0',
     ...(kind === 'insert' ? ['Prefer: return-no-content'] : []),
@@ -91,9 +91,4 @@ export function subAnswers(body: string): readonly SubAnswer[] {
     const etag = /^ETag: (.*?)\r?$/im.exec(part)?.[1] ?? '';
     return [{ status: Number(status), code: errorCode(part), etag }];
   });
-}
-
-/** The code in an OData error, in JSON with or without a multipart around it. */
-export function errorCode(text: string): string | undefined {
-  return /"odata\.error"\s*:\s*\{\s*"code"\s*:\s*"([^"]+)"/.exec(text)?.[1];
 }

@@ -9,6 +9,12 @@ const INT32_MAX = 2 ** 31 - 1;
 const INT32_MIN = -(2 ** 31);
 const INT64_MAX = 2 ** 53;
 
+/** Where a row is, below the endpoint. */
+export function rowPath(table: string, partitionKey: string, rowKey: string): string {
+  const key = (text: string): string => encodeURIComponent(text.replaceAll("'", "''"));
+  return `${table}(PartitionKey='${key(partitionKey)}',RowKey='${key(rowKey)}')`;
+}
+
 /** The members of a row as they travel, keys included. */
 export function encodeRow(
   partitionKey: string,
@@ -29,35 +35,40 @@ function numberType(value: number): 'Edm.Int64' | 'Edm.Double' | undefined {
   return value >= INT32_MIN && value <= INT32_MAX ? undefined : 'Edm.Int64';
 }
 
-/** A row as the SDK returns it. */
-export interface SdkEntity {
-  readonly etag?: string;
-  readonly partitionKey?: string;
-  readonly rowKey?: string;
-  readonly timestamp?: string | Date;
-  readonly [name: string]: unknown;
-}
+/** A row as the service sends it: what JSON cannot say is a string beside its type. */
+export type WireRow = Readonly<Record<string, unknown>>;
 
-/** Members of an entity that are no properties of the row. */
-const SYSTEM_MEMBERS: ReadonlySet<string> = new Set(['etag', 'partitionKey', 'rowKey', 'timestamp']);
+const TYPE = '@odata.type';
+/** Members of a row that are no properties of it. */
+const SYSTEM_MEMBERS: ReadonlySet<string> = new Set([
+  'PartitionKey',
+  'RowKey',
+  'Timestamp',
+  'odata.etag',
+  'odata.metadata',
+]);
 
-/** The row of an entity read through the SDK. A page has a thousand of them: nothing is copied twice. */
-export function decodeRow(entity: SdkEntity): Row {
-  const { etag, partitionKey, rowKey, timestamp } = entity;
-  if (etag === undefined || partitionKey === undefined || rowKey === undefined || timestamp === undefined)
-    throw new Error('a row came without its key, version or time');
+/** The row that was sent. A page has a thousand of them: nothing is copied twice. */
+export function decodeRow(sent: WireRow): Row {
+  const { PartitionKey: partitionKey, RowKey: rowKey, Timestamp: timestamp, 'odata.etag': etag } = sent;
+  if (typeof partitionKey !== 'string' || typeof rowKey !== 'string' || typeof etag !== 'string')
+    throw new Error('a row came without its key or version');
+  if (typeof timestamp !== 'string') throw new Error('a row came without its time');
+  const names = Object.keys(sent);
+  const typed = names.some((name) => name.endsWith(TYPE));
   const properties: Record<string, Property> = {};
-  for (const name of Object.keys(entity)) {
-    if (SYSTEM_MEMBERS.has(name) || name.startsWith('odata.')) continue;
-    const decoded = decode(entity[name]);
+  for (const name of names) {
+    if (SYSTEM_MEMBERS.has(name) || name.includes('@') || name.startsWith('odata.')) continue;
+    const decoded = decode(sent[name], typed ? sent[name + TYPE] : undefined);
     if (decoded !== undefined) properties[name] = decoded;
   }
-  return { partitionKey, rowKey, etag, timestampMs: Date.parse(String(timestamp)), properties };
+  return { partitionKey, rowKey, etag, timestampMs: Date.parse(timestamp), properties };
 }
 
 /** Undefined for types this platform never writes. */
-function decode(value: unknown): Property | undefined {
-  if (typeof value === 'bigint') return Number(value);
-  if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') return value;
-  return undefined;
+function decode(value: unknown, type: unknown): Property | undefined {
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (typeof value !== 'string') return undefined;
+  if (type === 'Edm.Int64') return Number(value);
+  return type === undefined || type === 'Edm.String' || type === 'Edm.Double' ? value : undefined;
 }

@@ -1,4 +1,4 @@
-import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline';
+import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import type { TableClient } from '@azure/data-tables';
 import {
   isFault,
@@ -11,22 +11,21 @@ import type { Row, RowOperation } from '../storage/ports.js';
 import { checkKey, checkRange, checkTransaction } from '../storage/row-limits.js';
 import type { AzureClients } from './clients.js';
 import { attempt, faultOfAnswer } from './faults.js';
-import { batchRequest, errorCode, subAnswers } from './table-batch.js';
-import { decodeRow, encodeRow, type SdkEntity } from './table-row.js';
+import { batchRequest, subAnswers } from './table-batch.js';
+import { pageOf, rangeRequest, rowOf, rowRequest } from './table-read.js';
+import { encodeRow } from './table-row.js';
+import type { WireRequest } from './wire.js';
 
 /** `RecordTable` on Azure Table Storage. */
 export class AzureRecordTable implements RecordTable {
-  readonly #http: HttpClient = createDefaultHttpClient();
-
   constructor(private readonly clients: AzureClients) {}
 
   async find(table: string, partitionKey: string, rowKey: string): Promise<Row | undefined> {
     checkKey('partition key', partitionKey);
     checkKey('row key', rowKey);
+    const request = rowRequest(table, partitionKey, rowKey);
     try {
-      return await this.#attempt(table, async (client, abortSignal) =>
-        decodeRow(await client.getEntity<SdkEntity>(partitionKey, rowKey, { abortSignal })),
-      );
+      return await this.#attempt(table, async (send, what) => rowOf(await send(request, 200), what));
     } catch (error) {
       if (isFault(error, 'missing')) return undefined;
       throw error;
@@ -37,17 +36,14 @@ export class AzureRecordTable implements RecordTable {
     checkKey('partition key', partitionKey);
     checkRange(query);
     if (query.from >= query.to) return { rows: [], more: false };
-    return this.#attempt(table, async (client, abortSignal) => {
-      const filter = `PartitionKey eq ${quoted(partitionKey)} and RowKey ge ${quoted(query.from)} and RowKey lt ${quoted(query.to)}`;
-      const pages = client
-        .listEntities<SdkEntity>({ queryOptions: { filter }, abortSignal })
-        .byPage({ maxPageSize: query.limit });
+    return this.#attempt(table, async (send, what) => {
+      let request = rangeRequest(table, partitionKey, query);
       // The service may answer an empty page with a continuation (a server boundary, a time limit): not an end.
-      for await (const page of pages) {
-        const more = page.continuationToken !== undefined && page.continuationToken !== '';
-        if (page.length > 0 || !more) return { rows: page.map(decodeRow), more };
+      for (;;) {
+        const { rows, more, continuation } = pageOf(await send(request, 200), what);
+        if (rows.length > 0 || !more) return { rows, more };
+        request = rangeRequest(table, partitionKey, query, continuation);
       }
-      return { rows: [], more: false };
     });
   }
 
@@ -58,29 +54,22 @@ export class AzureRecordTable implements RecordTable {
   ): Promise<readonly string[]> {
     checkTransaction(partitionKey, operations);
     const [only] = operations;
-    return this.#attempt(table, (client, abortSignal) =>
+    return this.#attempt(table, (send, what, abortSignal) =>
       operations.length === 1 && only !== undefined
-        ? single(client, partitionKey, only, abortSignal)
-        : this.#transaction(client, table, partitionKey, operations, abortSignal),
+        ? single(this.clients.table(table), partitionKey, only, abortSignal)
+        : this.#transaction(send, what, table, partitionKey, operations),
     );
   }
 
   async #transaction(
-    client: TableClient,
+    send: Send,
+    what: string,
     table: string,
     partitionKey: string,
     operations: readonly RowOperation[],
-    abortSignal: AbortSignal,
   ): Promise<readonly string[]> {
-    const request = batchRequest(client.url, table, partitionKey, operations, abortSignal);
-    const response = await client.pipeline.sendRequest(this.#http, request);
-    const body = response.bodyAsText ?? '';
-    const what = `table ${table}`;
-    if (response.status !== 202) {
-      const code = response.headers.get('x-ms-error-code') ?? errorCode(body);
-      throw faultOfAnswer({ status: response.status, code }, what);
-    }
-    const answers = subAnswers(body);
+    const request = batchRequest(this.clients.tables.url, table, partitionKey, operations);
+    const answers = subAnswers((await send(request, 202)).bodyAsText ?? '');
     const failed = answers.find(({ status }) => status >= 300);
     // An answer cut short: what it would have said is not known.
     const whole = failed === undefined ? answers.length === operations.length : failed.code !== undefined;
@@ -89,10 +78,21 @@ export class AzureRecordTable implements RecordTable {
     return answers.map(({ etag }, index) => (operations[index]?.kind === 'delete' ? '' : etag));
   }
 
-  #attempt<T>(table: string, call: (client: TableClient, signal: AbortSignal) => Promise<T>): Promise<T> {
-    return attempt(`table ${table}`, this.clients.tryMs, (signal) => call(this.clients.table(table), signal));
+  #attempt<T>(
+    table: string,
+    call: (send: Send, what: string, abortSignal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const what = `table ${table}`;
+    return attempt(what, this.clients.tryMs, (abortSignal) => {
+      const send: Send = (request, expected) =>
+        this.clients.wires.tables.send(request, [expected], what, abortSignal);
+      return call(send, what, abortSignal);
+    });
   }
 }
+
+/** Sends a request of the call in hand. */
+type Send = (request: WireRequest, expected: number) => Promise<PipelineResponse>;
 
 /** One operation needs no transaction: a plain call of the same meaning. */
 async function single(
@@ -129,8 +129,4 @@ function write(
     case 'merge':
       return client.updateEntity(entity, 'Merge', { etag: operation.etag, abortSignal });
   }
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { canonicalJson, type Json } from '../domain/canonical-json.js';
 import type { Entropy } from '../domain/clock.js';
 import type { SealedSecrets, SealingContext, Secret, SecretBox, Secrets } from '../domain/commitment.js';
@@ -18,6 +19,8 @@ const TAG_BYTES = 16;
  */
 export class AesSecretBox implements SecretBox {
   readonly #wrapping = new Map<string, Uint8Array>();
+  /** Derived once each: every event has a value to seal. */
+  readonly #derived = new LRUCache<string, Buffer>({ max: 1000 });
   readonly #currentId: string;
 
   /**
@@ -87,7 +90,13 @@ export class AesSecretBox implements SecretBox {
   #tenantKey(id: string, tenant: string): Buffer | undefined {
     const wrapping = this.#wrapping.get(id);
     if (wrapping === undefined) return undefined;
-    return Buffer.from(hkdfSync('sha256', wrapping, '', `business-records/sealed/v1/${tenant}`, KEY_BYTES));
+    const name = `${id}/${tenant}`;
+    const known = this.#derived.get(name);
+    if (known !== undefined) return known;
+    const info = `business-records/sealed/v1/${tenant}`;
+    const derived = Buffer.from(hkdfSync('sha256', wrapping, '', info, KEY_BYTES));
+    this.#derived.set(name, derived);
+    return derived;
   }
 }
 

@@ -39,21 +39,22 @@ interface ScanTools {
  * One range read per partition touched, at most 12; partitions that never held anything are skipped through the
  * directory, which costs one read more on a first page and whenever a page crosses into the next partition. A page may
  * be short: only `next` tells whether the list has ended.
+ *
+ * A first page needs both the directory and the newest partition, and asks for both at once: where the newest was
+ * before it nearly always still is. What was read in vain because there is a newer one is thrown away.
  */
 export async function scanIndex(tools: ScanTools, scan: IndexScan): Promise<IndexPage> {
   const range = indexRange(scan.index, scan.value, scan.fromMs, scan.toMs);
+  const ahead = readAhead(tools, scan, range);
   const rows: Row[] = [];
   let position = scan.after;
   let reads = 0;
   for await (const { partition, from } of partitionsToRead(tools, scan, range)) {
     if (rows.length >= scan.limit || reads >= LIMITS.pageRangeReads) return { rows, next: position };
-    const read = await readPartition(
-      tools,
-      scan,
-      partition,
-      { from, to: range.to },
-      scan.limit - rows.length,
-    );
+    const wanted = scan.limit - rows.length;
+    const read = await (reads === 0 && ahead?.partition === partition
+      ? ahead.read
+      : readPartition(tools, scan, partition, { from, to: range.to }, wanted));
     reads += 1;
     rows.push(...read.rows);
     if (read.more) return { rows, next: { partition, rowKey: read.last ?? from } };
@@ -61,6 +62,21 @@ export async function scanIndex(tools: ScanTools, scan: IndexScan): Promise<Inde
     position = { partition, rowKey: range.to };
   }
   return { rows, next: undefined };
+}
+
+/** Begins the read that a first page will most likely begin with. */
+function readAhead(
+  tools: ScanTools,
+  scan: IndexScan,
+  range: { readonly from: string; readonly to: string },
+): { readonly partition: string; readonly read: Promise<PartitionRead> } | undefined {
+  const partition =
+    scan.after === undefined ? tools.directory.newestSeen(scan.tenant, scan.table) : undefined;
+  if (partition === undefined || !touches(scan, partition)) return undefined;
+  const read = readPartition(tools, scan, partition, range, scan.limit);
+  // Whoever wants it sees how it failed; nobody may want it.
+  read.catch(() => undefined);
+  return { partition, read };
 }
 
 /** The partitions a scan has yet to read, newest first; the directory is asked only when somebody wants the second. */
@@ -113,12 +129,13 @@ async function olderPartitions(
   scan: IndexScan,
   than: string | undefined,
 ): Promise<readonly string[]> {
-  const nameOf = scan.granularity === 'month' ? monthOf : dayOf;
-  const newest = scan.toMs === undefined ? undefined : nameOf(scan.toMs - 1);
-  const oldest = scan.fromMs === undefined ? undefined : nameOf(scan.fromMs);
   const all = await tools.budget.retry(() => tools.directory.partitions(scan.tenant, scan.table));
-  return all
-    .filter((name) => than === undefined || name < than)
-    .filter((name) => (newest === undefined || name <= newest) && (oldest === undefined || name >= oldest))
-    .reverse();
+  return all.filter((name) => (than === undefined || name < than) && touches(scan, name)).reverse();
+}
+
+/** True when the time range of a scan has a part in the partition. */
+function touches({ granularity, fromMs, toMs }: IndexScan, partition: string): boolean {
+  const nameOf = granularity === 'month' ? monthOf : dayOf;
+  if (toMs !== undefined && partition > nameOf(toMs - 1)) return false;
+  return fromMs === undefined || partition >= nameOf(fromMs);
 }

@@ -39,13 +39,13 @@ export type Summary = Readonly<Record<string, Property>>;
 
 /** The declared summary members of a record's data. */
 export function summaryMembers(type: RecordType, data: RecordData): Summary {
-  const present = type.summary.flatMap((member) => {
+  const summary: Record<string, Property> = {};
+  for (const member of type.summary) {
     const value = data[member];
-    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-      ? [[member, value] as const]
-      : [];
-  });
-  return Object.fromEntries(present);
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      summary[member] = value;
+  }
+  return summary;
 }
 
 /** The keys of all index rows of a record, the index of all records first. */
@@ -184,22 +184,17 @@ export function envelopeHead(type: RecordType, tenant: string, facts: RevisionFa
   };
 }
 
+/** What every summary has besides the members its type declares. */
+const SUMMARY_HEAD = ['record_type', 'id', 'revision', 'schema_version', 'tier', 'checksum', 'created_at', 'updated_at']; // prettier-ignore
+
 /** A summary from an index row or a record row of the type. */
 export function summaryOf(type: RecordType, row: Row): Summary {
-  const columns = row.properties;
-  const names = [
-    'record_type',
-    'id',
-    'revision',
-    'schema_version',
-    'tier',
-    'checksum',
-    'created_at',
-    'updated_at',
-  ];
-  const present = [...names, ...type.summary].flatMap((name) => {
-    const value = columns[name];
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  return Object.fromEntries(present);
+  const summary: Record<string, Property> = {};
+  for (const names of [SUMMARY_HEAD, type.summary]) {
+    for (const name of names) {
+      const value = row.properties[name];
+      if (value !== undefined) summary[name] = value;
+    }
+  }
+  return summary;
 }

@@ -1,0 +1,27 @@
+import { randomUUID } from 'node:crypto';
+import { assemblePlatform, type Platform } from '../src/platform.js';
+import type { CallContext } from '../src/storage/manager-types.js';
+import type { StoragePorts } from '../src/storage/ports.js';
+import { systemClock, systemEntropy } from '../src/system.js';
+import { createLog } from '../src/telemetry/log.js';
+
+/** Background sealing waits for a time that never comes: the bench seals when it says so. */
+const never = { ...systemClock, sleep: () => new Promise<void>(() => undefined) };
+
+/** One host of the platform, as composition wires it, on any ports. */
+export function benchPlatform(ports: StoragePorts): Platform {
+  return assemblePlatform({
+    ports,
+    clock: systemClock,
+    backgroundClock: never,
+    entropy: systemEntropy,
+    cursorKey: new Uint8Array(32).fill(1),
+    wrappingKey: new Uint8Array(32).fill(2),
+    log: createLog('silent'),
+  });
+}
+
+/** A call as an HTTP request makes it: its event hides an address. */
+export function benchCall(tenant: string): CallContext {
+  return { tenant, actor: 'developer', correlationId: randomUUID(), ipAddress: '127.0.0.1' };
+}

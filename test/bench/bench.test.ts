@@ -1,0 +1,76 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readOptions, SECTIONS } from '../../bench/options.js';
+import type { Report } from '../../bench/report.js';
+import { spreadOf } from '../../bench/statistics.js';
+import { removeFolders, ROOT, temporaryFolder } from '../local/support.js';
+
+/** Nothing here says how fast anything is: a test machine is nobody's measure. */
+describe('npm run bench', () => {
+  afterAll(removeFolders);
+
+  it('measures everything and reports it as JSON', () => {
+    const file = join(temporaryFolder(), 'report.json');
+    const run = spawnSync(process.execPath, ['bench/run.mjs', '--quick', '--json', file], {
+      cwd: ROOT,
+      encoding: 'utf8',
+    });
+    expect(run.status, run.stderr).toBe(0);
+    const report = JSON.parse(readFileSync(file, 'utf8')) as Report;
+    expect(report).toMatchObject({ version: 1, node: process.versions.node, quick: true });
+
+    const names = report.scenarios.map(({ where, operation, clients }) => `${where} ${operation} ${clients}`);
+    const both = ['create', 'read', 'list', 'vote'].flatMap((operation) => [
+      `${operation} 1`,
+      `${operation} 16`,
+    ]);
+    expect(names.sort()).toEqual(
+      [
+        ...['process', 'http'].flatMap((where) => [...both, 'batch 1'].map((name) => `${where} ${name}`)),
+        'process seal 1',
+      ].sort(),
+    );
+    for (const { ours, floor, ratio } of [...report.scenarios, ...report.pages]) {
+      expect(ours).toBeGreaterThan(0);
+      expect(floor).toBeGreaterThan(0);
+      expect(ratio.p10).toBeGreaterThan(0);
+      expect(ratio.median).toBeGreaterThanOrEqual(ratio.p10);
+      expect(ratio.p90).toBeGreaterThanOrEqual(ratio.median);
+    }
+    expect(report.pages.map(({ rows, items }) => [rows, items])).toEqual([[96, 12], [1000, 50]]); // prettier-ignore
+    expect(report.cpu.map(({ operation }) => operation)).toEqual([
+      'create', 'read', 'vote', 'list of 50 of 100 records', 'batch of 100', 'seal of 100',
+    ]); // prettier-ignore
+    for (const { micros } of report.cpu) expect(micros).toBeGreaterThan(0);
+    expect(report.calls.map(({ call }) => call)).toEqual([
+      'put a blob of 1,000 bytes', 'get it', 'point read', 'range read of 51 rows', 'transaction of 8 rows',
+    ]); // prettier-ignore
+    for (const { adapter, sdk } of report.calls) expect(Math.min(adapter, sdk)).toBeGreaterThan(0);
+    expect(report.load.map(({ app }) => app)).toEqual(['one function', 'built, unbundled', 'packaged']);
+    for (const { importMs, rssMib, heapMib } of report.load) {
+      expect(importMs).toBeGreaterThan(0);
+      expect(rssMib).toBeGreaterThan(heapMib);
+    }
+    expect(run.stdout).toContain('| where');
+  }, 300_000);
+
+  it('refuses arguments it does not know', () => {
+    expect(readOptions([])).toEqual({ quick: false, json: undefined, sections: SECTIONS });
+    expect(readOptions(['--quick', '--only', 'cpu,http', '--json', 'x'])).toEqual({
+      quick: true,
+      json: 'x',
+      sections: ['http', 'cpu'],
+    });
+    for (const args of [['--fast'], ['--json'], ['--only', 'cpu,gpu'], ['--only']]) {
+      expect(readOptions(args)).toBeUndefined();
+    }
+  });
+
+  it('reports the middle and the spread of what it measured', () => {
+    expect(spreadOf([3, 1, 2])).toEqual({ median: 2, p10: 1.2, p90: 2.8 });
+    expect(spreadOf([4, 1])).toEqual({ median: 2.5, p10: 1.3, p90: 3.7 });
+    expect(spreadOf([7])).toEqual({ median: 7, p10: 7, p90: 7 });
+  });
+});
