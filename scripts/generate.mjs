@@ -113,7 +113,12 @@ function fieldTable(schema) {
   ];
 }
 
-const PARTITIONS = { 'month-of-creation': (type) => `${code('YYYY-MM')} of ${code(type.orderedBy)}, UTC` };
+const PARTITIONS = {
+  'month-of-creation': (type) => `${code('YYYY-MM')} of ${code(type.orderedBy)}, UTC`,
+  member: (type) => `${code(type.partition.member)}; ${code('lookups')} tells it by id`,
+};
+const orderOf = (type) =>
+  type.orderedBy === undefined ? 'the time of the first write, which the id carries' : code(type.orderedBy);
 
 function factsOf(type) {
   const ours = Object.keys(type.schema.shape).filter(
@@ -122,9 +127,20 @@ function factsOf(type) {
   return [
     ['Collection', code(`/api/${type.collection}`)],
     ['Table', code(type.table)],
-    ['Id', `${code(type.idField)}: ${code(`${type.idPrefix}_<UUIDv7>`)}`],
+    [
+      'Id',
+      `${type.idField === undefined ? '' : `${code(type.idField)}: `}${code(`${type.idPrefix}_<UUIDv7>`)}`,
+    ],
+    ...(type.named === undefined
+      ? []
+      : [
+          [
+            'Name',
+            `${code(type.named.member)}, unique in its partition: ${code(`PUT, GET /api/${type.collection}/{${type.partition.member}}/{${type.named.member}}`)}`,
+          ],
+        ]),
     ['Partition', PARTITIONS[type.partition.kind](type)],
-    ['Lists are ordered by', `${code(type.orderedBy)}, newest first`],
+    ['Lists are ordered by', `${orderOf(type)}, newest first`],
     ['Schema version', code(type.schemaVersion)],
     ['Upgraded from', list(type.migrations.map(({ from }) => from))],
     ['Set by the platform alone', list(ours)],
@@ -211,7 +227,7 @@ function pageOf(type) {
     '',
     '## List',
     '',
-    `- Filters: ${list(type.filters)}, and ${code('from')}, ${code('to')} on ${code(type.orderedBy)}.`,
+    `- Filters: ${list(type.filters)}, and ${code('from')}, ${code('to')} on ${orderOf(type)}.`,
     `- Answered by an index: each filter alone that has one, and ${pairs.length === 0 ? 'no pairs' : pairs.join('; ')}. Any other combination is filtered while reading, so its pages may be short.`,
     `- Indexes: ${list(type.allIndexes.map(({ name }) => name))}.`,
     `- A summary has ${list([...members, ...type.summary])}.`,

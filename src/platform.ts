@@ -21,6 +21,7 @@ import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
+import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
@@ -62,7 +63,15 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
   readonly containers: readonly string[];
   readonly queues: readonly string[];
 } {
-  const own = [SYSTEM_TABLE, JOBS_TABLE, IDEMPOTENCY_TABLE, 'operations', 'auditevents', ACTORS_TABLE];
+  const own = [
+    SYSTEM_TABLE,
+    JOBS_TABLE,
+    IDEMPOTENCY_TABLE,
+    'operations',
+    'auditevents',
+    ACTORS_TABLE,
+    LOOKUPS_TABLE,
+  ];
   return {
     tables: [...types.map((type) => type.table), ...own],
     containers: Object.values(BLOB_CONTAINERS),

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { formatTime, parseTime } from './clock.js';
-import { AppError, invalid, type Issue } from './errors.js';
+import { RESERVED_PATHS } from './define-record.js';
+import { AppError, invalid, isAppError, type Issue } from './errors.js';
 import { jsonIssues, pointerOf } from './json-input.js';
 import { LIMITS } from './limits.js';
 import { isObject, mergePatch } from './merge-patch.js';
@@ -48,6 +49,7 @@ export interface AcceptedCreate {
 /** Parses the body of a create. `created_at` (or what the type orders by) defaults to now and is bounded. */
 export function acceptCreate(type: RecordType, body: unknown, nowMs: number): AcceptedCreate {
   const input = parseBody(type.createSchema, body);
+  if (type.orderedBy === undefined) return { input, createdMs: nowMs };
   const stated = (input as RecordData)[type.orderedBy];
   const createdMs = typeof stated === 'string' ? (parseTime(stated) ?? nowMs) : nowMs;
   if (createdMs > nowMs + LIMITS.createdAtAheadMs) {
@@ -58,8 +60,63 @@ export function acceptCreate(type: RecordType, body: unknown, nowMs: number): Ac
 
 /** The first revision of a record. */
 export function createData(type: RecordType, accepted: AcceptedCreate, context: DomainContext): RecordData {
-  const input = { ...(accepted.input as RecordData), [type.orderedBy]: formatTime(accepted.createdMs) };
-  return whole(type, type.create(input, context));
+  const stamp = type.orderedBy === undefined ? {} : { [type.orderedBy]: formatTime(accepted.createdMs) };
+  return whole(type, type.create({ ...(accepted.input as RecordData), ...stamp }, context));
+}
+
+/** Where a record is put: the value of its partition's member, and the name it has there. */
+export interface RecordName {
+  readonly partition: string;
+  readonly name: string;
+}
+
+/**
+ * Parses the body of a PUT: that of a create without the members that the address says. Throws `record-invalid`, with
+ * pointers that are empty where the address itself is at fault, and `record-not-found` for a type without names.
+ */
+export function acceptPut(type: RecordType, at: RecordName, body: unknown, nowMs: number): AcceptedCreate {
+  const { named, partition } = type;
+  if (named === undefined || partition.kind !== 'member')
+    throw new AppError('record-not-found', 'There is nothing at this address.');
+  if (RESERVED_PATHS.includes(at.name) || named.reserved?.includes(at.name) === true)
+    throw invalid([{ pointer: '', detail: `${named.member} must not be a reserved word` }]);
+  const members = [partition.member, named.member];
+  if (isObject(body)) {
+    const repeated = members.filter((member) => Object.hasOwn(body, member));
+    if (repeated.length > 0)
+      throw invalid(repeated.map((member) => ({ pointer: pointerOf([member]), detail: 'is said by the address' }))); // prettier-ignore
+  }
+  const whole = isObject(body)
+    ? { ...body, [partition.member]: at.partition, [named.member]: at.name }
+    : body;
+  try {
+    return acceptCreate(type, whole, nowMs);
+  } catch (error) {
+    if (!isAppError(error, 'record-invalid')) throw error;
+    const own = members.map((member) => pointerOf([member]));
+    throw invalid(
+      error.issues.map((issue) =>
+        own.includes(issue.pointer)
+          ? { pointer: '', detail: `${issue.pointer.slice(1)} ${issue.detail}` }
+          : issue,
+      ),
+    );
+  }
+}
+
+/** What a PUT makes of a record that is there: the new data alone, under the record's identity. */
+export function replaceData(
+  type: RecordType,
+  current: RecordData,
+  accepted: AcceptedCreate,
+  context: DomainContext,
+): RecordData {
+  const made = type.create(accepted.input, context);
+  const frozen = [type.idField, type.orderedBy].filter((member) => member !== undefined);
+  const kept = Object.fromEntries(frozen.map((member) => [member, current[member]]));
+  const next = parseShape(type.schema, { ...made, ...kept });
+  assertMove(type, current, next, Object.keys(accepted.input as RecordData));
+  return whole(type, settled(type, next, current, context));
 }
 
 /** JSON merge patch (RFC 7396) of a record. */

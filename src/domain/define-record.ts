@@ -40,8 +40,12 @@ export function defineRecord<Data extends RecordData, Create>(
   return Object.freeze({
     ...erased,
     allIndexes: [ALL_INDEX, ...erased.indexes],
-    filters: [...new Set(erased.indexes.flatMap((index) => index.fields))],
+    filters: [...new Set([...partitionMembers(erased), ...erased.indexes.flatMap((index) => index.fields)])],
   });
+}
+
+function partitionMembers({ partition }: RecordDeclaration<RecordData, unknown>): readonly string[] {
+  return partition.kind === 'member' ? [partition.member] : [];
 }
 
 function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
@@ -52,12 +56,19 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
       .filter((field) => !members.includes(field))
       .map((field) => `${what} names unknown member ${field}`);
   const sensitiveRoots = Object.keys(d.sensitive).map((pattern) => pattern.split('/')[1] ?? '');
-  const keyMembers = [d.idField, d.orderedBy];
+  const identity = [d.idField, d.orderedBy].filter((member) => member !== undefined);
+  const keyMembers = [
+    ...identity,
+    ...partitionMembers(d),
+    ...(d.named === undefined ? [] : [d.named.member]),
+  ];
   return [
-    ...[d.recordType, d.table, d.idField].filter((name) => !NAME.test(name)).map((name) => `bad name ${name}`),
+    ...[d.recordType, d.table, ...(d.idField === undefined ? [] : [d.idField])].filter((name) => !NAME.test(name)).map((name) => `bad name ${name}`),
     ...(/^[a-z][a-z-]{0,39}$/.test(d.collection) ? [] : ['bad collection name']),
     ...(/^[a-z]{2,8}$/.test(d.idPrefix) ? [] : ['bad id prefix']),
-    ...known([d.idField, d.orderedBy], 'identity'),
+    ...known(keyMembers, 'identity'),
+    ...(d.named !== undefined && d.partition.kind !== 'member' ? ['named records need a partition by member'] : []),
+    ...partitionMembers(d).filter((m) => !d.summary.includes(m)).map((m) => `${m} is filtered by and must be in the summary`),
     ...known(d.summary, 'summary'),
     ...known(d.immutable, 'immutable'),
     ...known(sensitiveRoots, 'sensitive'),
@@ -73,8 +84,10 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
   ]; // prettier-ignore
 }
 
-/** Path segments that generic routes use below a record. */
-const RESERVED_PATHS = ['revisions', 'proof', 'lineage', 'rehydrate', 'batch'];
+/** Path segments that generic routes use below a record: no action and no name may be one. */
+export const RESERVED_PATHS: readonly string[] = [
+  'revisions', 'proof', 'lineage', 'rehydrate', 'batch', 'hold', 'erasure', 'parts',
+]; // prettier-ignore
 
 function indexFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
   const names = d.indexes.map((index) => index.name);

@@ -30,8 +30,22 @@ export interface IndexDeclaration {
   readonly fields: readonly string[];
 }
 
-/** How a record's partition follows from its data, and, where it can, from its id. */
-export type PartitionRule = { readonly kind: 'month-of-creation' };
+/**
+ * How a record's partition follows from its data. The month of creation is in the id, so a read by id is a point read;
+ * a member's value is not, and `lookups` has a row for each record that tells it (architecture.md, storage layout).
+ */
+export type PartitionRule =
+  | { readonly kind: 'month-of-creation' }
+  /** `member`: an immutable string, made with `partitionName` of `schema-parts.ts`. */
+  | { readonly kind: 'member'; readonly member: string };
+
+/** Records that callers put under a name of theirs: `PUT /{collection}/{value of the partition's member}/{name}`. */
+export interface NamingRule {
+  /** Immutable string member that is unique within a partition. */
+  readonly member: string;
+  /** Names nobody may have, besides the path segments of generic routes. */
+  readonly reserved?: readonly string[];
+}
 
 /** Legal moves of a status field; a state without moves is final. */
 export interface TransitionRule {
@@ -67,8 +81,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly collection: string;
   readonly table: string;
   readonly idPrefix: string;
-  /** Member of the data that holds the id. */
-  readonly idField: string;
+  /** Member of the data that holds the id; absent where the specification gives the record a name of its caller's. */
+  readonly idField?: string;
   readonly schemaVersion: string;
   readonly migrations: readonly Migration[];
   /** The whole record as it is stored; strict. */
@@ -77,9 +91,11 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly createSchema: z.ZodType<Create>;
   /** Pure: the first revision. */
   readonly create: (input: Create, context: DomainContext) => Data;
-  /** Time member that lists are ordered by and that the id carries; immutable. */
-  readonly orderedBy: string;
+  /** Time member that lists are ordered by and that the id carries; immutable. Absent: the time of the first write. */
+  readonly orderedBy?: string;
   readonly partition: PartitionRule;
+  /** Only with a partition by member. */
+  readonly named?: NamingRule;
   /** Members repeated in every index row: strings, numbers or booleans. */
   readonly summary: readonly string[];
   /** Besides the index of all records, which every type has. */

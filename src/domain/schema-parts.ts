@@ -13,6 +13,21 @@ export const label = (): z.ZodType<string, string> =>
     .max(LIMITS.labelChars)
     .refine((text) => text.trim() !== '', 'must not be blank');
 
+/**
+ * The value of a member that partitions are named by: a label whose key form is not cut, so that a partition's name can
+ * be told from its key and back (storage/keys.ts).
+ */
+export const partitionName = (): z.ZodType<string, string> =>
+  label().refine(
+    (value) => keyChars(value) <= LIMITS.keyValueChars,
+    'must be at most 128 characters; what is not an ASCII letter, digit, dot, hyphen or underscore counts three a byte',
+  );
+
+function keyChars(value: string): number {
+  const plain = value.match(/[A-Za-z0-9._-]/g)?.length ?? 0;
+  return plain + 3 * (Buffer.byteLength(value) - plain);
+}
+
 /** A one-line title: 1 to 1,000 characters, not blank. */
 export const title = (): z.ZodType<string, string> =>
   z

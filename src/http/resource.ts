@@ -55,4 +55,4 @@ export interface Operation {
 }
 
 /** The methods of one route. */
-export type Resource = Readonly<Partial<Record<'GET' | 'POST' | 'PATCH', Operation>>>;
+export type Resource = Readonly<Partial<Record<'GET' | 'POST' | 'PUT' | 'PATCH', Operation>>>;

@@ -4,7 +4,7 @@ import type { PartitionRef } from '../storage/directory.js';
 import { inboxPrefix } from '../storage/inbox.js';
 import { isTenant } from '../storage/keys.js';
 import { OPERATION_PREFIX } from '../storage/operations.js';
-import { detailBlobName, packBlobName, partitionOf } from '../storage/record-location.js';
+import { detailBlobName, packBlobName, placeOfKey } from '../storage/record-location.js';
 
 /** A detail blob of one revision. */
 export interface LooseBlob {
@@ -48,7 +48,7 @@ export function parseBlobName(types: readonly RecordType[], name: string): OurBl
   if (parts.length === 3 && third !== undefined) return inbox(name, tenant, third);
   const type = types.find(({ recordType }) => recordType === second);
   if (type === undefined) return undefined;
-  return parts.length === 4 ? pack(type, name, tenant, id) : loose(type, name, tenant, id, file);
+  return parts.length === 4 ? pack(type, name, tenant, id) : loose(type, name, parts, id, file);
 }
 
 function inbox(name: string, tenant: string, file: string): InboxBlob | undefined {
@@ -68,7 +68,7 @@ function pack(type: RecordType, name: string, tenant: string, file: string): Pac
 function loose(
   type: RecordType,
   name: string,
-  tenant: string,
+  [tenant = '', , partition = '']: readonly string[],
   id: string,
   file: string,
 ): LooseBlob | undefined {
@@ -76,7 +76,8 @@ function loose(
   const event = parseId(eventId);
   if (revision === undefined || event?.prefix !== 'evt') return undefined;
   if (parseId(id)?.prefix !== type.idPrefix) return undefined;
-  const ref = partitionOf(type, tenant, id);
+  const ref = placeOfKey(type, tenant, id, partition);
+  if (ref === undefined) return undefined;
   if (name !== detailBlobName(type, ref, id, Number(revision), eventId)) return undefined;
   return { kind: 'loose', name, ref, id, revision: Number(revision), ms: event.ms };
 }

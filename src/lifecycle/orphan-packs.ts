@@ -1,10 +1,11 @@
 import pLimit from 'p-limit';
 import { isAppError } from '../domain/errors.js';
+import { isObject } from '../domain/merge-patch.js';
 import type { Budget } from '../storage/backoff.js';
 import type { PartitionRef } from '../storage/directory.js';
 import { BLOB_CONTAINERS, revisionKey } from '../storage/keys.js';
 import type { Row, StoragePorts } from '../storage/ports.js';
-import { partitionOf } from '../storage/record-location.js';
+import { placeOf } from '../storage/record-location.js';
 import type { PackBlob } from './blob-names.js';
 import { fence } from './fence.js';
 import { findRevisions, type RevisionName } from './find-revisions.js';
@@ -27,7 +28,9 @@ export async function judgePack(ports: StoragePorts, pack: PackBlob, budget: Bud
   const head = await find(ports, pack, HEAD_BYTES, budget);
   if (head === undefined) return 'orphan';
   const first = HEAD.exec(head)?.[0];
-  const member = first === undefined ? undefined : memberOf(pack, `${first}"data":{}}`);
+  // The head tells the partition only where the id does.
+  const told = first !== undefined && pack.type.partition.kind !== 'member';
+  const member = told ? memberOf(pack, `${first}"data":{}}`) : undefined;
   if (member !== undefined) {
     const verdict = worst(await look(ports, pack, [member], new Map(), budget));
     if (verdict !== 'orphan') return verdict;
@@ -97,17 +100,17 @@ function worst(verdicts: readonly Verdict[]): Verdict {
 
 /** The revision that a line holds; undefined when it is not one of this pack. */
 function memberOf(pack: PackBlob, line: string): Members[number] | undefined {
-  let parsed: { record_type?: unknown; id?: unknown; tenant?: unknown; revision?: unknown } | null;
+  let parsed: { record_type?: unknown; id?: unknown; tenant?: unknown; revision?: unknown; data?: unknown } | null; // prettier-ignore
   try {
     parsed = JSON.parse(line) as typeof parsed;
   } catch {
     return undefined;
   }
-  const { record_type, id, tenant, revision } = parsed ?? {};
+  const { record_type, id, tenant, revision, data } = parsed ?? {};
   if (record_type !== pack.type.recordType || tenant !== pack.tenant) return undefined;
-  if (typeof id !== 'string' || typeof revision !== 'number') return undefined;
+  if (typeof id !== 'string' || typeof revision !== 'number' || !isObject(data)) return undefined;
   try {
-    return { ref: partitionOf(pack.type, pack.tenant, id), revisions: [{ id, revision }] };
+    return { ref: placeOf(pack.type, pack.tenant, id, data), revisions: [{ id, revision }] };
   } catch (error) {
     if (isAppError(error, 'record-not-found')) return undefined;
     throw error;

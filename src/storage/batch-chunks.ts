@@ -4,7 +4,7 @@ import type { PartitionRef } from './directory.js';
 import type { Reservation } from './idempotency.js';
 import { partHash, type KeyedResult } from './keyed-result.js';
 import type { NewRevision } from './new-revision.js';
-import { partitionOf } from './record-location.js';
+import type { Placed } from './record-locator.js';
 import type { DetailLocation } from './record-row.js';
 
 /** The items of a batch that are committed together: same partition, at most 100 rows with the key's row. */
@@ -14,13 +14,12 @@ export interface Chunk {
   readonly ids: readonly string[];
 }
 
-/** Groups ids by partition and cuts the groups; depends on nothing but the ids, so every attempt cuts alike. */
-export function chunksOf(type: RecordType, tenant: string, ids: readonly string[]): readonly Chunk[] {
-  const rowsPerItem = 3 + type.allIndexes.length;
+/** Groups records by partition and cuts the groups; an attempt that takes over has the same ids and cuts alike. */
+export function chunksOf(type: RecordType, placed: readonly Placed[]): readonly Chunk[] {
+  const rowsPerItem = 3 + type.allIndexes.length + (type.named === undefined ? 0 : 1);
   const size = Math.floor((LIMITS.transactionRows - 1) / rowsPerItem);
   const groups = new Map<string, { ref: PartitionRef; ids: string[] }>();
-  for (const id of ids) {
-    const ref = partitionOf(type, tenant, id);
+  for (const { id, ref } of placed) {
     const group = groups.get(ref.partition) ?? { ref, ids: [] };
     group.ids.push(id);
     groups.set(ref.partition, group);

@@ -14,7 +14,8 @@ import { BLOB_CONTAINERS, partitionKey, revisionKey } from './keys.js';
 import type { CallContext, StorageManagerOptions, WrittenBatch } from './manager-types.js';
 import { factsOf, newRevision, type NewRevision } from './new-revision.js';
 import { isFault, type Row } from './ports.js';
-import { packBlobName, partitionOf } from './record-location.js';
+import { packBlobName, placeOf } from './record-location.js';
+import type { Placed, RecordLocator } from './record-locator.js';
 import type { RecordReader } from './record-reader.js';
 import { envelopeHead, parseRevisionRow } from './record-row.js';
 import { revisionOperations, type WritePlan } from './write-plan.js';
@@ -49,6 +50,7 @@ export class BatchWriter {
   constructor(
     private readonly tools: StorageManagerOptions,
     private readonly reader: RecordReader,
+    private readonly locator: RecordLocator,
   ) {
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
@@ -58,15 +60,23 @@ export class BatchWriter {
     const budget = new Budget(this.tools.clock, this.tools.entropy);
     const accepted = acceptAll(type, bodies, this.tools.clock.now());
     const fresh = accepted.map((item) => newId(type.idPrefix, item.createdMs, this.tools.entropy));
-    const reserved = await this.#reserve(type, call, fresh, budget);
+    const nowMs = this.tools.clock.now();
+    const placed = (known: readonly string[]): readonly Placed[] =>
+      known.map((id, at) => {
+        const data = createData(type, accepted[at] as AcceptedCreate, { id, nowMs, actor: call.actor });
+        return { id, ref: placeOf(type, call.tenant, id, data) };
+      });
+    const reserved = await this.#reserve(type, call, fresh, placed, budget);
     if ('replay' in reserved) return { items: reserved.replay, replayed: true };
     const { reservation } = reserved;
     const ids = reservation?.ids ?? fresh;
     const byId = new Map(accepted.map((item, at) => [ids[at] as string, item]));
     const batch: Batch = { type, call, accepted: byId, reservation, budget };
-    const chunks = chunksOf(type, call.tenant, ids);
+    const places = placed(ids);
+    const chunks = chunksOf(type, places);
     const announced = chunks.map((chunk) => budget.retry(() => this.tools.directory.announce(chunk.ref)));
-    const [packed] = await Promise.all([this.#pack(batch, ids), ...announced]);
+    const enrolled = this.locator.enroll(type, places, budget);
+    const [packed] = await Promise.all([this.#pack(batch, ids), enrolled, ...announced]);
     const limit = pLimit(PARALLEL);
     const stored = await Promise.all(
       chunks.map((chunk) => {
@@ -186,13 +196,16 @@ export class BatchWriter {
     type: RecordType,
     call: CallContext,
     ids: readonly string[],
+    placed: (ids: readonly string[]) => readonly Placed[],
     budget: Budget,
   ): Promise<
     { readonly reservation: Reservation | undefined } | { readonly replay: readonly EnvelopeHead[] }
   > {
     if (call.idempotency === undefined) return { reservation: undefined };
     const committed = async (reservation: Reservation) => {
-      const chunks = chunksOf(type, call.tenant, reservation.ids);
+      // Another number of items is another body, and finds nothing that fits.
+      if (reservation.ids.length !== ids.length) return undefined;
+      const chunks = chunksOf(type, placed(reservation.ids));
       const found = await Promise.all(
         chunks.map((chunk) =>
           findKeyedResult(this.tools.ports.tables, chunk.ref, keyOf(chunk, reservation).hash, budget),
@@ -238,7 +251,7 @@ export class BatchWriter {
   }
 
   async #firstRevision(type: RecordType, tenant: string, id: string, budget: Budget): Promise<Row> {
-    const ref = partitionOf(type, tenant, id);
+    const ref = await this.locator.locate(type, tenant, id, budget);
     const key = partitionKey(tenant, ref.partition);
     const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, revisionKey(id, 1)));
     if (row === undefined) throw new AppError('integrity-failure', 'A record of an answered batch is missing.', { evidence: { id, revision: 1, what: 'revision row missing' } }); // prettier-ignore

@@ -1,4 +1,5 @@
-import { actOn, patchData } from '../domain/apply-change.js';
+import { isDeepStrictEqual } from 'node:util';
+import { actOn, patchData, replaceData, type AcceptedCreate } from '../domain/apply-change.js';
 import type { JsonObject } from '../domain/canonical-json.js';
 import { AppError, isAppError } from '../domain/errors.js';
 import type { DomainContext, RecordData, RecordType } from '../domain/record-type.js';
@@ -41,6 +42,25 @@ export function patchChange(type: RecordType, patch: unknown, ifMatch: string | 
     ifMatch,
     ifMatchRequired: true,
   };
+}
+
+/** A PUT on a record that is there as a change. */
+export function putChange(type: RecordType, accepted: AcceptedCreate, ifMatch: string | undefined): Change {
+  return {
+    next: (current, context) => replaceData(type, current, accepted, context),
+    name: (current, next) => ({
+      eventType: 'record.updated',
+      action: 'put',
+      details: { changed: changedMembers(current, next), ...movement(type, current, next) },
+    }),
+    ifMatch,
+    ifMatchRequired: false,
+  };
+}
+
+function changedMembers(current: RecordData, next: RecordData): string[] {
+  const members = [...new Set([...Object.keys(current), ...Object.keys(next)])];
+  return members.filter((member) => !isDeepStrictEqual(current[member], next[member])).sort();
 }
 
 /** A typed action as a change. */

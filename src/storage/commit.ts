@@ -17,12 +17,16 @@ export interface CommitTools {
  * Executes a write plan (architecture.md, "Life of a record", steps 3 and 4). The SDK's own retries are off; after an
  * ambiguous failure the revision row is read: our event id there means it succeeded, another's means conflict, none
  * means the identical transaction is sent again. Throws `storage-unavailable` when the budget is spent and it is
- * still unknown.
+ * still unknown. `besides` writes what means nothing without the commit and has to be there before it.
  */
-export async function executePlan(tools: CommitTools, plan: WritePlan): Promise<CommitOutcome> {
+export async function executePlan(
+  tools: CommitTools,
+  plan: WritePlan,
+  besides?: () => Promise<void>,
+): Promise<CommitOutcome> {
   const announced = tools.budget.retry(() => tools.directory.announce(plan.partition));
   const written = writeBlob(tools, plan);
-  await Promise.all([announced, written]);
+  await Promise.all([announced, written, besides?.()]);
   return commitPlan(tools, plan);
 }
 

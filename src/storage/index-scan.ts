@@ -29,7 +29,7 @@ export interface IndexPage {
   readonly next: Position | undefined;
 }
 
-interface ScanTools {
+export interface ScanTools {
   readonly tables: RecordTable;
   readonly directory: Directory;
   readonly budget: Budget;

@@ -29,6 +29,17 @@ export function keyValue(value: string): string {
   return `${encoded.slice(0, 64)}=${hash}`;
 }
 
+/** The value that an encoded one stands for; undefined when it was cut, or is no encoding of anything. */
+export function valueOfKey(encoded: string): string | undefined {
+  const bytes = encoded.replaceAll(/%/g, '%25').replaceAll('=', '%');
+  try {
+    const value = decodeURIComponent(bytes);
+    return keyValue(value) === encoded ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Several values as one key segment: each encoded by itself, joined by an encoded NUL. */
 export function compoundKeyValue(values: readonly string[]): string {
   return values.map(keyValue).join('=00');
@@ -54,6 +65,8 @@ export function invertedTime(ms: number): string {
 }
 
 export const recordKey = (id: string): string => `r:${id}`;
+/** The row that says which record has a name in its partition. */
+export const nameKey = (name: string): string => `u:${keyValue(name)}`;
 export const pendingEventKey = (eventId: string): string => `o:${eventId}`;
 export const idempotencyKey = (hash: string): string => `k:${hash}`;
 

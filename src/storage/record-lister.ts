@@ -4,6 +4,7 @@ import { Budget } from './backoff.js';
 import { Cursors } from './cursor.js';
 import { scanIndex } from './index-scan.js';
 import { compoundKeyValue, recordKey } from './keys.js';
+import { scanMerged } from './merge-scan.js';
 import type { IntegrityFinding, ListQuery, StorageManagerOptions, SummaryPage } from './manager-types.js';
 import type { Row } from './ports.js';
 import { summaryOf, type Summary } from './record-row.js';
@@ -33,23 +34,26 @@ export class RecordLister {
     if (unknown !== undefined) throw new AppError('request-malformed', `${type.collection} cannot be filtered by ${unknown}.`); // prettier-ignore
     const budget = new Budget(this.tools.clock, this.tools.entropy);
     const index = bestIndex(type, query.filters);
-    const residual = Object.entries(query.filters).filter(([name]) => !index.fields.includes(name));
+    const { partition: rule } = type;
+    const answered = [...index.fields, ...(rule.kind === 'member' ? [rule.member] : [])];
+    const residual = Object.entries(query.filters).filter(([name]) => !answered.includes(name));
     const name = queryName(type, tenant, query);
-    const page = await scanIndex(
-      { tables: this.tools.ports.tables, directory: this.tools.directory, budget },
-      {
-        tenant,
-        table: type.table,
-        index: index.name,
-        value: compoundKeyValue(index.fields.map((field) => query.filters[field] as string)),
-        fromMs: query.fromMs,
-        toMs: query.toMs,
-        granularity: 'month',
-        limit: query.limit,
-        after: query.cursor === undefined ? undefined : this.#cursors.decode(name, query.cursor),
-        accept: residual.length === 0 ? undefined : (row) => !rowIntact(row) || matches(row, residual),
-      },
-    );
+    const tools = { tables: this.tools.ports.tables, directory: this.tools.directory, budget };
+    const scan = {
+      tenant,
+      table: type.table,
+      index: index.name,
+      value: compoundKeyValue(index.fields.map((field) => query.filters[field] as string)),
+      fromMs: query.fromMs,
+      toMs: query.toMs,
+      limit: query.limit,
+      after: query.cursor === undefined ? undefined : this.#cursors.decode(name, query.cursor),
+      accept: residual.length === 0 ? undefined : (row: Row) => !rowIntact(row) || matches(row, residual),
+    };
+    const page =
+      rule.kind === 'member'
+        ? await scanMerged(tools, { ...scan, partition: query.filters[rule.member] })
+        : await scanIndex(tools, { ...scan, granularity: 'month' });
     const items: Summary[] = [];
     for (const row of page.rows) {
       const summary = rowIntact(row)

@@ -1,19 +1,43 @@
 import { AppError } from '../domain/errors.js';
 import { parseId } from '../domain/ids.js';
-import type { RecordType } from '../domain/record-type.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { PartitionRef } from './directory.js';
-import { keyValue, monthOf } from './keys.js';
+import { keyValue, monthOf, valueOfKey } from './keys.js';
 
 /** `record-not-found`, the same for another tenant's record, a malformed id and one that never existed. */
 export function notFound(): AppError {
   return new AppError('record-not-found', 'There is no such record.');
 }
 
-/** The partition of a record, from its id alone. Throws `record-not-found` for a malformed or foreign id. */
-export function partitionOf(type: RecordType, tenant: string, id: string): PartitionRef {
+/** The time an id carries, milliseconds. Throws `record-not-found` for a malformed id or one of another type. */
+export function timeOfId(type: RecordType, id: string): number {
   const parsed = parseId(id);
   if (parsed?.prefix !== type.idPrefix) throw notFound();
-  return { tenant, table: type.table, partition: monthOf(parsed.ms) };
+  return parsed.ms;
+}
+
+/**
+ * The partition of a record from its id and its data: all that is needed to place a new one. Throws `record-not-found`
+ * for a malformed or foreign id.
+ */
+export function placeOf(type: RecordType, tenant: string, id: string, data: RecordData): PartitionRef {
+  const ms = timeOfId(type, id);
+  const { partition: rule, table } = type;
+  const partition = rule.kind === 'member' ? String(data[rule.member]) : monthOf(ms);
+  return { tenant, table, partition };
+}
+
+/** The partition that a blob's name says, given as in a key; undefined when it says none of this type. */
+export function placeOfKey(
+  type: RecordType,
+  tenant: string,
+  id: string,
+  encoded: string,
+): PartitionRef | undefined {
+  const { partition: rule } = type;
+  const value = rule.kind === 'member' ? valueOfKey(encoded) : undefined;
+  if (rule.kind === 'member' && value === undefined) return undefined;
+  return placeOf(type, tenant, id, rule.kind === 'member' ? { [rule.member]: value } : {});
 }
 
 /** Blob of one revision; it holds the event id of the attempt, so a dead attempt never blocks the next one. */

@@ -10,7 +10,8 @@ import { partitionKey, prefixRange, recordKey, revisionKey } from './keys.js';
 import type { Page, StorageManagerOptions, StoredRecord } from './manager-types.js';
 import type { Row } from './ports.js';
 import { keyAfter } from './range.js';
-import { notFound, partitionOf } from './record-location.js';
+import { notFound } from './record-location.js';
+import type { RecordLocator } from './record-locator.js';
 import { isVoid } from './void-row.js';
 import {
   broken,
@@ -31,6 +32,7 @@ export class RecordReader {
   constructor(
     private readonly tools: StorageManagerOptions,
     private readonly details: DetailStore,
+    private readonly locator: RecordLocator,
   ) {
     this.#cursors = new Cursors(tools.cursorKey);
   }
@@ -89,7 +91,7 @@ export class RecordReader {
     const query = JSON.stringify(['revisions', tenant, type.collection, id]);
     const range = prefixRange(`v:${id}:`);
     const after = page.cursor === undefined ? undefined : this.#cursors.decode(query, page.cursor).rowKey;
-    const ref = partitionOf(type, tenant, id);
+    const ref = await this.locator.locate(type, tenant, id, budget);
     // A record that is not there has no revisions to list: say so instead of an empty page.
     const current = await this.recordRow(type, tenant, id, budget);
     const limit = Math.min(page.limit + 1, LIMITS.rangeRows);
@@ -168,14 +170,14 @@ export class RecordReader {
     return row === undefined ? undefined : parseRevisionRow(row, id);
   }
 
-  #find(
+  async #find(
     type: RecordType,
     tenant: string,
     id: string,
     rowKey: string,
     budget: Budget,
   ): Promise<Row | undefined> {
-    const ref = partitionOf(type, tenant, id);
+    const ref = await this.locator.locate(type, tenant, id, budget);
     return budget.retry(() =>
       this.tools.ports.tables.find(ref.table, partitionKey(tenant, ref.partition), rowKey),
     );

@@ -1,7 +1,8 @@
 import { AppError, isAppError } from '../domain/errors.js';
 import type { EnvelopeHead, Tier } from '../domain/envelope.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
-import { parseTime } from '../domain/clock.js';
+import { formatTime, parseTime } from '../domain/clock.js';
+import { parseId } from '../domain/ids.js';
 import { compoundKeyValue, indexKey } from './keys.js';
 import type { Properties, Property, Row } from './ports.js';
 import { rowIntact } from './row-checksum.js';
@@ -48,9 +49,14 @@ export function summaryMembers(type: RecordType, data: RecordData): Summary {
   return summary;
 }
 
+/** The time a record is listed by: what the type says, or when it was first written, as its id tells. */
+export function createdAtOf(type: RecordType, id: string, data: RecordData): string {
+  return type.orderedBy === undefined ? formatTime(parseId(id)?.ms ?? 0) : String(data[type.orderedBy]);
+}
+
 /** The keys of all index rows of a record, the index of all records first. */
 export function indexKeysOf(type: RecordType, id: string, data: RecordData): readonly string[] {
-  const orderedMs = parseTime(String(data[type.orderedBy])) ?? 0;
+  const orderedMs = parseTime(createdAtOf(type, id, data)) ?? 0;
   return type.allIndexes.flatMap((index) => {
     const values = index.fields.map((field) => data[field]);
     if (!values.every((value) => typeof value === 'string')) return [];

@@ -14,7 +14,9 @@ import { KeyedMutex } from './keyed-mutex.js';
 import { BLOB_CONTAINERS, partitionKey } from './keys.js';
 import type { CallContext, StorageManagerOptions, WrittenRecord } from './manager-types.js';
 import { factsOf, newRevision, type ChangeName, type NewRevision } from './new-revision.js';
-import { detailBlobName, partitionOf } from './record-location.js';
+import type { PartitionRef } from './directory.js';
+import { detailBlobName, placeOf } from './record-location.js';
+import type { RecordLocator } from './record-locator.js';
 import { broken, type RecordRow } from './record-row.js';
 import type { RecordReader } from './record-reader.js';
 import { revisionPlan, type WritePlan } from './write-plan.js';
@@ -28,6 +30,7 @@ export class RecordWriter {
     private readonly tools: StorageManagerOptions,
     private readonly details: DetailStore,
     private readonly reader: RecordReader,
+    private readonly locator: RecordLocator,
   ) {
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
@@ -46,29 +49,34 @@ export class RecordWriter {
     const id = fixed?.id ?? newId(type.idPrefix, accepted.createdMs, this.tools.entropy);
     // Rules across members are held before a key is reserved: a body they refuse leaves the key open.
     const early = this.#firstData(type, accepted, id, call);
-    const reserved = await this.#reserve(type, call, id, budget);
+    const placed = (known: string): PartitionRef => placeOf(type, call.tenant, known, early);
+    const reserved = await this.#reserve(type, call, id, placed, budget);
     if ('replay' in reserved) return reserved.replay;
     const { reservation } = reserved;
     const recordId = reservation?.ids[0] ?? id;
+    const ref = placed(recordId);
     const data = recordId === id ? early : this.#firstData(type, accepted, recordId, call);
+    const enroll = (): Promise<void> => this.locator.enroll(type, [{ id: recordId, ref }], budget);
     const name: ChangeName = { eventType: 'record.created', action: 'create', details: {} };
     let voidEtag: string | undefined;
+    let there: boolean;
     for (;;) {
       const revision = await newRevision(this.tools, type, recordId, data, undefined, name, call);
-      const plan = this.#plan(type, revision, undefined, call, reservation, voidEtag);
-      const outcome = await executePlan({ ...this.tools, budget }, plan);
+      const plan = this.#plan(type, ref, revision, undefined, call, reservation, voidEtag);
+      const outcome = await executePlan({ ...this.tools, budget }, plan, enroll);
       if (outcome === 'committed') return this.#committed(type, revision, plan, call);
-      const replay = await this.#answered(type, call, reservation, budget);
+      const replay = await this.#answered(type, call, ref, reservation, budget);
       if (replay !== undefined) return replay;
       const place = await this.reader.placeOf(type, call.tenant, recordId, budget);
+      there = place.kind === 'record';
       if (place.kind !== 'void') break;
       // An attempt under this id was taken for dead, and our blob may be gone: a new one, in the place of the void row.
       voidEtag = place.etag;
       await this.#goOn(call, reservation, outcome, budget);
     }
-    if (fixed !== undefined)
+    if (fixed !== undefined && there)
       return { ...(await this.reader.getRevision(type, call.tenant, id, 1)), replayed: true };
-    throw new AppError('record-exists', 'A record with this id exists already.', {
+    throw new AppError('record-exists', `A record of this ${there ? 'id' : 'name'} exists already.`, {
       evidence: { id: recordId },
     });
   }
@@ -81,16 +89,16 @@ export class RecordWriter {
    */
   async change(type: RecordType, id: string, change: Change, call: CallContext): Promise<WrittenRecord> {
     const budget = this.#budget();
-    partitionOf(type, call.tenant, id);
-    const reserved = await this.#reserve(type, call, id, budget);
+    const ref = await this.locator.locate(type, call.tenant, id, budget);
+    const reserved = await this.#reserve(type, call, id, () => ref, budget);
     if ('replay' in reserved) return reserved.replay;
     const { reservation } = reserved;
     try {
-      return await this.#locks.run(`${call.tenant}/${id}`, () => this.#changeLoop(type, id, change, call, reservation, budget)); // prettier-ignore
+      return await this.#locks.run(`${call.tenant}/${id}`, () => this.#changeLoop(type, id, ref, change, call, reservation, budget)); // prettier-ignore
     } catch (error) {
       if (reservation === undefined || !isDefiniteRefusal(error)) throw error;
       // What stands in the way may be what another attempt under this key has just done: then it is done, not refused.
-      const replay = await this.#answered(type, call, reservation, budget);
+      const replay = await this.#answered(type, call, ref, reservation, budget);
       if (replay !== undefined) return replay;
       // Best effort: a key that could not be opened is taken over after its time.
       await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
@@ -101,6 +109,7 @@ export class RecordWriter {
   async #changeLoop(
     type: RecordType,
     id: string,
+    ref: PartitionRef,
     change: Change,
     call: CallContext,
     reservation: Reservation | undefined,
@@ -117,10 +126,10 @@ export class RecordWriter {
       const next = change.next(current, { id, nowMs: this.tools.clock.now(), actor: call.actor });
       const name = change.name(current, next);
       const revision = await newRevision(this.tools, type, id, next, row, name, call);
-      const plan = this.#plan(type, revision, row, call, reservation);
+      const plan = this.#plan(type, ref, revision, row, call, reservation);
       const outcome = await executePlan({ ...this.tools, budget }, plan);
       if (outcome === 'committed') return this.#committed(type, revision, plan, call);
-      const replay = await this.#answered(type, call, reservation, budget);
+      const replay = await this.#answered(type, call, ref, reservation, budget);
       if (replay !== undefined) return replay;
       // A row that this record lists is gone although the record did not move: corruption, not competition.
       if (outcome === 'missing') missingUnder = row.etag;
@@ -151,11 +160,12 @@ export class RecordWriter {
     type: RecordType,
     call: CallContext,
     id: string,
+    placed: (id: string) => PartitionRef,
     budget: Budget,
   ): Promise<{ readonly reservation: Reservation | undefined } | { readonly replay: WrittenRecord }> {
     if (call.idempotency === undefined) return { reservation: undefined };
     const committed = async ({ ids, hash }: Reservation) => {
-      const ref = partitionOf(type, call.tenant, ids[0] as string);
+      const ref = placed(ids[0] as string);
       const keyed = await findKeyedResult(this.tools.ports.tables, ref, hash, budget);
       if (keyed === undefined) return undefined;
       return { fingerprint: keyed.fingerprint, result: () => this.#replay(type, call, keyed) };
@@ -166,13 +176,13 @@ export class RecordWriter {
   /** The plan of one revision in a blob of its own. Pure. */
   #plan(
     type: RecordType,
+    ref: PartitionRef,
     revision: NewRevision,
     previous: RecordRow | undefined,
     call: CallContext,
     reservation: Reservation | undefined,
     voidEtag?: string,
   ): WritePlan {
-    const ref = partitionOf(type, call.tenant, revision.id);
     const name = detailBlobName(type, ref, revision.id, revision.revision, revision.event.event_id);
     const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, previous);
     const keyed =
@@ -199,11 +209,11 @@ export class RecordWriter {
   async #answered(
     type: RecordType,
     call: CallContext,
+    ref: PartitionRef,
     reservation: Reservation | undefined,
     budget: Budget,
   ): Promise<WrittenRecord | undefined> {
     if (reservation === undefined) return undefined;
-    const ref = partitionOf(type, call.tenant, reservation.ids[0] as string);
     const keyed = await findOwnResult(this.tools.ports.tables, ref, reservation, budget);
     return keyed === undefined ? undefined : this.#replay(type, call, keyed);
   }

@@ -1,4 +1,4 @@
-import { acceptCreate } from '../domain/apply-change.js';
+import { acceptCreate, acceptPut, type RecordName } from '../domain/apply-change.js';
 import { AppError } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
@@ -17,6 +17,8 @@ import type {
   WrittenBatch,
   WrittenRecord,
 } from './manager-types.js';
+import { PutWriter, type PutCondition } from './put-writer.js';
+import { RecordLocator } from './record-locator.js';
 import { RecordReader } from './record-reader.js';
 import { integrityEvidence } from './record-row.js';
 import { RecordLister } from './record-lister.js';
@@ -32,13 +34,16 @@ export class UnifiedStorageManager {
   readonly #lister: RecordLister;
   readonly #writer: RecordWriter;
   readonly #batches: BatchWriter;
+  readonly #puts: PutWriter;
 
   constructor(protected readonly options: StorageManagerOptions) {
     const details = new DetailStore(options.ports.blobs, options.secretBox);
-    this.#reader = new RecordReader(options, details);
+    const locator = new RecordLocator(options.ports.tables);
+    this.#reader = new RecordReader(options, details, locator);
     this.#lister = new RecordLister(options);
-    this.#writer = new RecordWriter(options, details, this.#reader);
-    this.#batches = new BatchWriter(options, this.#reader);
+    this.#writer = new RecordWriter(options, details, this.#reader, locator);
+    this.#batches = new BatchWriter(options, this.#reader, locator);
+    this.#puts = new PutWriter(options, this.#writer, locator);
   }
 
   /** Stores a new record from the body of a create; the platform makes the id. */
@@ -127,6 +132,40 @@ export class UnifiedStorageManager {
   ): Promise<WrittenRecord> {
     const change = actionChange(type, action, body, ifMatch);
     return this.#audited(type, call, () => this.#writer.change(type, id, change, call));
+  }
+
+  /** The current revision of the record that has a name. Throws `record-not-found`. */
+  async getNamed(type: RecordType, at: RecordName, call: CallContext): Promise<StoredRecord> {
+    return this.#audited(type, call, async () =>
+      this.#reader.get(type, call.tenant, await this.#puts.idOf(type, at, call)),
+    );
+  }
+
+  /** The record that had a name, as it stood at a time (RFC 3339 in UTC with milliseconds). */
+  async getNamedAsOf(
+    type: RecordType,
+    at: RecordName,
+    asOf: string,
+    call: CallContext,
+  ): Promise<StoredRecord> {
+    return this.#audited(type, call, async () =>
+      this.#reader.getAsOf(type, call.tenant, await this.#puts.idOf(type, at, call), asOf),
+    );
+  }
+
+  /**
+   * Creates or replaces the record of a name. `created` tells which. With `ifMatch` it replaces that revision alone,
+   * with `onlyNew` it creates or throws `version-conflict`.
+   */
+  async put(
+    type: RecordType,
+    at: RecordName,
+    body: unknown,
+    condition: PutCondition,
+    call: CallContext,
+  ): Promise<WrittenRecord & { readonly created: boolean }> {
+    const accepted = acceptPut(type, at, body, this.options.clock.now());
+    return this.#audited(type, call, () => this.#puts.put(type, at, accepted, condition, call));
   }
 
   async #audited<T>(type: RecordType, call: CallContext, work: () => Promise<T>): Promise<T> {

@@ -5,7 +5,9 @@ import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { PartitionRef } from './directory.js';
 import { pendingEventKey, partitionKey, recordKey, revisionKey } from './keys.js';
 import type { Properties, RowOperation } from './ports.js';
+import { nameOperation } from './record-locator.js';
 import {
+  createdAtOf,
   indexKeysOf,
   recordRowColumns,
   revisionRowColumns,
@@ -56,7 +58,7 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
   const replaced = previous?.etag ?? write.voidEtag;
   const key = partitionKey(partition.tenant, partition.partition);
   const sealed = (rowKey: string, columns: Properties): Properties => withRowChecksum(key, rowKey, columns);
-  const createdAt = String(data[type.orderedBy]);
+  const createdAt = createdAtOf(type, facts.id, data);
   const summary = summaryMembers(type, data);
   const indexKeys = indexKeysOf(type, facts.id, data);
   const record = recordKey(facts.id);
@@ -76,6 +78,7 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
     ...(previous?.indexKeys ?? [])
       .filter((rowKey) => !indexKeys.includes(rowKey))
       .map((rowKey): RowOperation => ({ kind: 'delete', rowKey, etag: '*' })),
+    ...(previous === undefined ? nameOperation(type, partition, facts.id, data) : []),
     pendingEvent(key, write),
   ];
 }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { decisionType } from '../../src/records/decision.js';
 import { partitionKey, revisionKey } from '../../src/storage/keys.js';
-import { partitionOf } from '../../src/storage/record-location.js';
+import { placeOf } from '../../src/storage/record-location.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
 import { caller } from '../support/platform.js';
 import { BODY, DAY, diesAt, HOUR, isCommit, VOTE, World } from './support.js';
@@ -160,7 +160,7 @@ describe('the collector leaves', () => {
       ids.push((await platform.manager.create(decisionType, BODY, call)).envelope.id);
     const [removed = '', altered = '', damaged = ''] = ids;
     await deadVote(damaged);
-    const key = partitionKey('default', partitionOf(decisionType, 'default', removed).partition);
+    const key = partitionKey('default', placeOf(decisionType, 'default', removed, {}).partition);
     await world.ports.tables.commit('decisions', key, [
       { kind: 'delete', rowKey: revisionKey(removed, 1), etag: '*' },
       { kind: 'merge', rowKey: revisionKey(altered, 1), properties: { blob: 'elsewhere' }, etag: '*' },
@@ -218,7 +218,7 @@ describe('a void row', () => {
       [made.envelope.id, { void: true }],
     ] as const) {
       // prettier-ignore
-      const key = partitionKey('default', partitionOf(decisionType, 'default', one).partition);
+      const key = partitionKey('default', placeOf(decisionType, 'default', one, {}).partition);
       await world.ports.tables.commit('decisions', key, [{ kind: 'merge', rowKey: `r:${one}`, properties, etag: '*' }]); // prettier-ignore
       await expect(platform.manager.get(decisionType, one, call)).rejects.toMatchObject({
         code: 'integrity-failure',

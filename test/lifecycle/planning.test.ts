@@ -7,7 +7,7 @@ import { groupsOf, isOld } from '../../src/lifecycle/orphan-plan.js';
 import { decisionType } from '../../src/records/decision.js';
 import { Budget } from '../../src/storage/backoff.js';
 import { revisionKey } from '../../src/storage/keys.js';
-import { detailBlobName, packBlobName, partitionOf } from '../../src/storage/record-location.js';
+import { detailBlobName, packBlobName, placeOf } from '../../src/storage/record-location.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { seededEntropy } from '../support/entropy.js';
 import { memoryPorts } from '../support/memory-ports.js';
@@ -19,7 +19,7 @@ const types = [decisionType];
 
 const looseName = (createdMs: number, revision: number, eventMs: number, tenant = 'acme'): string => {
   const id = newId('dec', createdMs, entropy);
-  return detailBlobName(decisionType, partitionOf(decisionType, tenant, id), id, revision, newId('evt', eventMs, entropy)); // prettier-ignore
+  return detailBlobName(decisionType, placeOf(decisionType, tenant, id, {}), id, revision, newId('evt', eventMs, entropy)); // prettier-ignore
 };
 const packName = (ms: number): string =>
   packBlobName(decisionType, 'acme', newId('pack', ms, entropy).slice(5));

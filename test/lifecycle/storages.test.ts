@@ -6,7 +6,7 @@ import { Budget } from '../../src/storage/backoff.js';
 import { Directory } from '../../src/storage/directory.js';
 import { partitionKey, recordKey } from '../../src/storage/keys.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
-import { partitionOf } from '../../src/storage/record-location.js';
+import { placeOf } from '../../src/storage/record-location.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
 import { countingPorts, type CountingPorts } from '../support/counting-ports.js';
 import { seededEntropy } from '../support/entropy.js';
@@ -50,7 +50,7 @@ describe.each(STORAGES)('the sweepers $name', (kind) => {
       'tables.find': 1,
     });
     const [id = ''] = ids;
-    const key = partitionKey('default', partitionOf(decisionType, 'default', id).partition);
+    const key = partitionKey('default', placeOf(decisionType, 'default', id, {}).partition);
     await expect(dying().manager.act(decisionType, id, 'votes', VOTE, undefined, call)).rejects.toThrow();
     await expect(dying().manager.create(decisionType, BODY, call)).rejects.toThrow();
     const before = await ports.tables.find('decisions', key, recordKey(id));

@@ -3,7 +3,7 @@ import { storageNames } from '../../src/platform.js';
 import { decisionType } from '../../src/records/decision.js';
 import { partitionKey, prefixRange, recordKey } from '../../src/storage/keys.js';
 import { StorageFault, type RowOperation, type StoragePorts } from '../../src/storage/ports.js';
-import { partitionOf } from '../../src/storage/record-location.js';
+import { placeOf } from '../../src/storage/record-location.js';
 import { memoryPorts } from '../support/memory-ports.js';
 import { caller, testPlatform } from '../support/platform.js';
 import { VirtualClock } from '../support/virtual-clock.js';
@@ -47,7 +47,7 @@ const isCommit = (one: PortCall): boolean =>
   one.method === 'commit' && one.args[0] === 'decisions' && (one.args[2] as RowOperation[]).length > 1;
 
 async function pendingEvents(raw: StoragePorts, id: string): Promise<number> {
-  const ref = partitionOf(decisionType, 'default', id);
+  const ref = placeOf(decisionType, 'default', id, {});
   const page = await raw.tables.range(ref.table, partitionKey('default', ref.partition), { ...prefixRange('o:'), limit: 1000 }); // prettier-ignore
   return page.rows.length;
 }
@@ -124,7 +124,7 @@ describe('a change', () => {
     const { raw, host, run } = stage();
     const plain = host();
     const made = await run(plain.manager.create(decisionType, body, call));
-    const ref = partitionOf(decisionType, 'default', made.envelope.id);
+    const ref = placeOf(decisionType, 'default', made.envelope.id, {});
     const key = partitionKey('default', ref.partition);
     let fenced = false;
     const platform = host(async (one, go) => {
@@ -162,7 +162,7 @@ describe('a change', () => {
     const { raw, host, run } = stage();
     const platform = host();
     const made = await run(platform.manager.create(decisionType, body, call));
-    const ref = partitionOf(decisionType, 'default', made.envelope.id);
+    const ref = placeOf(decisionType, 'default', made.envelope.id, {});
     const key = partitionKey('default', ref.partition);
     const row = await raw.tables.find(ref.table, key, recordKey(made.envelope.id));
     const keys = JSON.parse(String(row?.properties['index_keys'])) as string[];

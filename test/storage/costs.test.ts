@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Platform } from '../../src/platform.js';
+import { agentStateType } from '../../src/records/agent-state.js';
 import { decisionType } from '../../src/records/decision.js';
 import type { RowOperation } from '../../src/storage/ports.js';
 import { countingPorts, type CountingPorts } from '../support/counting-ports.js';
@@ -152,5 +153,74 @@ describe.each(STORAGES)('transaction counts $name', (kind) => {
     // Four index rows and the event's own row for each of 100 events, 100 rows a transaction; one delete transaction.
     expect(commits).toBeLessThanOrEqual(5 + 1 + 3);
     expect(Object.values(others).reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(16);
+  });
+
+  describe('of a type whose ids do not tell the partition', () => {
+    const state = { role: 'cfo', agent_id: 'cfo-1', status: 'idle' };
+    const at = { partition: 'cfo', name: 'cfo-1' };
+
+    async function warmAgents() {
+      const storage = await openStorage(kind);
+      const counting = countingPorts(storage.ports);
+      const platform = testPlatform(counting.ports);
+      const made = await platform.manager.create(agentStateType, { ...state, agent_id: 'first' }, call);
+      counting.reset();
+      return { storage, counting, platform, id: made.envelope.id };
+    }
+
+    it('a create is one write more, at the same time as the blob, and its own 6 rows', async () => {
+      const { counting, platform } = await warmAgents();
+      await platform.manager.create(agentStateType, state, call);
+      expect(counting.counts()).toEqual({ 'blobs.putOnce': 1, 'tables.commit': 2 });
+      expect(rowsOf(counting).sort()).toEqual([1, 6]);
+    });
+
+    it('a put is one point read more before the first, and costs a vote after it', async () => {
+      const { counting, platform } = await warmAgents();
+      const put = (status: string) => platform.manager.put(agentStateType, at, { status }, {}, call);
+      await put('idle');
+      expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.putOnce': 1, 'tables.commit': 2 });
+      await put('busy');
+      counting.reset();
+      await put('idle');
+      expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.putOnce': 1, 'tables.commit': 1 });
+    });
+
+    it('a read by id or name is one point read more the first time in a process, and then as any other', async () => {
+      const { counting, id } = await warmAgents();
+      for (const name of [undefined, 'first']) {
+        const { manager } = testPlatform(counting.ports);
+        const read = () =>
+          name === undefined
+            ? manager.get(agentStateType, id, call)
+            : manager.getNamed(agentStateType, { partition: 'cfo', name }, call);
+        counting.reset();
+        await read();
+        expect(counting.counts()).toEqual({ 'tables.find': 2, 'blobs.find': 1 });
+        counting.reset();
+        await read();
+        expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.find': 1 });
+      }
+    });
+
+    it('a batch of 100 of one partition is one lookup write more', async () => {
+      const { counting, platform } = await warmAgents();
+      const items = Array.from({ length: 100 }, (_, n) => ({ ...state, agent_id: `agent ${n}` }));
+      await platform.manager.createBatch(agentStateType, items, call);
+      expect(counting.counts()).toEqual({ 'blobs.putOnce': 1, 'tables.commit': 1 + 7 });
+    });
+
+    it('a page is one range read where the partition is asked for, else one of each and the directory', async () => {
+      const { counting, platform } = await warmAgents();
+      for (const role of ['coo', 'cto'])
+        await platform.manager.create(agentStateType, { ...state, role }, call);
+      const list = async (filters: Record<string, string>) => {
+        counting.reset();
+        await platform.manager.list(agentStateType, { filters, limit: 10 }, call);
+        return counting.counts();
+      };
+      expect(await list({ role: 'coo', status: 'idle' })).toEqual({ 'tables.range': 1 });
+      expect(await list({ status: 'idle' })).toEqual({ 'tables.range': 4 });
+    });
   });
 });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decisionType } from '../../src/records/decision.js';
 import { partitionKey, revisionKey } from '../../src/storage/keys.js';
-import { partitionOf } from '../../src/storage/record-location.js';
+import { placeOf } from '../../src/storage/record-location.js';
 import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
 import type { StorageUnderTest } from '../support/storages.js';
 import { wrapPorts } from '../support/wrap-ports.js';
@@ -25,7 +25,7 @@ describe.each(STORAGES)('rows that somebody removed or altered $name', (kind) =>
         (await platform.manager.act(decisionType, id, 'votes', vote, undefined, call)).envelope.stored_at,
       );
     }
-    const ref = partitionOf(decisionType, 'default', id);
+    const ref = placeOf(decisionType, 'default', id, {});
     const rowKey = revisionKey(id, revision);
     await storage.ports.tables.commit(ref.table, partitionKey('default', ref.partition), [
       { kind: 'delete', rowKey, etag: '*' },
@@ -86,7 +86,7 @@ describe.each(STORAGES)('rows that somebody removed or altered $name', (kind) =>
     const platform = testPlatform(storage.ports);
     const mine = caller({ tenant: 'damaged' });
     const { id } = (await platform.manager.create(decisionType, body, mine)).envelope;
-    const ref = partitionOf(decisionType, 'damaged', id);
+    const ref = placeOf(decisionType, 'damaged', id, {});
     const key = partitionKey('damaged', ref.partition);
     const page = await storage.ports.tables.range(ref.table, key, {
       from: 'i:status:',

@@ -1,9 +1,44 @@
 import { AppError } from '../../domain/errors.js';
-import type { Resource } from '../resource.js';
-import { idOf, JSON_BODY, typeOf, written } from './shared.js';
+import type { RecordName } from '../../domain/apply-change.js';
+import { formatTime } from '../../domain/clock.js';
+import type { RecordType } from '../../domain/record-type.js';
+import { timeOf } from '../query.js';
+import type { Input, Resource } from '../resource.js';
+import { idOf, JSON_BODY, recordPath, shown, typeOf, written } from './shared.js';
 
-/** `/{collection}/{id}/{action}`: a typed action such as `votes`. */
+/**
+ * `/{collection}/{id}/{action}`: a typed action such as `votes`; or, for records with names, `/{collection}/{partition}/
+ * {name}`, e.g. `/agents/{role}/{agent_id}`. Segments of generic routes, such as `revisions`, are nobody's name.
+ */
 export const recordActionResource: Resource = {
+  GET: {
+    permission: 'records.read',
+    query: ['as_of'],
+    run: async (input) => {
+      const { type, at } = namedBy(input);
+      const asOfMs = timeOf(input.query, 'as_of');
+      const { manager } = input.services;
+      const record =
+        asOfMs === undefined
+          ? await manager.getNamed(type, at, input.call)
+          : await manager.getNamedAsOf(type, at, formatTime(asOfMs), input.call);
+      return shown(input, record);
+    },
+  },
+  PUT: {
+    permission: 'records.write',
+    accepts: JSON_BODY,
+    run: async (input) => {
+      const { type, at } = namedBy(input);
+      const condition = {
+        ifMatch: input.headers.get('if-match') ?? undefined,
+        onlyNew: input.headers.get('if-none-match')?.trim() === '*',
+      };
+      const record = await input.services.manager.put(type, at, input.body, condition, input.call);
+      if (!record.created) return written(200, record);
+      return written(201, record, { location: recordPath(type, record.envelope.id) });
+    },
+  },
   POST: {
     permission: 'records.write',
     accepts: JSON_BODY,
@@ -26,3 +61,11 @@ export const recordActionResource: Resource = {
     },
   },
 };
+
+/** Throws `method-not-allowed` for a type whose records have no names: below them there are actions alone. */
+function namedBy(input: Input): { readonly type: RecordType; readonly at: RecordName } {
+  const type = typeOf(input);
+  if (type.named === undefined)
+    throw new AppError('method-not-allowed', 'This resource does not take this method.', { allow: ['POST'] });
+  return { type, at: { partition: idOf(input), name: input.params['action'] ?? '' } };
+}

@@ -1,8 +1,7 @@
-import fresh from 'fresh';
 import { formatTime } from '../../domain/clock.js';
 import { timeOf } from '../query.js';
 import type { Resource } from '../resource.js';
-import { idOf, PATCH_BODY, typeOf, written } from './shared.js';
+import { idOf, PATCH_BODY, shown, typeOf, written } from './shared.js';
 
 /** `/{collection}/{id}`: read a record, patch it. */
 export const recordResource: Resource = {
@@ -17,12 +16,7 @@ export const recordResource: Resource = {
         asOfMs === undefined
           ? await manager.get(type, idOf(input), input.call)
           : await manager.getAsOf(type, idOf(input), formatTime(asOfMs), input.call);
-      const headers = { etag: record.etag };
-      const condition = input.headers.get('if-none-match');
-      if (condition !== null && fresh({ 'if-none-match': condition }, { etag: record.etag })) {
-        return { status: 304, headers };
-      }
-      return { status: 200, headers, body: record.envelope };
+      return shown(input, record);
     },
   },
   PATCH: {

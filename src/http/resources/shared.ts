@@ -1,6 +1,7 @@
+import fresh from 'fresh';
 import { AppError } from '../../domain/errors.js';
 import type { RecordType } from '../../domain/record-type.js';
-import type { WrittenRecord } from '../../storage/manager-types.js';
+import type { StoredRecord, WrittenRecord } from '../../storage/manager-types.js';
 import { API_BASE, type Answer, type Input } from '../resource.js';
 
 export const JSON_BODY = ['application/json'] as const;
@@ -20,6 +21,15 @@ export function idOf(input: Input): string {
 /** Address of a record. */
 export function recordPath(type: RecordType, id: string): string {
   return `${API_BASE}/${type.collection}/${id}`;
+}
+
+/** The answer to a read of one record, which `If-None-Match` may make shorter. */
+export function shown(input: Input, record: StoredRecord): Answer {
+  const headers = { etag: record.etag };
+  const condition = input.headers.get('if-none-match');
+  if (condition !== null && fresh({ 'if-none-match': condition }, { etag: record.etag }))
+    return { status: 304, headers };
+  return { status: 200, headers, body: record.envelope };
 }
 
 /** The answer to a write of one record. */

@@ -1,0 +1,62 @@
+import type { AcceptedCreate, RecordName } from '../domain/apply-change.js';
+import { AppError, isAppError } from '../domain/errors.js';
+import type { RecordType } from '../domain/record-type.js';
+import { Budget } from './backoff.js';
+import { putChange } from './change.js';
+import type { CallContext, StorageManagerOptions, WrittenRecord } from './manager-types.js';
+import { notFound } from './record-location.js';
+import type { RecordLocator } from './record-locator.js';
+import type { RecordWriter } from './record-writer.js';
+
+/** What must be so for a PUT (RFC 9110, 13.1). */
+export interface PutCondition {
+  /** `If-Match`. */
+  readonly ifMatch?: string | undefined;
+  /** `If-None-Match: *`. */
+  readonly onlyNew?: boolean;
+}
+
+/** Creates or replaces records under names of their callers. */
+export class PutWriter {
+  constructor(
+    private readonly tools: StorageManagerOptions,
+    private readonly writer: RecordWriter,
+    private readonly locator: RecordLocator,
+  ) {}
+
+  /** The id of the record that has a name: free, or one point read. Throws `record-not-found`. */
+  async idOf(type: RecordType, at: RecordName, call: CallContext): Promise<string> {
+    const id = type.named === undefined ? undefined : await this.#find(type, at, call);
+    if (id === undefined) throw notFound();
+    return id;
+  }
+
+  /** Of two that create at once one is committed, and the other replaces what it made: the last one stands. */
+  async put(
+    type: RecordType,
+    at: RecordName,
+    accepted: AcceptedCreate,
+    { ifMatch, onlyNew = false }: PutCondition,
+    call: CallContext,
+  ): Promise<WrittenRecord & { readonly created: boolean }> {
+    for (;;) {
+      const id = await this.#find(type, at, call);
+      if (id !== undefined) {
+        if (onlyNew) throw new AppError('version-conflict', 'There is a record of this name.');
+        const change = putChange(type, accepted, ifMatch);
+        return { ...(await this.writer.change(type, id, change, call)), created: false };
+      }
+      if (ifMatch !== undefined)
+        throw new AppError('version-conflict', 'There is no record of this name yet.');
+      try {
+        return { ...(await this.writer.create(type, accepted, call)), created: true };
+      } catch (error) {
+        if (!isAppError(error, 'record-exists')) throw error;
+      }
+    }
+  }
+
+  #find(type: RecordType, at: RecordName, { tenant }: CallContext): Promise<string | undefined> {
+    return this.locator.findNamed(type, tenant, at, new Budget(this.tools.clock, this.tools.entropy));
+  }
+}
