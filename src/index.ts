@@ -1,6 +1,6 @@
 /** The library: everything the platform does without HTTP. */
 export { BusinessStorageManager } from './storage/business-storage-manager.js';
-export type { DecisionQuery, StoredDecision } from './storage/business-storage-manager.js';
+export type { DecisionQuery, StoredAgentState, StoredDecision } from './storage/business-storage-manager.js';
 export { UnifiedStorageManager } from './storage/unified-storage-manager.js';
 export type {
   CallContext,
@@ -30,6 +30,8 @@ export type {
   DecisionOutcomeInput,
   DecisionProvenance,
 } from './records/decision.js';
+export { agentStateType } from './records/agent-state.js';
+export type { AgentState, AgentStateInput } from './records/agent-state.js';
 export { RECORD_TYPES } from './records/registry.js';
 export { backgroundClock, systemClock, systemEntropy } from './system.js';
 export { createLog } from './telemetry/log.js';

@@ -1,4 +1,5 @@
 import { isAppError } from '../domain/errors.js';
+import { agentStateType, type AgentState, type AgentStateInput } from '../records/agent-state.js';
 import {
   decisionType,
   type AgentVoteInput,
@@ -13,6 +14,14 @@ import { UnifiedStorageManager } from './unified-storage-manager.js';
 /** A decision as it is stored, with what a conditional change needs. */
 export interface StoredDecision {
   readonly decision: Decision;
+  readonly revision: number;
+  readonly etag: string;
+}
+
+/** An agent's state as it is stored. */
+export interface StoredAgentState {
+  readonly state: AgentState;
+  readonly id: string;
   readonly revision: number;
   readonly etag: string;
 }
@@ -87,6 +96,27 @@ export class BusinessStorageManager extends UnifiedStorageManager {
   /** Records the final outcome. Throws `record-immutable` for a second one. */
   async recordOutcome(id: string, outcome: DecisionOutcomeInput, call: CallContext): Promise<StoredDecision> {
     return decisionOf(await this.act(decisionType, id, 'outcome', outcome, undefined, call));
+  }
+
+  /** Stores or replaces the state of an agent, under its role and its `agent_id`; returns the record's id. */
+  async storeAgentState({ role, agent_id, ...state }: AgentStateInput, call: CallContext): Promise<string> {
+    const at = { partition: role, name: agent_id };
+    return (await this.put(agentStateType, at, state, {}, call)).envelope.id;
+  }
+
+  /** Stores up to 100 states of agents that have none yet, and returns their ids in order (REQ-STO-020). */
+  async batchStoreAgentStates(
+    states: readonly AgentStateInput[],
+    call: CallContext,
+  ): Promise<readonly string[]> {
+    return (await this.createBatch(agentStateType, states, call)).items.map((head) => head.id);
+  }
+
+  /** Throws `record-not-found`. */
+  async getAgentState(role: string, agentId: string, call: CallContext): Promise<StoredAgentState> {
+    const { envelope, etag } = await this.getNamed(agentStateType, { partition: role, name: agentId }, call);
+    const { id, revision, data } = envelope;
+    return { state: data as unknown as AgentState, id, revision, etag };
   }
 }
 

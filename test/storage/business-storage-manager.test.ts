@@ -68,4 +68,17 @@ describe.each(STORAGES)('BusinessStorageManager $name', (kind) => {
       else expect((await asOf).envelope.revision).toBe(at);
     }
   });
+
+  it('stores the state of agents under role and name, and reads it back typed', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const state = { role: 'cfo', agent_id: 'cfo-1', status: 'busy', current_load: 0.5 };
+    const id = await manager.storeAgentState(state, call);
+    expect(await manager.storeAgentState({ ...state, status: 'idle' }, call)).toBe(id);
+    const stored = await manager.getAgentState('cfo', 'cfo-1', call);
+    expect(stored).toMatchObject({ id, revision: 2, state: { ...state, status: 'idle', tasks: [] } });
+    const more = Array.from({ length: 3 }, (_, n) => ({ ...state, agent_id: `agent ${String(n)}` }));
+    const ids = await manager.batchStoreAgentStates(more, call);
+    expect((await manager.getAgentState('cfo', 'agent 2', call)).id).toBe(ids[2]);
+    await expect(manager.getAgentState('coo', 'cfo-1', call)).rejects.toMatchObject({ code: 'record-not-found' }); // prettier-ignore
+  });
 });
