@@ -182,6 +182,20 @@ function actionLines(type) {
   ]);
 }
 
+function partLines({ collection, parts }) {
+  if (parts === undefined) return [];
+  return [
+    '## Parts',
+    '',
+    `### ${code(`POST /api/${collection}/{id}/${parts.path}`)}`,
+    '',
+    `Adds an entry, never a revision; in the audit trail: ${code(parts.verb)}. A later entry of the same ${code(parts.nameMember)} stands for the earlier. ${code(`GET /api/${collection}/{id}/${parts.path}`)} pages through all of them, in order. Rows are in ${code(parts.table)}.`,
+    '',
+    ...fieldTable(parts.input),
+    '',
+  ];
+}
+
 function lifecycleLines({ tiers, retention }) {
   const steps = [
     ...(tiers.coolAfterDays === undefined ? [] : [`cool after ${tiers.coolAfterDays} days`]),
@@ -234,6 +248,7 @@ function pageOf(type) {
     '',
     ...transitionLines(type),
     ...(Object.keys(type.actions).length === 0 ? [] : ['## Actions', '', ...actionLines(type)]),
+    ...partLines(type),
     ...lifecycleLines(type),
   ].join('\n');
 }

@@ -73,10 +73,15 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
     LOOKUPS_TABLE,
   ];
   return {
-    tables: [...types.map((type) => type.table), ...own],
+    tables: [...tablesOf(types), ...own],
     containers: Object.values(BLOB_CONTAINERS),
     queues: Object.values(QUEUES),
   };
+}
+
+/** Tables of records and of their parts. */
+function tablesOf(types: readonly RecordType[]): readonly string[] {
+  return types.flatMap(({ table, parts }) => (parts === undefined ? [table] : [table, parts.table]));
 }
 
 /** Wires a platform. Nothing is read or written before something is called. */
@@ -168,7 +173,7 @@ function jobsOf(options: PlatformOptions, registry: RecordRegistry, directory: D
   const budget = (): Budget => new Budget(clock, entropy);
   return [
     new CollectOrphans({ ports, types, budget, log }),
-    new ExpireKeys({ tables, directory, recordTables: types.map(({ table }) => table), budget }),
+    new ExpireKeys({ tables, directory, recordTables: tablesOf(types), budget }),
     new CheckPartitions({ tables, directory, budget }),
   ];
 }

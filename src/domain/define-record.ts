@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { PartsDeclaration } from './parts.js';
 import type {
   ActionDeclaration,
   IndexDeclaration,
@@ -80,6 +81,7 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...migrationFaults(d),
     ...transitionFaults(d, members),
     ...Object.keys(d.actions).filter((a) => !/^[a-z][a-z-]{0,39}$/.test(a) || RESERVED_PATHS.includes(a)).map((a) => `action path ${a} is not allowed`),
+    ...(d.parts === undefined ? [] : partsFaults(d, d.parts)),
     ...exampleFaults(d),
   ]; // prettier-ignore
 }
@@ -88,6 +90,15 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
 export const RESERVED_PATHS: readonly string[] = [
   'revisions', 'proof', 'lineage', 'rehydrate', 'batch', 'hold', 'erasure', 'parts',
 ]; // prettier-ignore
+
+function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDeclaration): string[] {
+  const taken = [...RESERVED_PATHS, ...Object.keys(d.actions)];
+  return [
+    ...(/^[a-z][a-z-]{0,39}$/.test(parts.path) && !taken.includes(parts.path) ? [] : [`parts path ${parts.path} is not allowed`]), // prettier-ignore
+    ...(NAME.test(parts.table) && parts.table !== d.table ? [] : [`bad parts table ${parts.table}`]),
+    ...(d.named === undefined ? [] : ['named records have no parts: their address is taken']),
+  ];
+}
 
 function indexFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
   const names = d.indexes.map((index) => index.name);

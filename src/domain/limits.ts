@@ -20,6 +20,14 @@ export const LIMITS = {
   /** One stored envelope: a record that grew by actions is bounded like one that was posted. */
   recordBytes: 8 * MIB,
   listItems: 1000,
+  /** JSON text of one part of a record (a step, a message), UTF-16 code units. */
+  partChars: 256 * 1024,
+  /** Parts of one record. */
+  parts: 1_000_000,
+  /** Entries that the answer to an addition shows at most; above it shows the one that was added. */
+  partsAnswered: 50,
+  /** Entries that are read with a record at most. */
+  partsShown: 10_000,
   memberNameChars: 256,
   idempotencyKeyChars: 255,
   headerValueChars: 256,

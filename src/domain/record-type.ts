@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Issue } from './errors.js';
+import type { PartsDeclaration } from './parts.js';
 
 /** The content of a record: plain JSON, members in the specification's snake_case. */
 export type RecordData = Record<string, unknown>;
@@ -112,6 +113,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly tiers: TierRule;
   readonly retention: RetentionRule;
   readonly actions: Readonly<Record<string, ActionDeclaration<Data>>>;
+  /** What grows with the record without being part of a revision. */
+  readonly parts?: PartsDeclaration;
   /** A body that `POST /{collection}` accepts; documentation and the generic tests use it. */
   readonly example: z.input<z.ZodType<Create>>;
 }

@@ -8,7 +8,21 @@ export function revisionEtag(revision: number, eventId: string): string {
   return `"${String(revision)}-${sha256Hex(eventId).slice(0, 24)}"`;
 }
 
-/** RFC 9110 13.1.1, strong comparison: does an `If-Match` header name this tag? */
+/**
+ * The tag of a revision with its parts: as strong as that of the revision alone, for what is shown moves with every
+ * entry. Without entries it is that of the revision.
+ */
+export function partsEtag(etag: string, seq: number): string {
+  return seq === 0 ? etag : `${etag.slice(0, -1)}.${String(seq)}"`;
+}
+
+/**
+ * RFC 9110 13.1.1, strong comparison: does an `If-Match` header name this tag? The tag of a revision with some of its
+ * parts names the revision too: what changes the record does not touch them, nor do they touch it.
+ */
 export function ifMatchHolds(header: string, etag: string): boolean {
-  return header.split(',').some((candidate) => candidate.trim() === '*' || candidate.trim() === etag);
+  return header.split(',').some((candidate) => {
+    const named = candidate.trim().replace(/^("[^".]*)\.\d+"$/, '$1"');
+    return named === '*' || named === etag;
+  });
 }

@@ -1,10 +1,11 @@
 import { AppError } from '../domain/errors.js';
 import { sha256Hex } from '../domain/canonical-json.js';
 import { LIMITS } from '../domain/limits.js';
+import type { Totals } from '../domain/parts.js';
 import type { Budget } from './backoff.js';
 import type { PartitionRef } from './directory.js';
 import { idempotencyKey, partitionKey } from './keys.js';
-import type { RecordTable, Row, RowOperation } from './ports.js';
+import type { Property, RecordTable, Row, RowOperation } from './ports.js';
 import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 
@@ -16,6 +17,8 @@ import { rowIntact, withRowChecksum } from './row-checksum.js';
 export interface KeyedResult {
   readonly fingerprint: string;
   readonly revisions: readonly { readonly id: string; readonly revision: number }[];
+  /** Where the key added a part: which entry, and what the parts came to with it. */
+  readonly part?: { readonly seq: number; readonly totals: Totals } | undefined;
 }
 
 /** A `k:` row as it stands. */
@@ -50,6 +53,7 @@ export function keyedRow(
     schema_version: '1.0',
     fingerprint: result.fingerprint,
     revisions: JSON.stringify(result.revisions),
+    ...(result.part === undefined ? {} : { part: JSON.stringify(result.part) }),
     expires_ms: nowMs + LIMITS.idempotencyKeptMs,
   };
   const row = { rowKey, properties: withRowChecksum(partition, rowKey, properties) };
@@ -64,9 +68,14 @@ function parseKeyedRow(row: Row): StoredResult {
   return {
     fingerprint: String(row.properties['fingerprint']),
     revisions: JSON.parse(String(row.properties['revisions'])) as { id: string; revision: number }[],
+    part: parseJson(row.properties['part']) as KeyedResult['part'],
     expiresMs: Number(row.properties['expires_ms']),
     etag: row.etag,
   };
+}
+
+function parseJson(value: Property | undefined): unknown {
+  return typeof value === 'string' ? (JSON.parse(value) as unknown) : undefined;
 }
 
 /** Looks up the `k:` row of a key in a partition. One point read. */

@@ -59,6 +59,11 @@ export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
 
+/** The last hex digit of an id: random. */
+export function lastDigitOf(id: string): string {
+  return id.slice(-1);
+}
+
 /** 13 digits that sort newest first; times outside 1970 to 2286 count as the nearest one inside. */
 export function invertedTime(ms: number): string {
   return String(INVERTED_FROM - Math.min(Math.max(ms, 0), INVERTED_FROM)).padStart(13, '0');

@@ -43,6 +43,16 @@ export class RecordReader {
     return this.#record(type, tenant, await this.recordRow(type, tenant, id, budget), budget);
   }
 
+  /** Like `get`, for whoever is about to write: the detail may come from the cache of this process. */
+  async getForWrite(type: RecordType, tenant: string, id: string, budget: Budget): Promise<StoredRecord> {
+    const row = await this.recordRow(type, tenant, id, budget);
+    const detail = await this.details.readForWrite(type, tenant, row, budget);
+    return {
+      envelope: this.envelope(type, tenant, row, detail),
+      etag: revisionEtag(row.revision, row.eventId),
+    };
+  }
+
   /** One revision as it was stored. */
   async getRevision(type: RecordType, tenant: string, id: string, revision: number): Promise<StoredRecord> {
     const budget = this.#budget();

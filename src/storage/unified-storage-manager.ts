@@ -3,6 +3,7 @@ import { AppError } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
+import { Budget } from './backoff.js';
 import { BatchWriter } from './batch-writer.js';
 import { actionChange, patchChange } from './change.js';
 import { DetailStore } from './detail-store.js';
@@ -17,6 +18,8 @@ import type {
   WrittenBatch,
   WrittenRecord,
 } from './manager-types.js';
+import { partsOf, PartReader, type ShownPart } from './part-reader.js';
+import { PartWriter } from './part-writer.js';
 import { PutWriter, type PutCondition } from './put-writer.js';
 import { RecordLocator } from './record-locator.js';
 import { RecordReader } from './record-reader.js';
@@ -35,6 +38,8 @@ export class UnifiedStorageManager {
   readonly #writer: RecordWriter;
   readonly #batches: BatchWriter;
   readonly #puts: PutWriter;
+  readonly #partReader: PartReader;
+  readonly #partWriter: PartWriter;
 
   constructor(protected readonly options: StorageManagerOptions) {
     const details = new DetailStore(options.ports.blobs, options.secretBox);
@@ -43,6 +48,8 @@ export class UnifiedStorageManager {
     this.#lister = new RecordLister(options);
     this.#writer = new RecordWriter(options, details, this.#reader, locator);
     this.#batches = new BatchWriter(options, this.#reader, locator);
+    this.#partReader = new PartReader(options);
+    this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
     this.#puts = new PutWriter(options, this.#writer, locator);
   }
 
@@ -70,7 +77,9 @@ export class UnifiedStorageManager {
 
   /** The current revision of a record. */
   async get(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
-    return this.#audited(type, call, () => this.#reader.get(type, call.tenant, id));
+    return this.#audited(type, call, async () =>
+      this.#complete(type, call, await this.#reader.get(type, call.tenant, id)),
+    );
   }
 
   /** The latest revision with `stored_at` at or before `asOf` (RFC 3339 in UTC with milliseconds). */
@@ -116,9 +125,10 @@ export class UnifiedStorageManager {
     ifMatch: string | undefined,
     call: CallContext,
   ): Promise<WrittenRecord> {
-    return this.#audited(type, call, () =>
-      this.#writer.change(type, id, patchChange(type, patch, ifMatch), call),
-    );
+    return this.#audited(type, call, async () => {
+      const record = await this.#writer.change(type, id, patchChange(type, patch, ifMatch), call);
+      return { ...(await this.#complete(type, call, record)), replayed: record.replayed };
+    });
   }
 
   /** A typed action, e.g. `votes` of a decision. Without `ifMatch` concurrent actions all land. */
@@ -134,11 +144,50 @@ export class UnifiedStorageManager {
     return this.#audited(type, call, () => this.#writer.change(type, id, change, call));
   }
 
+  /**
+   * Adds to the parts of a record, e.g. a step of a workflow execution; `path` is that of the parts. Resolves to the
+   * record after it, with all entries while they are few, else with the one that was added.
+   */
+  async addPart(
+    type: RecordType,
+    id: string,
+    path: string,
+    body: unknown,
+    ifMatch: string | undefined,
+    call: CallContext,
+  ): Promise<WrittenRecord> {
+    const parts = partsOf(type, path);
+    return this.#audited(type, call, () => this.#partWriter.add(type, parts, id, body, ifMatch, call));
+  }
+
+  /** Every entry of a record's parts in the order they were added. `limit` 1 to 1,000. */
+  async listParts(
+    type: RecordType,
+    id: string,
+    path: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+    call: CallContext,
+  ): Promise<Page<ShownPart>> {
+    const parts = partsOf(type, path);
+    assertLimit(page.limit);
+    const budget = new Budget(this.options.clock, this.options.entropy);
+    return this.#audited(type, call, async () => {
+      await this.#reader.recordRow(type, call.tenant, id, budget);
+      return this.#partReader.list(type, parts, call.tenant, id, page, budget);
+    });
+  }
+
+  async #complete(type: RecordType, call: CallContext, record: StoredRecord): Promise<StoredRecord> {
+    const budget = new Budget(this.options.clock, this.options.entropy);
+    return this.#partReader.complete(type, call.tenant, record, budget);
+  }
+
   /** The current revision of the record that has a name. Throws `record-not-found`. */
   async getNamed(type: RecordType, at: RecordName, call: CallContext): Promise<StoredRecord> {
-    return this.#audited(type, call, async () =>
-      this.#reader.get(type, call.tenant, await this.#puts.idOf(type, at, call)),
-    );
+    return this.#audited(type, call, async () => {
+      const id = await this.#puts.idOf(type, at, call);
+      return this.#complete(type, call, await this.#reader.get(type, call.tenant, id));
+    });
   }
 
   /** The record that had a name, as it stood at a time (RFC 3339 in UTC with milliseconds). */

@@ -2,19 +2,21 @@ import { AppError } from '../../domain/errors.js';
 import type { RecordName } from '../../domain/apply-change.js';
 import { formatTime } from '../../domain/clock.js';
 import type { RecordType } from '../../domain/record-type.js';
-import { timeOf } from '../query.js';
-import type { Input, Resource } from '../resource.js';
+import { assertKnown, cursorOf, limitOf, timeOf } from '../query.js';
+import type { Answer, Input, Resource } from '../resource.js';
 import { idOf, JSON_BODY, recordPath, shown, typeOf, written } from './shared.js';
 
 /**
- * `/{collection}/{id}/{action}`: a typed action such as `votes`; or, for records with names, `/{collection}/{partition}/
+ * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; or, for records with names, `/{collection}/{partition}/
  * {name}`, e.g. `/agents/{role}/{agent_id}`. Segments of generic routes, such as `revisions`, are nobody's name.
  */
 export const recordActionResource: Resource = {
   GET: {
     permission: 'records.read',
-    query: ['as_of'],
+    query: '*',
     run: async (input) => {
+      if (isParts(input)) return listParts(input);
+      assertKnown(input.query, ['as_of']);
       const { type, at } = namedBy(input);
       const asOfMs = timeOf(input.query, 'as_of');
       const { manager } = input.services;
@@ -45,6 +47,13 @@ export const recordActionResource: Resource = {
     run: async (input) => {
       const type = typeOf(input);
       const action = input.params['action'] ?? '';
+      if (type.parts?.path === action) {
+        const condition = input.headers.get('if-match') ?? undefined;
+        return written(
+          200,
+          await input.services.manager.addPart(type, idOf(input), action, input.body, condition, input.call),
+        );
+      }
       if (!Object.hasOwn(type.actions, action)) {
         throw new AppError('record-not-found', 'There is no such action.');
       }
@@ -61,6 +70,19 @@ export const recordActionResource: Resource = {
     },
   },
 };
+
+function isParts(input: Input): boolean {
+  return typeOf(input).parts?.path === input.params['action'];
+}
+
+async function listParts(input: Input): Promise<Answer> {
+  assertKnown(input.query, ['limit', 'cursor']);
+  const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
+  const type = typeOf(input);
+  const path = input.params['action'] ?? '';
+  const found = await input.services.manager.listParts(type, idOf(input), path, page, input.call);
+  return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
+}
 
 /** Throws `method-not-allowed` for a type whose records have no names: below them there are actions alone. */
 function namedBy(input: Input): { readonly type: RecordType; readonly at: RecordName } {

@@ -1,0 +1,272 @@
+import { acceptPart, addPart } from '../domain/apply-change.js';
+import { SEALED_EVENT_TYPE, eventText, type AuditEvent } from '../domain/audit-event.js';
+import { buildEvent } from '../domain/build-event.js';
+import { checksumOf, type Json } from '../domain/canonical-json.js';
+import { formatTime } from '../domain/clock.js';
+import type { SealedSecrets } from '../domain/commitment.js';
+import { AppError } from '../domain/errors.js';
+import { newId } from '../domain/ids.js';
+import { LIMITS } from '../domain/limits.js';
+import type { Addition, PartsDeclaration } from '../domain/parts.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
+import { Budget } from './backoff.js';
+import { isDefiniteRefusal } from './change.js';
+import { executePlan } from './commit.js';
+import type { PartitionRef } from './directory.js';
+import { ifMatchHolds } from './etag.js';
+import { IdempotencyStore, type Reservation } from './idempotency.js';
+import { findKeyedResult, findOwnResult, keyedRow, type KeyedResult } from './keyed-result.js';
+import { KeyedMutex } from './keyed-mutex.js';
+import { partitionKey, pendingEventKey } from './keys.js';
+import type { CallContext, StorageManagerOptions, StoredRecord, WrittenRecord } from './manager-types.js';
+import type { PartReader } from './part-reader.js';
+import { headRow, nameRow, partKey, partNameKey, partRow, type PartsHead, type StoredPart } from './part-rows.js'; // prettier-ignore
+import type { RowOperation } from './ports.js';
+import type { RecordReader } from './record-reader.js';
+import { broken } from './record-row.js';
+import { rowIntact, withRowChecksum } from './row-checksum.js';
+import type { WritePlan } from './write-plan.js';
+
+/** An addition under way. */
+interface Adding {
+  readonly type: RecordType;
+  readonly parts: PartsDeclaration;
+  readonly ref: PartitionRef;
+  readonly id: string;
+  /** What the body was parsed to, or why it could not be. */
+  readonly accepted: { readonly input: RecordData } | { readonly refusal: unknown };
+  readonly ifMatch: string | undefined;
+  readonly call: CallContext;
+  readonly budget: Budget;
+}
+
+/**
+ * Adds to the parts of records: one transaction in the parts' partition with the entry, the name's row, the head that
+ * counts them and the pending event. The head, compared by its ETag, puts additions in order; the record is read and
+ * not touched, so that an addition and a change of the record do not wait for each other.
+ */
+export class PartWriter {
+  readonly #locks = new KeyedMutex();
+  readonly #idempotency: IdempotencyStore;
+
+  constructor(
+    private readonly tools: StorageManagerOptions,
+    private readonly records: RecordReader,
+    private readonly reader: PartReader,
+  ) {
+    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+  }
+
+  /**
+   * At most 4 reads of rows, 1 of the record's detail when it is not cached, and 1 transaction, however many parts there
+   * are. Throws `record-not-found`, `version-conflict`, `record-invalid`, and what the declaration throws.
+   */
+  async add(
+    type: RecordType,
+    parts: PartsDeclaration,
+    id: string,
+    body: unknown,
+    ifMatch: string | undefined,
+    call: CallContext,
+  ): Promise<WrittenRecord> {
+    const budget = new Budget(this.tools.clock, this.tools.entropy);
+    const ref = this.reader.placeOf(type, parts, call.tenant, id);
+    const reserved = await this.#reserve(type, parts, ref, id, call, budget);
+    if ('replay' in reserved) return reserved.replay;
+    const { reservation } = reserved;
+    try {
+      const adding = { type, parts, ref, id, accepted: parsed(parts, body), ifMatch, call, budget };
+      return await this.#locks.run(`${call.tenant}/${id}`, () => this.#loop(adding, reservation));
+    } catch (error) {
+      if (reservation === undefined || !isDefiniteRefusal(error)) throw error;
+      const replay = await this.#answered(type, parts, ref, call, reservation, budget);
+      if (replay !== undefined) return replay;
+      await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #loop(adding: Adding, reservation: Reservation | undefined): Promise<WrittenRecord> {
+    const { type, parts, ref, id, accepted, call, budget } = adding;
+    for (;;) {
+      const [record, head, previous] = await Promise.all([
+        this.records.getForWrite(type, call.tenant, id, budget),
+        this.reader.head(parts, ref, id, budget),
+        'input' in accepted ? this.#standing(adding, String(accepted.input[parts.nameMember])) : undefined,
+      ]);
+      // The contract's order: no such record, a stale condition, a body that is no part.
+      if (adding.ifMatch !== undefined && !ifMatchHolds(adding.ifMatch, record.etag))
+        throw new AppError('version-conflict', 'The record has changed since it was read.');
+      if ('refusal' in accepted) throw accepted.refusal;
+      if (head.seq >= LIMITS.parts)
+        throw new AppError(
+          'payload-too-large',
+          `A record has at most ${String(LIMITS.parts)} ${parts.path}.`,
+        );
+      const nowMs = Math.max(this.tools.clock.now(), head.addedMs + 1);
+      const now = { record: record.envelope.data, previous: previous?.entry, totals: head.totals };
+      const added = addPart(type, parts, now, accepted.input, { id, nowMs, actor: call.actor });
+      const { plan, part } = await this.#plan(adding, record, head, previous, added, nowMs, reservation);
+      const outcome = await executePlan({ ...this.tools, budget }, plan);
+      if (outcome === 'committed') {
+        this.tools.onCommitted?.(ref);
+        const come = { seq: part.seq, totals: added.totals };
+        return {
+          ...(await this.reader.answered(type, parts, record, come, [part], budget)),
+          replayed: false,
+        };
+      }
+      const replay = await this.#answered(type, parts, ref, call, reservation, budget);
+      if (replay !== undefined) return replay;
+      await this.#idempotency.assertHeld(call.tenant, reservation, budget);
+      await budget.pause(outcome, 5, 250);
+    }
+  }
+
+  /** The standing entry of a name: one point read, and one more when there is one. */
+  async #standing(
+    { ref, id, budget }: Adding,
+    name: string,
+  ): Promise<(StoredPart & { readonly nameEtag: string }) | undefined> {
+    // prettier-ignore
+    const key = partitionKey(ref.tenant, ref.partition);
+    const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, partNameKey(id, name)));
+    if (row === undefined) return undefined;
+    const seq = Number(row.properties['seq']);
+    if (!rowIntact(row)) throw broken(id, seq, 'part name row');
+    return { ...(await this.reader.entry(ref, id, seq, budget)), nameEtag: row.etag };
+  }
+
+  async #plan(
+    { type, parts, ref, id, call }: Adding,
+    { envelope }: StoredRecord,
+    head: PartsHead,
+    previous: (StoredPart & { readonly nameEtag: string }) | undefined,
+    { entry, totals, details }: Addition,
+    nowMs: number,
+    reservation: Reservation | undefined,
+  ): Promise<{ readonly plan: WritePlan; readonly part: StoredPart }> {
+    const key = partitionKey(ref.tenant, ref.partition);
+    const seq = head.seq + 1;
+    const name = String(entry[parts.nameMember]);
+    const checksum = checksumOf(entry as Json);
+    const said = { part: parts.path, seq, checksum, ...(previous === undefined ? {} : { previous_checksum: previous.checksum }) }; // prettier-ignore
+    const { event, sealed } = await this.#event(type, parts, id, call, nowMs, { ...said, ...details });
+    const part = { seq, replaces: previous?.seq, entry, checksum, eventId: event.event_id, addedAt: formatTime(nowMs) }; // prettier-ignore
+    const row = headRow(key, id, { seq, totals, addedMs: nowMs });
+    const named = nameRow(key, id, name, seq);
+    const operations: RowOperation[] = [
+      { kind: 'insert', ...partRow(key, id, part) },
+      head.etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag: head.etag },
+      previous === undefined
+        ? { kind: 'insert', ...named }
+        : { kind: 'replace', ...named, etag: previous.nameEtag },
+      pendingEvent(key, event, id, sealed),
+    ];
+    if (reservation !== undefined) {
+      const revisions = [{ id, revision: envelope.revision }];
+      const result = { fingerprint: reservation.fingerprint, revisions, part: { seq, totals } };
+      operations.push(keyedRow(key, reservation.hash, result, this.tools.clock.now()));
+    }
+    const witness = { rowKey: partKey(id, seq), eventId: event.event_id };
+    return { plan: { partition: ref, blob: undefined, operations, witness }, part };
+  }
+
+  async #event(
+    type: RecordType,
+    parts: PartsDeclaration,
+    id: string,
+    call: CallContext,
+    nowMs: number,
+    details: Addition['details'],
+  ): Promise<{ readonly event: AuditEvent; readonly sealed: SealedSecrets }> {
+    const { entropy, pseudonym, secretBox } = this.tools;
+    const { event, secrets } = buildEvent(
+      {
+        eventId: newId('evt', nowMs, entropy),
+        timestampMs: nowMs,
+        tenant: call.tenant,
+        actor: await pseudonym(call.tenant, call.actor),
+        eventType: 'record.action',
+        severity: 'info',
+        action: parts.verb,
+        resourceType: type.recordType,
+        resourceId: id,
+        outcome: 'success',
+        details,
+        correlationId: call.correlationId,
+        ipAddress: call.ipAddress,
+        sessionId: call.sessionId,
+      },
+      entropy,
+    );
+    if (Object.keys(secrets).length === 0) return { event, sealed: {} };
+    const place = { tenant: call.tenant, type: SEALED_EVENT_TYPE, id: event.event_id, revision: 0 };
+    return { event, sealed: await secretBox.seal(place, secrets) };
+  }
+
+  async #reserve(
+    type: RecordType,
+    parts: PartsDeclaration,
+    ref: PartitionRef,
+    id: string,
+    call: CallContext,
+    budget: Budget,
+  ): Promise<{ readonly reservation: Reservation | undefined } | { readonly replay: WrittenRecord }> {
+    if (call.idempotency === undefined) return { reservation: undefined };
+    const committed = async ({ hash }: Reservation) => {
+      const keyed = await findKeyedResult(this.tools.ports.tables, ref, hash, budget);
+      if (keyed === undefined) return undefined;
+      const { fingerprint } = keyed;
+      return { fingerprint, result: () => this.#replay(type, parts, call, keyed, budget) };
+    };
+    return this.#idempotency.reserve(call.tenant, call.idempotency, [id], committed, budget);
+  }
+
+  /** After a lost commit: the answer of the attempt that won under the same key, if that is who won. */
+  async #answered(
+    type: RecordType,
+    parts: PartsDeclaration,
+    ref: PartitionRef,
+    call: CallContext,
+    reservation: Reservation | undefined,
+    budget: Budget,
+  ): Promise<WrittenRecord | undefined> {
+    if (reservation === undefined) return undefined;
+    const keyed = await findOwnResult(this.tools.ports.tables, ref, reservation, budget);
+    return keyed === undefined ? undefined : this.#replay(type, parts, call, keyed, budget);
+  }
+
+  /** Entries are never rewritten, so the first answer can be given again from the entries it showed. */
+  async #replay(
+    type: RecordType,
+    parts: PartsDeclaration,
+    call: CallContext,
+    { revisions: [first], part }: KeyedResult,
+    budget: Budget,
+  ): Promise<WrittenRecord> {
+    if (first === undefined || part === undefined)
+      throw new AppError('integrity-failure', 'An idempotency row names no part.');
+    const record = await this.records.getRevision(type, call.tenant, first.id, first.revision);
+    return { ...(await this.reader.answered(type, parts, record, part, [], budget)), replayed: true };
+  }
+}
+
+function parsed(parts: PartsDeclaration, body: unknown): Adding['accepted'] {
+  try {
+    return { input: acceptPart(parts, body) };
+  } catch (refusal) {
+    return { refusal };
+  }
+}
+
+function pendingEvent(key: string, event: AuditEvent, id: string, sealed: SealedSecrets): RowOperation {
+  const rowKey = pendingEventKey(event.event_id);
+  const properties = {
+    event: eventText(event),
+    record_id: id,
+    schema_version: event.schema_version,
+    ...(Object.keys(sealed).length === 0 ? {} : { sealed: JSON.stringify(sealed) }),
+  };
+  return { kind: 'insert', rowKey, properties: withRowChecksum(key, rowKey, properties) };
+}
