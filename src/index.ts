@@ -1,6 +1,11 @@
 /** The library: everything the platform does without HTTP. */
 export { BusinessStorageManager } from './storage/business-storage-manager.js';
-export type { DecisionQuery, StoredAgentState, StoredDecision } from './storage/business-storage-manager.js';
+export type {
+  DecisionQuery,
+  StoredAgentState,
+  StoredDecision,
+  StoredWorkflowExecution,
+} from './storage/business-storage-manager.js';
 export { UnifiedStorageManager } from './storage/unified-storage-manager.js';
 export type {
   CallContext,
@@ -32,6 +37,13 @@ export type {
 } from './records/decision.js';
 export { agentStateType } from './records/agent-state.js';
 export type { AgentState, AgentStateInput } from './records/agent-state.js';
+export { workflowExecutionType } from './records/workflow-execution.js';
+export type {
+  StepResult,
+  StepResultInput,
+  WorkflowExecution,
+  WorkflowExecutionInput,
+} from './records/workflow-execution.js';
 export { RECORD_TYPES } from './records/registry.js';
 export { backgroundClock, systemClock, systemEntropy } from './system.js';
 export { createLog } from './telemetry/log.js';

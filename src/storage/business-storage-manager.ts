@@ -7,6 +7,12 @@ import {
   type DecisionInput,
   type DecisionOutcomeInput,
 } from '../records/decision.js';
+import {
+  workflowExecutionType,
+  type StepResultInput,
+  type WorkflowExecution,
+  type WorkflowExecutionInput,
+} from '../records/workflow-execution.js';
 import type { CallContext, Page, StoredRecord } from './manager-types.js';
 import type { Summary } from './record-row.js';
 import { UnifiedStorageManager } from './unified-storage-manager.js';
@@ -22,6 +28,13 @@ export interface StoredDecision {
 export interface StoredAgentState {
   readonly state: AgentState;
   readonly id: string;
+  readonly revision: number;
+  readonly etag: string;
+}
+
+/** A workflow execution with its steps. */
+export interface StoredWorkflowExecution {
+  readonly execution: WorkflowExecution;
   readonly revision: number;
   readonly etag: string;
 }
@@ -98,6 +111,29 @@ export class BusinessStorageManager extends UnifiedStorageManager {
     return decisionOf(await this.act(decisionType, id, 'outcome', outcome, undefined, call));
   }
 
+  /** Stores a workflow execution and returns its id. */
+  async storeWorkflowExecution(execution: WorkflowExecutionInput, call: CallContext): Promise<string> {
+    return (await this.create(workflowExecutionType, execution, call)).envelope.id;
+  }
+
+  /** Stores up to 100 workflow executions and returns their ids in order (REQ-STO-020). */
+  async batchStoreWorkflowExecutions(
+    executions: readonly WorkflowExecutionInput[],
+    call: CallContext,
+  ): Promise<readonly string[]> {
+    return (await this.createBatch(workflowExecutionType, executions, call)).items.map((head) => head.id);
+  }
+
+  /** Begins a step or moves it on. Throws `transition-not-allowed` for a move that is none. */
+  async recordStep(id: string, step: StepResultInput, call: CallContext): Promise<StoredWorkflowExecution> {
+    return executionOf(await this.addPart(workflowExecutionType, id, 'steps', step, undefined, call));
+  }
+
+  /** Throws `record-not-found`. */
+  async getWorkflowExecution(id: string, call: CallContext): Promise<StoredWorkflowExecution> {
+    return executionOf(await this.get(workflowExecutionType, id, call));
+  }
+
   /** Stores or replaces the state of an agent, under its role and its `agent_id`; returns the record's id. */
   async storeAgentState({ role, agent_id, ...state }: AgentStateInput, call: CallContext): Promise<string> {
     const at = { partition: role, name: agent_id };
@@ -124,6 +160,11 @@ function decisionOf(record: StoredRecord): StoredDecision {
   // The envelope was verified against its checksum and upgraded to the current schema.
   const decision = record.envelope.data as unknown as Decision;
   return { decision, revision: record.envelope.revision, etag: record.etag };
+}
+
+function executionOf({ envelope, etag }: StoredRecord): StoredWorkflowExecution {
+  const execution = envelope.data as unknown as WorkflowExecution;
+  return { execution, revision: envelope.revision, etag };
 }
 
 async function undefinedIfMissing<T>(promise: Promise<T>): Promise<T | undefined> {

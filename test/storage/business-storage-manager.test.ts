@@ -81,4 +81,16 @@ describe.each(STORAGES)('BusinessStorageManager $name', (kind) => {
     expect((await manager.getAgentState('cfo', 'agent 2', call)).id).toBe(ids[2]);
     await expect(manager.getAgentState('coo', 'cfo-1', call)).rejects.toMatchObject({ code: 'record-not-found' }); // prettier-ignore
   });
+
+  it('stores workflow executions and their steps, and reads them back typed', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const run = { workflow_name: 'invoice approval', version: '1' };
+    const id = await manager.storeWorkflowExecution(run, call);
+    await manager.recordStep(id, { step_id: 'check', status: 'running' }, call);
+    const moved = await manager.recordStep(id, { step_id: 'check', status: 'completed', output: { ok: true } }, call); // prettier-ignore
+    expect(moved.execution.step_results['check']?.output).toEqual({ ok: true });
+    expect(await manager.getWorkflowExecution(id, call)).toEqual(moved);
+    const ids = await manager.batchStoreWorkflowExecutions([run, { ...run, workflow_name: 'b' }], call);
+    expect((await manager.getWorkflowExecution(ids[1] as string, call)).execution.workflow_name).toBe('b');
+  });
 });
