@@ -18,3 +18,4 @@ import './sweep.js';
 import './collect-orphans.js';
 import './expire-keys.js';
 import './check-partitions.js';
+import './roll-up-series.js';

@@ -34,6 +34,7 @@ const environment = z.object({
   COLLECT_ORPHANS_SCHEDULE: z.string().min(1).default('10 */5 * * * *'),
   EXPIRE_KEYS_SCHEDULE: z.string().min(1).default('25 */5 * * * *'),
   CHECK_PARTITIONS_SCHEDULE: z.string().min(1).default('40 */5 * * * *'),
+  ROLL_UP_SERIES_SCHEDULE: z.string().min(1).default('55 */5 * * * *'),
   /** Set by Azure on every instance of an app. */
   WEBSITE_INSTANCE_ID: z.string().optional(),
 });
@@ -54,6 +55,7 @@ export interface Config {
   readonly collectOrphansSchedule: string;
   readonly expireKeysSchedule: string;
   readonly checkPartitionsSchedule: string;
+  readonly rollUpSeriesSchedule: string;
 }
 
 /** Environment -> Config, or a StartupError that names the setting at fault and never its value. */
@@ -83,6 +85,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     collectOrphansSchedule: settings.COLLECT_ORPHANS_SCHEDULE,
     expireKeysSchedule: settings.EXPIRE_KEYS_SCHEDULE,
     checkPartitionsSchedule: settings.CHECK_PARTITIONS_SCHEDULE,
+    rollUpSeriesSchedule: settings.ROLL_UP_SERIES_SCHEDULE,
   };
 }
 

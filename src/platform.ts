@@ -9,6 +9,7 @@ import type { Clock, Entropy } from './domain/clock.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
+import { RollUpSeries, type RollUpTools } from './lifecycle/roll-up-series.js';
 import type { Job } from './lifecycle/job.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
 import { PoisonBox } from './queue/poison-box.js';
@@ -19,6 +20,7 @@ import { RECORD_TYPES, RecordRegistry } from './records/registry.js';
 import { AesSecretBox } from './security/secret-box.js';
 import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
+import { DigestScheduler } from './storage/digest-scheduler.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
 import { LOOKUPS_TABLE } from './storage/record-locator.js';
@@ -81,7 +83,9 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
 
 /** Tables of records and of their parts. */
 function tablesOf(types: readonly RecordType[]): readonly string[] {
-  return types.flatMap(({ table, parts }) => (parts === undefined ? [table] : [table, parts.table]));
+  return types.flatMap(({ table, parts }) =>
+    [table, parts?.table, parts?.series?.table].filter((name) => name !== undefined),
+  );
 }
 
 /** Wires a platform. Nothing is read or written before something is called. */
@@ -129,6 +133,15 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   });
   const auditor = new IntegrityAuditor({ emitter, clock, entropy, log });
   const onIntegrityFailure = auditor.report.bind(auditor);
+  const digest = (type: RecordType, tenant: string, id: string): Promise<number> =>
+    manager.digestSeries(type, tenant, id);
+  const digests = new DigestScheduler({
+    digest,
+    clock: backgroundClock,
+    onError: (error, tenant) => {
+      log.warn('digesting a series failed; the job will do it', { tenant, reason: String(error) });
+    },
+  });
   const manager = new BusinessStorageManager({
     ports,
     clock,
@@ -138,6 +151,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     cursorKey,
     pseudonym,
     onCommitted,
+    onPartAdded: digests.added.bind(digests),
     onIntegrityFailure,
   });
   const poison = new PoisonBox(ports, clock, emitter);
@@ -160,13 +174,21 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sealer,
     scheduler,
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
-    jobs: new JobRunner({ tables: ports.tables, clock, entropy, log }, jobsOf(options, registry, directory)),
+    jobs: new JobRunner(
+      { tables: ports.tables, clock, entropy, log },
+      jobsOf(options, registry, directory, digest),
+    ),
     actors,
   };
 }
 
 /** What runs over everything there is, a piece at a time. */
-function jobsOf(options: PlatformOptions, registry: RecordRegistry, directory: Directory): readonly Job[] {
+function jobsOf(
+  options: PlatformOptions,
+  registry: RecordRegistry,
+  directory: Directory,
+  digest: RollUpTools['digest'],
+): readonly Job[] {
   const { ports, clock, entropy, log } = options;
   const { tables } = ports;
   const { types } = registry;
@@ -175,5 +197,6 @@ function jobsOf(options: PlatformOptions, registry: RecordRegistry, directory: D
     new CollectOrphans({ ports, types, budget, log }),
     new ExpireKeys({ tables, directory, recordTables: tablesOf(types), budget }),
     new CheckPartitions({ tables, directory, budget }),
+    new RollUpSeries({ tables, directory, types, digest, budget }),
   ];
 }

@@ -16,6 +16,8 @@ const NAME = /^[a-z][a-z0-9_]{0,39}$/;
 const ROW_COLUMNS = [
   'record_type', 'id', 'revision', 'schema_version', 'tier', 'checksum', 'created_at', 'updated_at', 'event_id',
   'previous_checksum', 'stored_at', 'action', 'blob', 'offset', 'length', 'index_keys', 'row_checksum', 'void',
+  // Table Storage's own, whatever their case.
+  'timestamp', 'etag',
 ] as const; // prettier-ignore
 /** A create writes the record, its revision, its event and an idempotency row besides index rows (cost contract). */
 const MAX_INDEX_ROWS = 20;
@@ -96,6 +98,9 @@ function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDecl
   return [
     ...(/^[a-z][a-z-]{0,39}$/.test(parts.path) && !taken.includes(parts.path) ? [] : [`parts path ${parts.path} is not allowed`]), // prettier-ignore
     ...(NAME.test(parts.table) && parts.table !== d.table ? [] : [`bad parts table ${parts.table}`]),
+    ...(parts.series === undefined || parts.nameMember === undefined
+      ? []
+      : ['values of a series have no names']),
     ...(d.named === undefined ? [] : ['named records have no parts: their address is taken']),
   ];
 }

@@ -5,6 +5,23 @@ import type { DomainContext, RecordData } from './record-type.js';
 /** What all parts of a record come to, as far as the next one has to know; small, whatever the number of parts. */
 export type Totals = RecordData;
 
+/** A value of a series as it is stored. */
+export interface SeriesValue {
+  readonly value: number;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly timestamp: string;
+  readonly context: RecordData;
+}
+
+/** Values by time, with what those of an hour and of a day come to. */
+export interface SeriesDeclaration {
+  /** Table of samples and rollups; partitioned by the record's id and a period. */
+  readonly table: string;
+  readonly samplesOf: (entry: RecordData) => readonly SeriesValue[];
+  /** What came with the record itself; members that never change. */
+  readonly samplesOfRecord: (record: RecordData) => readonly SeriesValue[];
+}
+
 /** One addition to a record's parts. */
 export interface Addition {
   /** What is kept. */
@@ -29,8 +46,13 @@ export interface PartsDeclaration {
   readonly input: z.ZodType;
   /** The whole entry as it is stored. */
   readonly entry: z.ZodType<RecordData>;
-  /** Member of input and entry that names what an entry is about; a later entry of a name stands for the earlier. */
-  readonly nameMember: string;
+  /**
+   * Member of input and entry that names what an entry is about; a later entry of a name stands for the earlier. Absent:
+   * entries stand each for itself, and a read of the record does not show them.
+   */
+  readonly nameMember?: string;
+  /** Where entries bring values of a time series. */
+  readonly series?: SeriesDeclaration;
   readonly initial: Totals;
   /** Pure. `previous` is the standing entry of the same name. Throws `AppError` 409 codes, `record-invalid`. */
   readonly add: (now: { readonly record: RecordData; readonly previous: RecordData | undefined; readonly totals: Totals }, input: RecordData, context: DomainContext) => Addition; // prettier-ignore

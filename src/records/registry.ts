@@ -1,10 +1,16 @@
 import type { RecordType } from '../domain/record-type.js';
 import { agentStateType } from './agent-state.js';
 import { decisionType } from './decision.js';
+import { metricType } from './metric.js';
 import { workflowExecutionType } from './workflow-execution.js';
 
 /** Every record type of the platform. A new type is one file beside this one and one entry here. */
-export const RECORD_TYPES: readonly RecordType[] = [decisionType, agentStateType, workflowExecutionType];
+export const RECORD_TYPES: readonly RecordType[] = [
+  decisionType,
+  agentStateType,
+  workflowExecutionType,
+  metricType,
+];
 
 /** Looks types up by collection, record type and id prefix; throws TypeError when two types share one of them. */
 export class RecordRegistry {

@@ -8,6 +8,12 @@ import {
   type DecisionOutcomeInput,
 } from '../records/decision.js';
 import {
+  metricType,
+  type BusinessMetric,
+  type BusinessMetricInput,
+  type MetricValueInput,
+} from '../records/metric.js';
+import {
   workflowExecutionType,
   type StepResultInput,
   type WorkflowExecution,
@@ -35,6 +41,13 @@ export interface StoredAgentState {
 /** A workflow execution with its steps. */
 export interface StoredWorkflowExecution {
   readonly execution: WorkflowExecution;
+  readonly revision: number;
+  readonly etag: string;
+}
+
+/** A metric with its current value. */
+export interface StoredBusinessMetric {
+  readonly metric: BusinessMetric;
   readonly revision: number;
   readonly etag: string;
 }
@@ -134,6 +147,33 @@ export class BusinessStorageManager extends UnifiedStorageManager {
     return executionOf(await this.get(workflowExecutionType, id, call));
   }
 
+  /** Stores a metric with the values it has so far, and returns its id. */
+  async storeBusinessMetric(metric: BusinessMetricInput, call: CallContext): Promise<string> {
+    return (await this.create(metricType, metric, call)).envelope.id;
+  }
+
+  /** Stores up to 100 metrics and returns their ids in order (REQ-STO-020). */
+  async batchStoreBusinessMetrics(
+    metrics: readonly BusinessMetricInput[],
+    call: CallContext,
+  ): Promise<readonly string[]> {
+    return (await this.createBatch(metricType, metrics, call)).items.map((head) => head.id);
+  }
+
+  /** Adds 1 to 1,000 values of any times, in any order. */
+  async recordMetricValues(
+    id: string,
+    values: readonly MetricValueInput[],
+    call: CallContext,
+  ): Promise<StoredBusinessMetric> {
+    return metricOf(await this.addPart(metricType, id, 'values', { values }, undefined, call));
+  }
+
+  /** Throws `record-not-found`. */
+  async getBusinessMetric(id: string, call: CallContext): Promise<StoredBusinessMetric> {
+    return metricOf(await this.get(metricType, id, call));
+  }
+
   /** Stores or replaces the state of an agent, under its role and its `agent_id`; returns the record's id. */
   async storeAgentState({ role, agent_id, ...state }: AgentStateInput, call: CallContext): Promise<string> {
     const at = { partition: role, name: agent_id };
@@ -165,6 +205,11 @@ function decisionOf(record: StoredRecord): StoredDecision {
 function executionOf({ envelope, etag }: StoredRecord): StoredWorkflowExecution {
   const execution = envelope.data as unknown as WorkflowExecution;
   return { execution, revision: envelope.revision, etag };
+}
+
+function metricOf({ envelope, etag }: StoredRecord): StoredBusinessMetric {
+  const metric = envelope.data as unknown as BusinessMetric;
+  return { metric, revision: envelope.revision, etag };
 }
 
 async function undefinedIfMissing<T>(promise: Promise<T>): Promise<T | undefined> {

@@ -1,6 +1,7 @@
 import type { Clock, Entropy } from '../domain/clock.js';
 import type { SecretBox } from '../domain/commitment.js';
 import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
+import type { RecordType } from '../domain/record-type.js';
 import type { Directory, PartitionRef } from './directory.js';
 import type { IdempotencyRequest } from './idempotency.js';
 import type { StoragePorts } from './ports.js';
@@ -38,6 +39,8 @@ export interface StorageManagerOptions {
   readonly pseudonym: (tenant: string, name: string) => Promise<string>;
   /** Called after each commit: somebody may want to seal soon. Must not throw; nothing relies on it. */
   readonly onCommitted?: (partition: PartitionRef) => void;
+  /** Called after an entry was added to a record's parts. Must not throw; nothing relies on it. */
+  readonly onPartAdded?: (type: RecordType, record: { readonly tenant: string; readonly id: string }) => void;
   /** Audits a finding. Its failure does not change the answer. */
   readonly onIntegrityFailure?: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
 }

@@ -45,22 +45,28 @@ export class PartReader {
     return parsePart(row, id);
   }
 
-  /** Entries 1 to `upTo`, one range read for each 1,000. Throws `integrity-failure` when one is gone. */
-  async entries(ref: PartitionRef, id: string, upTo: number, budget: Budget): Promise<readonly StoredPart[]> {
+  /** Entries `first` to `upTo`, one range read for each 1,000. Throws `integrity-failure` when one is gone. */
+  async entries(
+    ref: PartitionRef,
+    id: string,
+    upTo: number,
+    budget: Budget,
+    first = 1,
+  ): Promise<readonly StoredPart[]> {
     const found: StoredPart[] = [];
-    while (found.length < upTo) {
-      const limit = Math.min(LIMITS.rangeRows, upTo - found.length);
-      const range = { from: partKey(id, found.length + 1), to: prefixRange(`p:${id}:`).to, limit };
+    const next = (): number => first + found.length;
+    while (next() <= upTo) {
+      const limit = Math.min(LIMITS.rangeRows, upTo - next() + 1);
+      const range = { from: partKey(id, next()), to: prefixRange(`p:${id}:`).to, limit };
       const page = await budget.retry(() =>
         this.tools.ports.tables.range(ref.table, partitionKey(ref.tenant, ref.partition), range),
       );
       for (const row of page.rows) {
         const part = parsePart(row, id);
-        if (part.seq !== found.length + 1) throw broken(id, found.length + 1, 'part row missing');
+        if (part.seq !== next()) throw broken(id, next(), 'part row missing');
         found.push(part);
       }
-      if (page.rows.length < limit && !page.more && found.length < upTo)
-        throw broken(id, found.length + 1, 'part row missing');
+      if (!page.more && next() <= upTo) throw broken(id, next(), 'part row missing');
     }
     return found;
   }
@@ -78,8 +84,23 @@ export class PartReader {
     const ref = this.placeOf(type, parts, tenant, id);
     const head = await this.head(parts, ref, id, budget);
     if (head.seq === 0) return record;
+    if (parts.nameMember === undefined) return withParts(parts, record, head, []);
     const upTo = Math.min(head.seq, LIMITS.partsShown);
     return withParts(parts, record, head, await this.entries(ref, id, upTo, budget));
+  }
+
+  /** The record as lists show it: with what follows from the totals of its parts; a point read where there are some. */
+  async listed(
+    type: RecordType,
+    tenant: string,
+    id: string,
+    data: RecordData,
+    budget: Budget,
+  ): Promise<RecordData> {
+    const { parts } = type;
+    if (parts === undefined || parts.nameMember !== undefined) return data;
+    const head = await this.head(parts, this.placeOf(type, parts, tenant, id), id, budget);
+    return parts.derive(data, head.totals, []);
   }
 
   /**
@@ -96,6 +117,7 @@ export class PartReader {
   ): Promise<StoredRecord> {
     const { id, tenant } = record.envelope;
     const ref = this.placeOf(type, parts, tenant, id);
+    if (parts.nameMember === undefined) return withParts(parts, record, head, []);
     if (head.seq <= LIMITS.partsAnswered) {
       const before = await this.entries(ref, id, head.seq - known.length, budget);
       return withParts(parts, record, head, [...before, ...known]);
@@ -143,7 +165,8 @@ export class PartReader {
 
 /** Of several entries of a name the last one stands, in the place of the first. */
 function standing(parts: PartsDeclaration, entries: readonly StoredPart[]): readonly RecordData[] {
-  return [...new Map(entries.map(({ entry }) => [String(entry[parts.nameMember]), entry])).values()];
+  const { nameMember = '' } = parts;
+  return [...new Map(entries.map(({ entry }) => [String(entry[nameMember]), entry])).values()];
 }
 
 /** The envelope's checksum is that of the data it shows, as everywhere; the revision's own is in its row and event. */

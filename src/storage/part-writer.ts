@@ -40,6 +40,9 @@ interface Adding {
   readonly budget: Budget;
 }
 
+/** The entry that stands for a name, and the version of the row that says so. */
+type Standing = StoredPart & { readonly nameEtag: string };
+
 /**
  * Adds to the parts of records: one transaction in the parts' partition with the entry, the name's row, the head that
  * counts them and the pending event. The head, compared by its ETag, puts additions in order; the record is read and
@@ -92,7 +95,7 @@ export class PartWriter {
       const [record, head, previous] = await Promise.all([
         this.records.getForWrite(type, call.tenant, id, budget),
         this.reader.head(parts, ref, id, budget),
-        'input' in accepted ? this.#standing(adding, String(accepted.input[parts.nameMember])) : undefined,
+        'input' in accepted ? this.#standing(adding, accepted.input) : undefined,
       ]);
       // The contract's order: no such record, a stale condition, a body that is no part.
       if (adding.ifMatch !== undefined && !ifMatchHolds(adding.ifMatch, record.etag))
@@ -110,6 +113,7 @@ export class PartWriter {
       const outcome = await executePlan({ ...this.tools, budget }, plan);
       if (outcome === 'committed') {
         this.tools.onCommitted?.(ref);
+        this.tools.onPartAdded?.(type, { tenant: call.tenant, id });
         const come = { seq: part.seq, totals: added.totals };
         return {
           ...(await this.reader.answered(type, parts, record, come, [part], budget)),
@@ -124,11 +128,9 @@ export class PartWriter {
   }
 
   /** The standing entry of a name: one point read, and one more when there is one. */
-  async #standing(
-    { ref, id, budget }: Adding,
-    name: string,
-  ): Promise<(StoredPart & { readonly nameEtag: string }) | undefined> {
-    // prettier-ignore
+  async #standing({ parts, ref, id, budget }: Adding, input: RecordData): Promise<Standing | undefined> {
+    if (parts.nameMember === undefined) return undefined;
+    const name = String(input[parts.nameMember]);
     const key = partitionKey(ref.tenant, ref.partition);
     const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, partNameKey(id, name)));
     if (row === undefined) return undefined;
@@ -141,26 +143,22 @@ export class PartWriter {
     { type, parts, ref, id, call }: Adding,
     { envelope }: StoredRecord,
     head: PartsHead,
-    previous: (StoredPart & { readonly nameEtag: string }) | undefined,
+    previous: Standing | undefined,
     { entry, totals, details }: Addition,
     nowMs: number,
     reservation: Reservation | undefined,
   ): Promise<{ readonly plan: WritePlan; readonly part: StoredPart }> {
     const key = partitionKey(ref.tenant, ref.partition);
     const seq = head.seq + 1;
-    const name = String(entry[parts.nameMember]);
     const checksum = checksumOf(entry as Json);
     const said = { part: parts.path, seq, checksum, ...(previous === undefined ? {} : { previous_checksum: previous.checksum }) }; // prettier-ignore
     const { event, sealed } = await this.#event(type, parts, id, call, nowMs, { ...said, ...details });
     const part = { seq, replaces: previous?.seq, entry, checksum, eventId: event.event_id, addedAt: formatTime(nowMs) }; // prettier-ignore
     const row = headRow(key, id, { seq, totals, addedMs: nowMs });
-    const named = nameRow(key, id, name, seq);
     const operations: RowOperation[] = [
       { kind: 'insert', ...partRow(key, id, part) },
       head.etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag: head.etag },
-      previous === undefined
-        ? { kind: 'insert', ...named }
-        : { kind: 'replace', ...named, etag: previous.nameEtag },
+      ...namedOperations(parts, key, id, part, previous?.nameEtag),
       pendingEvent(key, event, id, sealed),
     ];
     if (reservation !== undefined) {
@@ -250,6 +248,19 @@ export class PartWriter {
     const record = await this.records.getRevision(type, call.tenant, first.id, first.revision);
     return { ...(await this.reader.answered(type, parts, record, part, [], budget)), replayed: true };
   }
+}
+
+/** The row that says which entry stands for its name. */
+function namedOperations(
+  { nameMember }: PartsDeclaration,
+  key: string,
+  id: string,
+  { entry, seq }: StoredPart,
+  etag: string | undefined,
+): readonly RowOperation[] {
+  if (nameMember === undefined) return [];
+  const row = nameRow(key, id, String(entry[nameMember]), seq);
+  return [etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag }];
 }
 
 function parsed(parts: PartsDeclaration, body: unknown): Adding['accepted'] {

@@ -17,6 +17,7 @@ import { factsOf, newRevision, type ChangeName, type NewRevision } from './new-r
 import type { PartitionRef } from './directory.js';
 import { detailBlobName, placeOf } from './record-location.js';
 import type { RecordLocator } from './record-locator.js';
+import type { PartReader } from './part-reader.js';
 import { broken, type RecordRow } from './record-row.js';
 import type { RecordReader } from './record-reader.js';
 import { revisionPlan, type WritePlan } from './write-plan.js';
@@ -31,6 +32,7 @@ export class RecordWriter {
     private readonly details: DetailStore,
     private readonly reader: RecordReader,
     private readonly locator: RecordLocator,
+    private readonly parts: PartReader,
   ) {
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
@@ -126,7 +128,8 @@ export class RecordWriter {
       const next = change.next(current, { id, nowMs: this.tools.clock.now(), actor: call.actor });
       const name = change.name(current, next);
       const revision = await newRevision(this.tools, type, id, next, row, name, call);
-      const plan = this.#plan(type, ref, revision, row, call, reservation);
+      const listed = await this.parts.listed(type, call.tenant, id, next, budget);
+      const plan = this.#plan(type, ref, revision, row, call, reservation, undefined, listed);
       const outcome = await executePlan({ ...this.tools, budget }, plan);
       if (outcome === 'committed') return this.#committed(type, revision, plan, call);
       const replay = await this.#answered(type, call, ref, reservation, budget);
@@ -182,6 +185,7 @@ export class RecordWriter {
     call: CallContext,
     reservation: Reservation | undefined,
     voidEtag?: string,
+    listed?: RecordData,
   ): WritePlan {
     const name = detailBlobName(type, ref, revision.id, revision.revision, revision.event.event_id);
     const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, previous);
@@ -194,7 +198,7 @@ export class RecordWriter {
       contentType: 'application/json',
     };
     const { data } = revision.detail;
-    return revisionPlan(ref, { type, facts, data, event: revision.event, sealedEvent: revision.sealedEvent, previous, voidEtag }, blob, keyed); // prettier-ignore
+    return revisionPlan(ref, { type, facts, data, event: revision.event, sealedEvent: revision.sealedEvent, previous, voidEtag, listed }, blob, keyed); // prettier-ignore
   }
 
   #keyedRow(partition: string, call: CallContext, reservation: Reservation, revision: NewRevision) {

@@ -2,7 +2,7 @@ import { acceptCreate, acceptPut, type RecordName } from '../domain/apply-change
 import { AppError } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
-import type { RecordType } from '../domain/record-type.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { BatchWriter } from './batch-writer.js';
 import { actionChange, patchChange } from './change.js';
@@ -20,7 +20,10 @@ import type {
 } from './manager-types.js';
 import { partsOf, PartReader, type ShownPart } from './part-reader.js';
 import { PartWriter } from './part-writer.js';
+import { SummaryRefresh } from './summary-refresh.js';
 import { PutWriter, type PutCondition } from './put-writer.js';
+import { SeriesDigest } from './series-digest.js';
+import { SeriesReader, type SeriesQuery } from './series-reader.js';
 import { RecordLocator } from './record-locator.js';
 import { RecordReader } from './record-reader.js';
 import { integrityEvidence } from './record-row.js';
@@ -40,16 +43,20 @@ export class UnifiedStorageManager {
   readonly #puts: PutWriter;
   readonly #partReader: PartReader;
   readonly #partWriter: PartWriter;
+  readonly #digest: SeriesDigest;
+  readonly #seriesReader: SeriesReader;
 
   constructor(protected readonly options: StorageManagerOptions) {
     const details = new DetailStore(options.ports.blobs, options.secretBox);
     const locator = new RecordLocator(options.ports.tables);
+    this.#partReader = new PartReader(options);
     this.#reader = new RecordReader(options, details, locator);
     this.#lister = new RecordLister(options);
-    this.#writer = new RecordWriter(options, details, this.#reader, locator);
+    this.#writer = new RecordWriter(options, details, this.#reader, locator, this.#partReader);
     this.#batches = new BatchWriter(options, this.#reader, locator);
-    this.#partReader = new PartReader(options);
     this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
+    this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, new SummaryRefresh(options, this.#reader, this.#partReader, locator)); // prettier-ignore
+    this.#seriesReader = new SeriesReader(options, this.#partReader, this.#digest);
     this.#puts = new PutWriter(options, this.#writer, locator);
   }
 
@@ -175,6 +182,30 @@ export class UnifiedStorageManager {
       await this.#reader.recordRow(type, call.tenant, id, budget);
       return this.#partReader.list(type, parts, call.tenant, id, page, budget);
     });
+  }
+
+  /** Values of a record's series, the oldest first, as they are or rolled up by hour or day. `limit` 1 to 1,000. */
+  async listValues(
+    type: RecordType,
+    id: string,
+    path: string,
+    query: SeriesQuery,
+    call: CallContext,
+  ): Promise<Page<RecordData>> {
+    const parts = partsOf(type, path);
+    const { series } = parts;
+    if (series === undefined) throw new AppError('record-not-found', 'There is nothing at this address.');
+    assertLimit(query.limit);
+    const budget = new Budget(this.options.clock, this.options.entropy);
+    return this.#audited(type, call, async () => {
+      await this.#reader.recordRow(type, call.tenant, id, budget);
+      return this.#seriesReader.list(type, { ...parts, series }, call.tenant, id, query);
+    });
+  }
+
+  /** Brings samples and rollups of a series up to date; resolves to how many entries that took. */
+  digestSeries(type: RecordType, tenant: string, id: string): Promise<number> {
+    return this.#digest.run(type, tenant, id);
   }
 
   async #complete(type: RecordType, call: CallContext, record: StoredRecord): Promise<StoredRecord> {

@@ -43,6 +43,8 @@ export interface RevisionToWrite {
   readonly type: RecordType;
   readonly facts: RevisionFacts;
   readonly data: RecordData;
+  /** The data as lists show it, where parts of the record have made it another. */
+  readonly listed?: RecordData | undefined;
   readonly event: AuditEvent;
   /** Sealed `ip_address` and `session_id` of the event, if it has them. */
   readonly sealedEvent: SealedSecrets;
@@ -59,7 +61,7 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
   const key = partitionKey(partition.tenant, partition.partition);
   const sealed = (rowKey: string, columns: Properties): Properties => withRowChecksum(key, rowKey, columns);
   const createdAt = createdAtOf(type, facts.id, data);
-  const summary = summaryMembers(type, data);
+  const summary = summaryMembers(type, write.listed ?? data);
   const indexKeys = indexKeysOf(type, facts.id, data);
   const record = recordKey(facts.id);
   const columns = sealed(record, recordRowColumns(type, facts, createdAt, indexKeys, summary));

@@ -2,7 +2,7 @@ import { AppError } from '../../domain/errors.js';
 import type { RecordName } from '../../domain/apply-change.js';
 import { formatTime } from '../../domain/clock.js';
 import type { RecordType } from '../../domain/record-type.js';
-import { assertKnown, cursorOf, limitOf, timeOf } from '../query.js';
+import { assertKnown, cursorOf, limitOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
 import { idOf, JSON_BODY, recordPath, shown, typeOf, written } from './shared.js';
 
@@ -76,11 +76,24 @@ function isParts(input: Input): boolean {
 }
 
 async function listParts(input: Input): Promise<Answer> {
+  if (typeOf(input).parts?.series !== undefined) return listValues(input);
   assertKnown(input.query, ['limit', 'cursor']);
   const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
   const type = typeOf(input);
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listParts(type, idOf(input), path, page, input.call);
+  return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
+}
+
+async function listValues(input: Input): Promise<Answer> {
+  assertKnown(input.query, ['from', 'to', 'resolution', 'limit', 'cursor']);
+  const resolution = input.query.get('resolution') ?? 'raw';
+  if (resolution !== 'raw' && resolution !== 'hour' && resolution !== 'day')
+    throw new AppError('request-malformed', 'resolution must be raw, hour or day.');
+  const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
+  const query = { resolution, ...periodOf(input.query), ...page } as const;
+  const path = input.params['action'] ?? '';
+  const found = await input.services.manager.listValues(typeOf(input), idOf(input), path, query, input.call);
   return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
 }
 
