@@ -3,6 +3,7 @@ export { BusinessStorageManager } from './storage/business-storage-manager.js';
 export type {
   DecisionQuery,
   StoredAgentState,
+  StoredBusinessMetric,
   StoredDecision,
   StoredWorkflowExecution,
 } from './storage/business-storage-manager.js';
@@ -44,6 +45,8 @@ export type {
   WorkflowExecution,
   WorkflowExecutionInput,
 } from './records/workflow-execution.js';
+export { metricType } from './records/metric.js';
+export type { BusinessMetric, BusinessMetricInput, MetricValue, MetricValueInput } from './records/metric.js';
 export { RECORD_TYPES } from './records/registry.js';
 export { backgroundClock, systemClock, systemEntropy } from './system.js';
 export { createLog } from './telemetry/log.js';

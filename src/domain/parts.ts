@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { JsonObject } from './canonical-json.js';
-import type { DomainContext, RecordData } from './record-type.js';
+import type { DomainContext, RecordData } from './record-data.js';
 
 /** What all parts of a record come to, as far as the next one has to know; small, whatever the number of parts. */
 export type Totals = RecordData;

@@ -1,21 +1,11 @@
 import type { z } from 'zod';
 import type { Issue } from './errors.js';
 import type { PartsDeclaration } from './parts.js';
+import type { DomainContext, RecordData } from './record-data.js';
 
-/** The content of a record: plain JSON, members in the specification's snake_case. */
-export type RecordData = Record<string, unknown>;
+export type { DomainContext, RecordData } from './record-data.js';
 
 export type SensitivityClass = 'pii' | 'phi' | 'pci' | 'financial' | 'credential';
-
-/** What a pure domain function may know about the call it serves. */
-export interface DomainContext {
-  /** The record's id. */
-  readonly id: string;
-  /** Time of the change, milliseconds since 1970. */
-  readonly nowMs: number;
-  /** Name of the caller. */
-  readonly actor: string;
-}
 
 export interface Migration {
   readonly from: string;

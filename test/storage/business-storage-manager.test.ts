@@ -93,4 +93,15 @@ describe.each(STORAGES)('BusinessStorageManager $name', (kind) => {
     const ids = await manager.batchStoreWorkflowExecutions([run, { ...run, workflow_name: 'b' }], call);
     expect((await manager.getWorkflowExecution(ids[1] as string, call)).execution.workflow_name).toBe('b');
   });
+
+  it('stores metrics and their values, and reads them back typed', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const metric = { name: 'Orders', metric_type: 'counter' as const, unit: 'orders', current_value: 1 };
+    const id = await manager.storeBusinessMetric(metric, call);
+    const added = await manager.recordMetricValues(id, [{ value: 5 }], call);
+    expect(added.metric.current_value).toBe(5);
+    expect(await manager.getBusinessMetric(id, call)).toEqual(added);
+    const ids = await manager.batchStoreBusinessMetrics([metric, { ...metric, metric_type: 'gauge' }], call);
+    expect((await manager.getBusinessMetric(ids[1] as string, call)).metric.metric_type).toBe('gauge');
+  });
 });

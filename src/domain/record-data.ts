@@ -1,0 +1,12 @@
+/** The content of a record: plain JSON, members in the specification's snake_case. */
+export type RecordData = Record<string, unknown>;
+
+/** What a pure domain function may know about the call it serves. */
+export interface DomainContext {
+  /** The record's id. */
+  readonly id: string;
+  /** Time of the change, milliseconds since 1970. */
+  readonly nowMs: number;
+  /** Name of the caller. */
+  readonly actor: string;
+}
