@@ -193,6 +193,12 @@ function partLines({ collection, parts }) {
     '',
     ...fieldTable(parts.input),
     '',
+    'For example:',
+    '',
+    '```json',
+    JSON.stringify(parts.example, null, 2),
+    '```',
+    '',
   ];
 }
 

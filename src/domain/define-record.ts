@@ -98,6 +98,7 @@ function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDecl
   return [
     ...(/^[a-z][a-z-]{0,39}$/.test(parts.path) && !taken.includes(parts.path) ? [] : [`parts path ${parts.path} is not allowed`]), // prettier-ignore
     ...(NAME.test(parts.table) && parts.table !== d.table ? [] : [`bad parts table ${parts.table}`]),
+    ...(parts.input.safeParse(parts.example).success ? [] : [`the example of ${parts.path} is not valid`]),
     ...(parts.series === undefined || parts.nameMember === undefined
       ? []
       : ['values of a series have no names']),

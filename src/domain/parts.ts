@@ -54,6 +54,8 @@ export interface PartsDeclaration {
   /** Where entries bring values of a time series. */
   readonly series?: SeriesDeclaration;
   readonly initial: Totals;
+  /** A body that `POST /{collection}/{id}/{path}` accepts; documentation and the generic tests use it. */
+  readonly example: unknown;
   /** Pure. `previous` is the standing entry of the same name. Throws `AppError` 409 codes, `record-invalid`. */
   readonly add: (now: { readonly record: RecordData; readonly previous: RecordData | undefined; readonly totals: Totals }, input: RecordData, context: DomainContext) => Addition; // prettier-ignore
   /** Pure: the record as its parts make it; `entries` are the standing ones, the oldest name first. */

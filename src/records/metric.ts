@@ -79,6 +79,7 @@ const values = defineParts<
   input: submittedValues,
   entry: storedValues,
   initial: {},
+  example: { values: [{ value: 40, timestamp: '2026-02-01T00:00:00Z' }, { value: 39.5 }] },
   add: ({ totals }, input, { nowMs }) => {
     const ahead = input.values.flatMap(({ timestamp }, at) =>
       (timestamp === undefined ? 0 : (parseTime(timestamp) ?? 0)) > nowMs + LIMITS.createdAtAheadMs

@@ -127,6 +127,7 @@ const steps = defineParts<WorkflowExecution, z.output<typeof submittedStep>, Ste
   entry: stepResult,
   nameMember: 'step_id',
   initial: { begun: 0 },
+  example: { step_id: 'check', status: 'completed', agent: 'bot-7', output: { approved: true } },
   add: ({ record, previous, totals }, input, { nowMs }) => {
     if (FINAL.includes(record.status))
       throw new AppError('transition-not-allowed', `An execution that is ${record.status} takes no more steps.`); // prettier-ignore
