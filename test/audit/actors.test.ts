@@ -3,6 +3,7 @@ import { Actors } from '../../src/audit/actors.js';
 import { parseId } from '../../src/domain/ids.js';
 import { partitionKey } from '../../src/storage/keys.js';
 import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
+import { withRowChecksum } from '../../src/storage/row-checksum.js';
 import { countingPorts, type CountingPorts } from '../support/counting-ports.js';
 import { seededEntropy } from '../support/entropy.js';
 import { memoryPorts } from '../support/memory-ports.js';
@@ -84,6 +85,27 @@ describe('pseudonyms', () => {
     ]);
     await expect(actorsOn(ports, 'b').nameOf(TENANT, actor)).rejects.toMatchObject({
       code: 'integrity-failure',
+    });
+  });
+
+  it('are rows that say whose they are, in both directions', async () => {
+    const actor = await actorsOn(ports, 'a').pseudonym(TENANT, 'ann');
+    const rows = [...(await rowsOf(ports.tables, 'actors', KEY, 'n:')), ...(await rowsOf(ports.tables, 'actors', KEY, 'a:'))]; // prettier-ignore
+    const row_checksum = expect.stringMatching(/^[0-9a-f]{32}$/) as string;
+    expect(rows.map(({ rowKey, properties }) => [rowKey, properties])).toEqual([
+      ['n:ann', { actor, name: 'ann', schema_version: '1.0', row_checksum }],
+      [`a:${actor}`, { name: 'ann', schema_version: '1.0', row_checksum }],
+    ]);
+  });
+
+  it('are not another’s, whose row stands at the same key, and the failure does not say whose', async () => {
+    const properties = withRowChecksum(KEY, 'n:ann', { actor: 'act_eve', name: 'eve' });
+    const [etag] = await ports.tables.commit('actors', KEY, [
+      { kind: 'insert', rowKey: 'n:ann', properties },
+    ]);
+    await expect(actorsOn(ports, 'a').pseudonym(TENANT, 'ann')).rejects.toMatchObject({
+      code: 'integrity-failure',
+      evidence: { tenant: TENANT, table: 'actors', etag },
     });
   });
 

@@ -144,6 +144,15 @@ describe('emitting events without a change', () => {
     await assertSealed(ports, [...new Set(all.map(({ eventId }) => eventId))], []);
   });
 
+  it('stores the others also where the last one is there already, and seals nothing where nothing is hidden', async () => {
+    const all = drafts(5);
+    await emitterOn(ports).emit(all.slice(-1));
+    await emitterOn(ports).emit(all);
+    const rows = await rowsOf(ports.tables, 'auditevents', KEY, 'o:');
+    expect(rows).toHaveLength(5);
+    for (const { properties } of rows) expect('sealed' in properties).toBe(false);
+  });
+
   it('may be repeated after an answer was lost', async () => {
     let lost = 0;
     const losing = wrapPorts(ports, async (call, run) => {

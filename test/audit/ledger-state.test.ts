@@ -53,6 +53,7 @@ describe('a stage', () => {
     const next = planStage(TENANT, plan.head, pending(creates(2, START + 10, 'b_')), START);
     expect(followsOf(next.stored.name)).toBe(5);
     expect(followsOf(`${TENANT}/head`)).toBeUndefined();
+    expect(followsOf(`${next.stored.name}.bak`)).toBeUndefined();
   });
 
   it('comes back as it was', () => {
@@ -67,6 +68,11 @@ describe('a stage', () => {
       expect.objectContaining(failure),
     );
     expect(() => parseStage('other', plan.stored)).toThrow(expect.objectContaining(failure));
+    // Another event, in a stage that is whole: only its name tells.
+    const other = Buffer.from(Buffer.from(plan.stored.bytes).toString().replace('dec_0', 'dec_9'));
+    expect(() => parseStage(TENANT, { ...plan.stored, bytes: other })).toThrow(
+      expect.objectContaining(failure),
+    );
   });
 });
 
@@ -87,7 +93,10 @@ describe('a head', () => {
   });
 
   it('is refused when it is not JSON in UTF-8', () => {
-    for (const bytes of [Buffer.from('{'), Uint8Array.of(0xff), new Uint8Array()]) {
+    const written = JSON.stringify({ ...plan.head, stage: '\u00ff' });
+    expect(parseHead(TENANT, Buffer.from(written)).stage).toBe('\u00ff');
+    const latin1 = Buffer.from(written, 'latin1');
+    for (const bytes of [Buffer.from('{'), Uint8Array.of(0xff), new Uint8Array(), latin1]) {
       expect(() => parseHead(TENANT, bytes)).toThrow(expect.objectContaining({ code: 'integrity-failure' }));
     }
   });

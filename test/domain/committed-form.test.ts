@@ -95,4 +95,34 @@ describe('a stored envelope', () => {
       expect(verifyStored(bytes, { ...stored, [member]: value })).toEqual({ broken: member });
     }
   });
+
+  it('names the first thing that does not hold', () => {
+    const written = (change: object): Uint8Array => Buffer.from(JSON.stringify({ ...stored, ...change }));
+    for (const [content, broken] of [
+      [Buffer.from('{'), 'json'],
+      [Buffer.from('null'), 'json'],
+      [Buffer.from('7'), 'json'],
+      [Buffer.from(JSON.stringify({ ...stored, sealed: { '/a': 'v1.\u00ff' } }), 'latin1'), 'json'],
+      [Buffer.from('{}'), 'record_type'],
+      [written({ record_type: 'agent', data: {} }), 'record_type'],
+      [written({ schema_version: '2.0' }), 'schema_version'],
+      [written({ stored_at: '2026-11-21T08:00:00.001Z' }), 'stored_at'],
+      [written({ surprise: 1 }), 'members'],
+      [written({ tier: 'cold' }), 'members'],
+      [written({ checksum_algorithm: 'MD5' }), 'checksum_algorithm'],
+      [written({ data: { a: 2, b: 'zwei' } }), 'data'],
+      [written({ data: undefined }), 'data'],
+      [written({ data: { a: '\ud800' } }), 'data'],
+    ] as const)
+      expect([broken, verifyStored(content, stored)]).toEqual([broken, { broken }]);
+  });
+
+  it('may say another tier than its row, and carries sealed values where there are any', () => {
+    for (const change of [{ tier: 'cool' }, { tier: 'archive' }, { sealed: { '/a': 'v1.x' } }]) {
+      const other = { ...stored, ...change };
+      expect(verifyStored(Buffer.from(JSON.stringify(other)), stored)).toEqual(other);
+    }
+    expect('sealed' in stored).toBe(false);
+    expect(storedEnvelope(head, { a: 1 }, { '/a': 'v1.x' }).sealed).toEqual({ '/a': 'v1.x' });
+  });
 });

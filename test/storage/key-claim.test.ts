@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { claimKeys, keyFingerprint } from '../../src/storage/key-claim.js';
+import { StorageFault, type RowOperation } from '../../src/storage/ports.js';
+import { countingPorts } from '../support/counting-ports.js';
+import { memoryPorts } from '../support/memory-ports.js';
 import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
+import { VirtualClock } from '../support/virtual-clock.js';
+import { wrapPorts } from '../support/wrap-ports.js';
 
 const keys = (cursor: string, wrapping: string) => ({ CURSOR_KEY: cursor, WRAPPING_KEY: wrapping });
 
@@ -29,6 +34,55 @@ describe.each(STORAGES)('the keys of a storage $name', (kind) => {
     await Promise.all(Array.from({ length: 8 }, () => claimKeys(ports.tables, directory, keys('a', 'b'))));
     await manager.storeDecision({ decision_type: 'financial', title: 'Lease or buy' }, caller());
     expect(await claimKeys(ports.tables, directory, keys('a', 'b'))).toBeUndefined();
+  });
+});
+
+describe('the keys of a storage that others claim at the same time', () => {
+  const clock = new VirtualClock();
+  const claimOf = (cursor: string): RowOperation => ({ kind: 'upsert', rowKey: 'fingerprints', properties: keys(cursor, 'b') }); // prettier-ignore
+
+  /** A host in whose way another one gets, once, between its look and its claim. */
+  function disturbed(claimed: boolean, meanwhile: RowOperation) {
+    const ports = memoryPorts({ clock });
+    const commit = (operation: RowOperation) => ports.tables.commit('system', '_system:keys', [operation]);
+    let disturbances = 0;
+    const { tables } = wrapPorts(ports, async (call, run) => {
+      if (call.method === 'commit' && (disturbances += 1) === 1) await commit(meanwhile);
+      return run();
+    });
+    const directory = { tenants: () => Promise.resolve(disturbances === 0 ? [] : ['acme']) };
+    return {
+      claim: async () => {
+        if (claimed) await commit(claimOf('old'));
+        return claimKeys(tables, directory, keys('ours', 'b'));
+      },
+      row: () => tables.find('system', '_system:keys', 'fingerprints'),
+    };
+  }
+
+  it.each([false, true])('are those of whoever was first; claimed before: %s', async (claimed) => {
+    const { claim, row } = disturbed(claimed, claimOf('theirs'));
+    expect(await claim()).toBe('CURSOR_KEY');
+    expect((await row())?.properties).toEqual(keys('theirs', 'b'));
+  });
+
+  it('are claimed anew where the claim of somebody else has gone', async () => {
+    const { claim, row } = disturbed(true, { kind: 'delete', rowKey: 'fingerprints', etag: '*' });
+    expect(await claim()).toBeUndefined();
+    expect((await row())?.properties).toEqual(keys('ours', 'b'));
+  });
+
+  it('are not written again where they are the same, and cannot be claimed where storage says no', async () => {
+    const ports = memoryPorts({ clock });
+    const counting = countingPorts(ports);
+    const nobody = { tenants: () => Promise.resolve([]) };
+    await claimKeys(counting.ports.tables, nobody, keys('a', 'b'));
+    await claimKeys(counting.ports.tables, nobody, keys('a', 'b'));
+    expect(counting.counts()).toEqual({ 'tables.find': 2, 'tables.commit': 1 });
+    const closed = wrapPorts(memoryPorts({ clock }), (call, run) =>
+      call.method === 'commit' ? Promise.reject(new StorageFault('refused', 'no')) : run(),
+    );
+    await expect(claimKeys(closed.tables, nobody, keys('a', 'b'))).rejects.toMatchObject({ kind: 'refused' });
   });
 });
 

@@ -51,6 +51,12 @@ describe('the storage layout', () => {
     expect(keyValue('a'.repeat(129))).toBe(`${'a'.repeat(64)}=${hash.slice(0, 32)}`);
   });
 
+  it('measures a value as it is encoded', () => {
+    const encoded = `${'a'.repeat(122)}=C3=BC`;
+    expect(keyValue(`${'a'.repeat(122)}ü`)).toBe(encoded);
+    expect(keyValue(`${'a'.repeat(123)}ü`)).toMatch(/^a{64}=[0-9a-f]{32}$/);
+  });
+
   it('inverts times within 1970 to 2286', () => {
     expect(invertedTime(0)).toBe('9999999999999');
     expect(invertedTime(9_999_999_999_998)).toBe('0000000000001');

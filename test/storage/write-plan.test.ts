@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { eventText } from '../../src/domain/audit-event.js';
 import { buildEvent } from '../../src/domain/build-event.js';
 import { LIMITS } from '../../src/domain/limits.js';
 import { newId } from '../../src/domain/ids.js';
 import { decisionType } from '../../src/records/decision.js';
+import type { Properties } from '../../src/storage/ports.js';
 import { describePlan, revisionPlan, type RevisionToWrite } from '../../src/storage/write-plan.js';
 import type { RecordRow, RevisionFacts } from '../../src/storage/record-row.js';
 import { indexKeysOf } from '../../src/storage/record-row.js';
@@ -88,5 +90,27 @@ describe('a write plan', () => {
     const plan = revisionPlan(partition, write(1, { title: 'Confidential' }, undefined), blob, []);
     expect(describePlan(plan)).not.toContain('Confidential');
     expect(plan.operations.length).toBeLessThanOrEqual(LIMITS.transactionRows);
+  });
+
+  it('holds the event as it will be in the log, and its sealed values where it has any', () => {
+    const bare = write(1, {}, undefined);
+    const pendingOf = (written: RevisionToWrite) =>
+      revisionPlan(partition, written, blob, []).operations.at(-1) as { readonly properties: Properties };
+    const { row_checksum, ...properties } = pendingOf(bare).properties;
+    expect(row_checksum).toMatch(/^[0-9a-f]{32}$/);
+    expect(properties).toEqual({
+      event: eventText(bare.event),
+      record_id: id,
+      revision: 1,
+      schema_version: '1.0',
+    });
+    const sealedEvent = { '/ip_address': 'v1.x' };
+    const sealed = pendingOf({ ...bare, sealedEvent }).properties['sealed'];
+    expect(sealed).toBe('{"/ip_address":"v1.x"}');
+  });
+
+  it('may be one without a blob, when printed', () => {
+    const plan = { ...revisionPlan(partition, write(1, {}, undefined), blob, []), blob: undefined };
+    expect(describePlan(plan).split('\n')[0]).toBe('commit decisions acme:2026-11');
   });
 });
