@@ -79,6 +79,7 @@ export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log
     types: platform.registry,
     inbox: platform.inbox,
     auditReader: platform.auditReader,
+    externalEvents: platform.externalEvents,
     log,
     authenticate: (request) =>
       Promise.resolve(developmentCaller(request.url, (name) => request.headers.get(name))),

@@ -1,6 +1,7 @@
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
+import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
 import { Sealer } from './audit/sealer.js';
@@ -51,6 +52,7 @@ export interface Platform {
   readonly inboxHandler: InboxHandler;
   readonly sealWorkHandler: SealWorkHandler;
   readonly auditReader: AuditReader;
+  readonly externalEvents: ExternalEvents;
   readonly emitter: AuditEmitter;
   readonly sealer: Sealer;
   readonly scheduler: SealScheduler;
@@ -154,6 +156,14 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onPartAdded: digests.added.bind(digests),
     onIntegrityFailure,
   });
+  const auditReader = new AuditReader({
+    tables: ports.tables,
+    directory,
+    clock,
+    entropy,
+    cursorKey,
+    onIntegrityFailure,
+  });
   const poison = new PoisonBox(ports, clock, emitter);
   return {
     registry,
@@ -162,13 +172,13 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     inbox: new Inbox({ ports, clock, entropy, onIntegrityFailure }),
     inboxHandler: new InboxHandler({ manager, types: registry, ports, clock, entropy, poison }),
     sealWorkHandler: new SealWorkHandler(sealer),
-    auditReader: new AuditReader({
+    auditReader,
+    externalEvents: new ExternalEvents({
       tables: ports.tables,
-      directory,
       clock,
       entropy,
-      cursorKey,
-      onIntegrityFailure,
+      emitter,
+      reader: auditReader,
     }),
     emitter,
     sealer,

@@ -89,11 +89,17 @@ export class AuditReader {
 
   /** One event. One point read. Throws `record-not-found`, `integrity-failure`. */
   async get(id: string, call: CallContext): Promise<AuditEventView> {
+    const view = await this.find(id, call);
+    if (view !== undefined) return view;
+    throw new AppError('record-not-found', 'There is no such event, or it is not sealed yet.');
+  }
+
+  /** Like `get`, but undefined when there is none. */
+  async find(id: string, call: CallContext): Promise<AuditEventView | undefined> {
     const parsed = parseId(id);
-    if (parsed?.prefix !== 'evt') throw new AppError('record-not-found', 'There is no such event.');
+    if (parsed?.prefix !== 'evt') return undefined;
     const row = await this.#find(partitionKey(call.tenant, dayOf(parsed.ms)), id);
-    if (row === undefined)
-      throw new AppError('record-not-found', 'There is no such event, or it is not sealed yet.');
+    if (row === undefined) return undefined;
     const view = viewOf(row);
     if (view !== undefined) return view;
     await this.#report(id, 'row', call);

@@ -1,5 +1,6 @@
 import type { HttpRequest } from '@azure/functions';
 import type { RecordType } from '../domain/record-type.js';
+import type { ExternalEvents } from '../audit/external-events.js';
 import type { AuditReader } from '../audit/audit-reader.js';
 import type { Inbox } from '../storage/inbox.js';
 import type { Caller } from '../security/development-caller.js';
@@ -17,6 +18,7 @@ export interface HttpServices {
   readonly types: { findByCollection(collection: string): RecordType | undefined };
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;
+  readonly externalEvents: ExternalEvents;
   readonly log: Log;
   /** Throws `unauthenticated`. */
   readonly authenticate: (request: HttpRequest) => Promise<Caller>;

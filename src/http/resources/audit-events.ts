@@ -1,10 +1,19 @@
 import { AUDIT_FILTERS } from '../../audit/audit-reader.js';
 import { cursorOf, limitOf, periodOf } from '../query.js';
-import type { Resource } from '../resource.js';
-import { idOf } from './shared.js';
+import { API_BASE, type Resource } from '../resource.js';
+import { idOf, JSON_BODY, replayed } from './shared.js';
 
-/** `/audit-events`: sealed events, newest first. */
+/** `/audit-events`: sealed events, newest first; and those of other systems, which are posted. */
 export const auditEventsResource: Resource = {
+  POST: {
+    permission: 'records.write',
+    accepts: JSON_BODY,
+    run: async ({ services, body, call }) => {
+      const { event, replayed: again } = await services.externalEvents.store(body, call);
+      const location = `${API_BASE}/audit-events/${event.event_id}`;
+      return { status: 201, headers: { location, ...replayed({ replayed: again }) }, body: event };
+    },
+  },
   GET: {
     permission: 'audit.read',
     query: [...AUDIT_FILTERS, 'from', 'to', 'limit', 'cursor'],
