@@ -29,8 +29,6 @@ const submittedEvent = z.strictObject({
   session_id: label().optional(),
 });
 
-export type ExternalEventInput = z.input<typeof submittedEvent>;
-
 export interface ExternalEventTools {
   readonly tables: RecordTable;
   readonly clock: Clock;

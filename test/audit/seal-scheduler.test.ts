@@ -141,6 +141,17 @@ describe('the seal scheduler', () => {
     expect(await received()).toHaveLength(1);
   });
 
+  it('sends no more of them where tenants take turns, in a process that is old', async () => {
+    await clock.advance(100_000);
+    const seals = scheduler();
+    for (let turn = 0; turn < 5; turn += 1) {
+      for (const ref of [DECISIONS, FOREIGN]) seals.committed(ref);
+      await clock.advance(5_999);
+    }
+    await clock.advance(60_000);
+    expect(await ports.queues.receive('seal-work', { limit: 32, hiddenS: 3600 })).toHaveLength(2);
+  });
+
   it('does not fail the caller when the queue does', async () => {
     const broken = wrapPorts(ports, () => Promise.reject(new StorageFault('unavailable', 'no answer')));
     const seals = scheduler({}, broken);

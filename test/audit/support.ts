@@ -175,6 +175,7 @@ export async function assertSealed(
       expect(rows).toHaveLength(ofDay.length * copies);
       for (const row of rows) {
         expect(rowIntact(row)).toBe(true);
+        expect(row.properties['leaf_index']).toBeTypeOf('number');
         expect(row.properties['event']).toBe(lines[Number(row.properties['leaf_index'])]?.text);
       }
     }

@@ -119,6 +119,32 @@ describe('a reservation', () => {
     expect(await reserved(['dec_2'], REQUEST, late)).toMatchObject({ ids: ['dec_2'], first: true });
   });
 
+  it('is made again where it went between the look and the takeover', async () => {
+    await reserved(['dec_1']);
+    await clock.advance(LIMITS.idempotencyTakeoverMs);
+    const late = store('b', async (call, run) => {
+      const [operation] = call.method === 'commit' ? (call.args[2] as RowOperation[]) : [];
+      if (operation?.kind === 'replace')
+        await ports.tables.commit('idempotency', PARTITION, [{ kind: 'delete', rowKey: ROW, etag: '*' }]);
+      return run();
+    });
+    expect(await reserved(['dec_2'], REQUEST, late)).toMatchObject({ ids: ['dec_2'], first: true });
+  });
+
+  it('is given back by whoever slept for longer than a takeover takes on the way to it', async () => {
+    const sleepy = (ms: number) =>
+      store('b', async (call, run) => {
+        const [operation] = call.method === 'commit' ? (call.args[2] as RowOperation[]) : [];
+        if (operation?.kind === 'insert') await clock.advance(ms);
+        return run();
+      });
+    const asleep = reserved(['dec_1'], REQUEST, sleepy(LIMITS.idempotencyTakeoverMs + 1));
+    await expect(asleep).rejects.toMatchObject(refusal('storage-unavailable'));
+    expect(await found()).toBeUndefined();
+    const awake = await reserved(['dec_2'], REQUEST, sleepy(LIMITS.idempotencyTakeoverMs));
+    expect(awake).toMatchObject({ ids: ['dec_2'], first: true, etag: (await found())?.etag });
+  });
+
   it('that somebody else takes over a moment earlier is theirs', async () => {
     await reserved();
     await clock.advance(LIMITS.idempotencyTakeoverMs);
@@ -157,7 +183,9 @@ describe('a reservation whose answer was lost', () => {
   });
 
   it('is an error where storage says no', async () => {
-    const closed = store('a', () => Promise.reject(new StorageFault('refused', 'no')));
+    const closed = store('a', (call, run) =>
+      call.method === 'commit' ? Promise.reject(new StorageFault('refused', 'no')) : run(),
+    );
     await expect(reserved([], REQUEST, closed)).rejects.toMatchObject({ kind: 'refused' });
   });
 });

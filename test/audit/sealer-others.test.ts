@@ -1,0 +1,66 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../src/domain/limits.js';
+import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
+import { memoryPorts } from '../support/memory-ports.js';
+import { VirtualClock } from '../support/virtual-clock.js';
+import { wrapPorts } from '../support/wrap-ports.js';
+import { assertSealed, commitChanges, creates, DECISIONS, host, streamLines, TENANT } from './support.js';
+
+const START = Date.UTC(2026, 0, 10, 12);
+let clock: VirtualClock;
+let ports: StoragePorts;
+
+beforeEach(() => {
+  clock = new VirtualClock(START);
+  ports = memoryPorts({ clock });
+});
+const commit = (count: number, atMs = START, prefix = 'dec_') =>
+  commitChanges(host(ports, clock), DECISIONS, creates(count, atMs, prefix));
+const sealOn = (on: StoragePorts) => host(on, clock).sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
+
+describe('a sealer among others', () => {
+  it('stops between two rounds when it has lost the lease, and says that there may be more to do', async () => {
+    const ids = await commit(LIMITS.sealRoundEvents + 1);
+    const slow = wrapPorts(ports, async (call, run) => {
+      const result = await run();
+      if (call.method !== 'swap') return result;
+      // The round took longer than the lease, and another process has it now.
+      await clock.advance(15_000);
+      await ports.blobs.acquireLease('ledger', `${TENANT}/lease`, 15);
+      return result;
+    });
+    expect(await sealOn(slow)).toEqual({ sealed: LIMITS.sealRoundEvents, busy: true });
+    await clock.advance(15_000);
+    expect(await sealOn(ports)).toEqual({ sealed: 1, busy: false });
+    await assertSealed(ports, ids);
+  });
+
+  it('leaves a tenant to the others after five commits that it lost', async () => {
+    await commit(2);
+    let swaps = 0;
+    const losing = wrapPorts(ports, (call, run) => {
+      if (call.method !== 'swap') return run();
+      swaps += 1;
+      return Promise.reject(new StorageFault('conflict', 'somebody was faster'));
+    });
+    expect(await sealOn(losing)).toEqual({ sealed: 0, busy: true });
+    expect(swaps).toBe(5);
+    expect(await streamLines(ports)).toEqual([]);
+  });
+
+  it('does not take the first head of another, made a moment ago, for one that is lost', async () => {
+    const ids = [...(await commit(2))];
+    let rival = false;
+    const late = wrapPorts(ports, async (call, run) => {
+      if (call.method === 'acquireLease') return 'a lease of its own';
+      if (call.method === 'list' && call.args[0] === 'audit' && !rival) {
+        rival = true;
+        await sealOn(ports);
+        ids.push(...(await commit(1, START + 10, 'late_')));
+      }
+      return run();
+    });
+    expect(await sealOn(late)).toEqual({ sealed: 1, busy: false });
+    await assertSealed(ports, ids);
+  });
+});
