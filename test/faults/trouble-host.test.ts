@@ -13,6 +13,7 @@ import { openOperations, pendingEvents, violationsOf } from './kill-verdict.js';
 const TENANT = 'acme';
 const LOAD_MS = 4_000;
 const OUTAGE_MS = 2_000;
+const MET_MS = 30_000;
 const ENDED_MS = 50_000;
 const SEALED_MS = 30_000;
 const QUICK = TROUBLES.filter((trouble) => trouble !== 'silence' && trouble !== 'lost answer');
@@ -47,6 +48,9 @@ describe('a local host whose storage is in trouble', { timeout: 120_000 }, () =>
       return number % 15 === 0 && silent.length > 0 ? silent.pop() : QUICK[(number / 5) % QUICK.length];
     };
     await delay(LOAD_MS);
+    // However slow the machine: until every kind of trouble has been met.
+    const met = (): boolean => TROUBLES.every((trouble) => (proxy.counts[trouble] ?? 0) > 0);
+    await eventually(() => Promise.resolve(met()), MET_MS);
 
     // Now nobody gets through at all.
     proxy.plan = () => 'reset before';

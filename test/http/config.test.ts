@@ -39,6 +39,7 @@ describe('the configuration', () => {
       collectOrphansSchedule: '10 */5 * * * *',
       expireKeysSchedule: '25 */5 * * * *',
       checkPartitionsSchedule: '40 */5 * * * *',
+      rollUpSeriesSchedule: '55 */5 * * * *',
     });
   });
 
