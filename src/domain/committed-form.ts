@@ -1,6 +1,6 @@
 import type { Entropy } from './clock.js';
 import type { Json } from './canonical-json.js';
-import { commit, newSalt, type Secret, type Secrets } from './commitment.js';
+import { COMMITMENT_MEMBER, commit, newSalt, type Secret, type Secrets } from './commitment.js';
 import { pointerOf } from './json-input.js';
 import { isObject } from './merge-patch.js';
 
@@ -80,10 +80,18 @@ function pathOf(root: unknown, pointer: string): Path {
   return path;
 }
 
-/** True when every secret opens the commitment that stands at its place. */
+/** True when every secret opens the commitment that stands at its place, and no commitment is without its secret. */
 export function secretsMatch(committed: Record<string, unknown>, secrets: Secrets): boolean {
-  return Object.entries(secrets).every(([pointer, secret]) => {
+  const open = Object.entries(secrets).every(([pointer, secret]) => {
     const found = valueAt(committed, pathOf(committed, pointer));
-    return isObject(found) && found['$commitment'] === commit(secret).$commitment;
+    return isObject(found) && found[COMMITMENT_MEMBER] === commit(secret).$commitment;
   });
+  // Nobody can submit a member of that name, so all of them are ours.
+  return open && commitmentsIn(committed) === Object.keys(secrets).length;
+}
+
+function commitmentsIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  if (Object.hasOwn(value, COMMITMENT_MEMBER)) return 1;
+  return Object.values(value).reduce<number>((count, inner) => count + commitmentsIn(inner), 0);
 }

@@ -55,6 +55,13 @@ const STORED_MEMBERS: readonly string[] = [
   'data', 'sealed',
 ]; // prettier-ignore
 
+/** `sealed` lies outside the checksum: that it is what it should be is said by its shape, and by the box that opens it. */
+function isSealed(sealed: unknown): boolean {
+  if (sealed === undefined) return true;
+  if (typeof sealed !== 'object' || sealed === null || Array.isArray(sealed)) return false;
+  return Object.values(sealed).every((text) => typeof text === 'string');
+}
+
 /** What a row says a stored envelope must be. */
 export type Expectation = Pick<EnvelopeHead, 'record_type' | 'id' | 'tenant' | 'revision' | 'schema_version' | 'checksum' | 'stored_at'>; // prettier-ignore
 
@@ -89,6 +96,7 @@ export function verifyStored(
   // A flipped bit in the name of a member makes another member, not another value.
   const stranger = Object.keys(envelope).find((member) => !STORED_MEMBERS.includes(member));
   if (stranger !== undefined || !TIERS.includes(envelope.tier)) return { broken: 'members' };
+  if (!isSealed(envelope.sealed)) return { broken: 'sealed' };
   if ((envelope.checksum_algorithm as string) !== 'SHA-256') return { broken: 'checksum_algorithm' };
   try {
     if (checksumOf(envelope.data as Json) !== envelope.checksum) return { broken: 'data' };

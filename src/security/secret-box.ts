@@ -111,7 +111,7 @@ function keyId(wrapping: Uint8Array): string {
 
 function unreadable({ tenant, type, id, revision }: SealingContext, cause?: unknown): AppError {
   return new AppError('integrity-failure', 'A sealed value cannot be opened.', {
-    evidence: { tenant, type, id, revision },
+    evidence: { tenant, type, id, revision, what: 'sealed' },
     cause,
   });
 }

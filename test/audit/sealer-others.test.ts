@@ -1,10 +1,20 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { append, leafHash, rootOf } from '../../src/audit/merkle.js';
 import { LIMITS } from '../../src/domain/limits.js';
 import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import { memoryPorts } from '../support/memory-ports.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
-import { assertSealed, commitChanges, creates, DECISIONS, host, streamLines, TENANT } from './support.js';
+import {
+  assertSealed,
+  commitChanges,
+  creates,
+  DECISIONS,
+  headOf,
+  host,
+  streamLines,
+  TENANT,
+} from './support.js';
 
 const START = Date.UTC(2026, 0, 10, 12);
 let clock: VirtualClock;
@@ -62,5 +72,38 @@ describe('a sealer among others', () => {
     });
     expect(await sealOn(late)).toEqual({ sealed: 1, busy: false });
     await assertSealed(ports, ids);
+  });
+});
+
+describe('a sealer after another that died', () => {
+  /** Dies after the commit point, at its first write of index rows: the lines are in the stream. */
+  async function died(count: number): Promise<void> {
+    await commit(count);
+    const dying = wrapPorts(ports, (call, run) =>
+      call.method === 'commit' && call.args[0] === 'auditevents'
+        ? Promise.reject(new StorageFault('unavailable', 'no answer'))
+        : run(),
+    );
+    await expect(sealOn(dying)).rejects.toMatchObject({ code: 'storage-unavailable' });
+    await clock.advance(15_000);
+  }
+  const broken = (what: string) => ({ code: 'integrity-failure', evidence: { tenant: TENANT, what } });
+
+  it('does not seal the same events again where the stage is gone', async () => {
+    await died(3);
+    await ports.blobs.delete('ledger', (await headOf(ports)).stage);
+    await expect(sealOn(ports)).rejects.toMatchObject(broken('the stage of the head is gone'));
+    expect(await streamLines(ports)).toHaveLength(3);
+  });
+
+  it('does not finish a stage that is not the head’s', async () => {
+    await died(2);
+    const head = await headOf(ports);
+    // A head that is whole in itself, of a log with one event more.
+    const tree = append({ size: head.tree_size, edge: head.edge }, leafHash('{}'));
+    const forged = { ...head, tree_size: tree.size, edge: tree.edge, root: rootOf(tree) };
+    const etag = (await ports.blobs.find('ledger', `${TENANT}/head`))?.etag;
+    await ports.blobs.swap('ledger', `${TENANT}/head`, Buffer.from(JSON.stringify(forged)), etag);
+    await expect(sealOn(ports)).rejects.toMatchObject(broken('the stage of the head has another size'));
   });
 });

@@ -227,6 +227,32 @@ describe.each(STORAGES)('every record type $name', (kind) => {
     expect(first.envelope).toMatchObject({ stored_schema_version: '0.9', checksum: old.envelope.checksum });
   });
 
+  it('answers integrity-failure when sealed values were removed, or are none, and harms no other record', async () => {
+    const type = TYPES.at(-1) as RecordType;
+    const spoilt: readonly ((sealed: Record<string, string>) => unknown)[] = [
+      () => undefined,
+      () => ({}),
+      () => [],
+      () => null,
+      () => 'sealed',
+      ({ '/subject': subject }) => ({ '/subject': subject }),
+      (sealed) => ({ ...sealed, '/subject': 7 }),
+      ({ '/subject': one, '/notes/0/text': other }) => ({ '/subject': other, '/notes/0/text': one }),
+    ];
+    for (const spoil of spoilt) {
+      const { envelope } = await platform.manager.create(type, type.example, call);
+      const stored = await storedBlob(type, envelope.id, 1);
+      const { table, key } = keyOf(type, envelope.id);
+      const row = await storage.ports.tables.find(table, key, revisionKey(envelope.id, 1));
+      const name = String(row?.properties['blob']);
+      const changed = { ...stored, sealed: spoil(stored['sealed'] as Record<string, string>) };
+      const bytes = Buffer.from(JSON.stringify(changed).padEnd(Number(row?.properties['length'])));
+      await storage.ports.blobs.delete('records', name);
+      await storage.ports.blobs.putOnce('records', name, bytes, 'application/json');
+      await expect(testPlatform(storage.ports, { types: TYPES }).manager.get(type, envelope.id, call)).rejects.toMatchObject({ code: 'integrity-failure', evidence: { what: 'sealed' } }); // prettier-ignore
+    }
+  });
+
   it('gives values and salts from which anybody can recompute the checksum', async () => {
     const type = TYPES.at(-1) as RecordType;
     const { envelope } = await platform.manager.create(type, exampleOf(type), call);
