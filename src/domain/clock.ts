@@ -43,3 +43,8 @@ export function parseTime(text: string): number | undefined {
 export function formatTime(ms: number): string {
   return new Date(ms).toISOString();
 }
+
+/** Now, or the time something began where the clocks of importers put that later: nothing ends before it began. */
+export function endTime(begunAt: string, nowMs: number): string {
+  return formatTime(Math.max(nowMs, parseTime(begunAt) ?? nowMs));
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatTime, parseTime } from '../domain/clock.js';
+import { endTime, formatTime } from '../domain/clock.js';
 import { defineAction, defineRecord } from '../domain/define-record.js';
 import { AppError, type Issue } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
@@ -98,15 +98,10 @@ export type DecisionOutcome = z.infer<typeof outcome>;
 export type DecisionOutcomeInput = z.input<typeof outcome>;
 export type DecisionProvenance = z.infer<typeof provenance>;
 
-/** A decision that is done is done at a time not before it was created, whatever the clocks of importers say. */
-function completionTime(createdAt: string, nowMs: number): string {
-  return formatTime(Math.max(nowMs, parseTime(createdAt) ?? nowMs));
-}
-
 function create(input: z.output<typeof createDecision>, context: DomainContext): Decision {
   const createdAt = input.created_at ?? formatTime(context.nowMs);
   const done = FINAL.includes(input.status);
-  const completedAt = input.completed_at ?? (done ? completionTime(createdAt, context.nowMs) : undefined);
+  const completedAt = input.completed_at ?? (done ? endTime(createdAt, context.nowMs) : undefined);
   return {
     ...input,
     decision_id: context.id,
@@ -203,7 +198,7 @@ export const decisionType = defineRecord<Decision, z.output<typeof createDecisio
   },
   settle: (next, previous, context) =>
     FINAL.includes(next.status) && !FINAL.includes(previous.status)
-      ? { ...next, completed_at: completionTime(next.created_at, context.nowMs) }
+      ? { ...next, completed_at: endTime(next.created_at, context.nowMs) }
       : next,
   check,
   sensitive: {},

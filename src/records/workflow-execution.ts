@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatTime, parseTime } from '../domain/clock.js';
+import { endTime, formatTime } from '../domain/clock.js';
 import { defineRecord } from '../domain/define-record.js';
 import { AppError, invalid, type Issue } from '../domain/errors.js';
 import { defineParts } from '../domain/parts.js';
@@ -75,11 +75,6 @@ export type WorkflowExecution = z.infer<typeof workflowExecution>;
 export type WorkflowExecutionInput = z.input<typeof submittedExecution>;
 export type StepResult = z.infer<typeof stepResult>;
 export type StepResultInput = z.input<typeof submittedStep>;
-
-/** Whatever the clocks of importers say, nothing ends before it began. */
-function endTime(startedAt: string, nowMs: number): string {
-  return formatTime(Math.max(nowMs, parseTime(startedAt) ?? nowMs));
-}
 
 function create(input: z.output<typeof submittedExecution>, context: DomainContext): WorkflowExecution {
   const startedAt = input.started_at ?? formatTime(context.nowMs);

@@ -1,4 +1,4 @@
-import { SEALED_EVENT_TYPE, type AuditEvent, type AuditEventType } from '../domain/audit-event.js';
+import type { AuditEvent, AuditEventType } from '../domain/audit-event.js';
 import { buildEvent } from '../domain/build-event.js';
 import type { JsonObject } from '../domain/canonical-json.js';
 import { formatTime, parseTime } from '../domain/clock.js';
@@ -11,6 +11,7 @@ import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Detail } from './detail-store.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
+import { sealEvent } from './pending-event.js';
 import type { RecordRow, RevisionFacts } from './record-row.js';
 
 /** What a change is called in the audit trail. */
@@ -87,10 +88,7 @@ export async function newRevision(
     },
     entropy,
   );
-  const sealedEvent =
-    Object.keys(eventSecrets).length === 0
-      ? {}
-      : await secretBox.seal({ tenant: call.tenant, type: SEALED_EVENT_TYPE, id: event.event_id, revision: 0 }, eventSecrets); // prettier-ignore
+  const sealedEvent = await sealEvent(secretBox, event, eventSecrets);
   return {
     id,
     revision,

@@ -1,5 +1,5 @@
 import { acceptPart, addPart } from '../domain/apply-change.js';
-import { SEALED_EVENT_TYPE, eventText, type AuditEvent } from '../domain/audit-event.js';
+import type { AuditEvent } from '../domain/audit-event.js';
 import { buildEvent } from '../domain/build-event.js';
 import { checksumOf, type Json } from '../domain/canonical-json.js';
 import { formatTime } from '../domain/clock.js';
@@ -17,14 +17,15 @@ import { ifMatchHolds } from './etag.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow, type KeyedResult } from './keyed-result.js';
 import { KeyedMutex } from './keyed-mutex.js';
-import { partitionKey, pendingEventKey } from './keys.js';
+import { partitionKey } from './keys.js';
 import type { CallContext, StorageManagerOptions, StoredRecord, WrittenRecord } from './manager-types.js';
 import type { PartReader } from './part-reader.js';
 import { headRow, nameRow, partKey, partNameKey, partRow, type PartsHead, type StoredPart } from './part-rows.js'; // prettier-ignore
+import { pendingEvent, sealEvent } from './pending-event.js';
 import type { RowOperation } from './ports.js';
 import type { RecordReader } from './record-reader.js';
 import { broken } from './record-row.js';
-import { rowIntact, withRowChecksum } from './row-checksum.js';
+import { rowIntact } from './row-checksum.js';
 import type { WritePlan } from './write-plan.js';
 
 /** An addition under way. */
@@ -159,7 +160,7 @@ export class PartWriter {
       { kind: 'insert', ...partRow(key, id, part) },
       head.etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag: head.etag },
       ...namedOperations(parts, key, id, part, previous?.nameEtag),
-      pendingEvent(key, event, id, sealed),
+      pendingEvent(key, event, sealed, { id }),
     ];
     if (reservation !== undefined) {
       const revisions = [{ id, revision: envelope.revision }];
@@ -198,9 +199,7 @@ export class PartWriter {
       },
       entropy,
     );
-    if (Object.keys(secrets).length === 0) return { event, sealed: {} };
-    const place = { tenant: call.tenant, type: SEALED_EVENT_TYPE, id: event.event_id, revision: 0 };
-    return { event, sealed: await secretBox.seal(place, secrets) };
+    return { event, sealed: await sealEvent(secretBox, event, secrets) };
   }
 
   async #reserve(
@@ -269,15 +268,4 @@ function parsed(parts: PartsDeclaration, body: unknown): Adding['accepted'] {
   } catch (refusal) {
     return { refusal };
   }
-}
-
-function pendingEvent(key: string, event: AuditEvent, id: string, sealed: SealedSecrets): RowOperation {
-  const rowKey = pendingEventKey(event.event_id);
-  const properties = {
-    event: eventText(event),
-    record_id: id,
-    schema_version: event.schema_version,
-    ...(Object.keys(sealed).length === 0 ? {} : { sealed: JSON.stringify(sealed) }),
-  };
-  return { kind: 'insert', rowKey, properties: withRowChecksum(key, rowKey, properties) };
 }

@@ -45,7 +45,11 @@ export class RecordReader {
 
   /** Like `get`, for whoever is about to write: the detail may come from the cache of this process. */
   async getForWrite(type: RecordType, tenant: string, id: string, budget: Budget): Promise<StoredRecord> {
-    const row = await this.recordRow(type, tenant, id, budget);
+    return this.ofRow(type, tenant, await this.recordRow(type, tenant, id, budget), budget);
+  }
+
+  /** The record of a row that was read already. */
+  async ofRow(type: RecordType, tenant: string, row: RecordRow, budget: Budget): Promise<StoredRecord> {
     const detail = await this.details.readForWrite(type, tenant, row, budget);
     return {
       envelope: this.envelope(type, tenant, row, detail),

@@ -6,8 +6,9 @@ import type { PartReader } from './part-reader.js';
 import { isFault, type Row, type RowOperation } from './ports.js';
 import type { RecordLocator } from './record-locator.js';
 import type { RecordReader } from './record-reader.js';
-import { recordRowColumns, summaryColumns, summaryMembers } from './record-row.js';
+import { parseRecordRow, recordRowColumns, summaryColumns, summaryMembers } from './record-row.js';
 import { withRowChecksum } from './row-checksum.js';
+import { isVoid } from './void-row.js';
 
 /**
  * Brings what lists show of a record in line with its parts. It is derived: the revision stays what it is, the rows are
@@ -21,17 +22,17 @@ export class SummaryRefresh {
     private readonly locator: RecordLocator,
   ) {}
 
-  /** Three point reads, and one transaction when something is out of date. */
+  /** Two point reads, and one transaction when something is out of date. */
   async refresh(type: RecordType, tenant: string, id: string, budget: Budget): Promise<void> {
     const { tables } = this.tools.ports;
     const ref = await this.locator.locate(type, tenant, id, budget);
     const key = partitionKey(tenant, ref.partition);
-    const row = await this.records.recordRow(type, tenant, id, budget);
-    const { envelope } = await this.records.getForWrite(type, tenant, id, budget);
-    if (envelope.revision !== row.revision) return;
-    const summary = summaryMembers(type, await this.parts.listed(type, tenant, id, envelope.data, budget));
     const stored = await budget.retry(() => tables.find(ref.table, key, recordKey(id)));
-    if (stored?.etag !== row.etag || !differs(stored, summary)) return;
+    if (stored === undefined || isVoid(stored)) return;
+    const row = parseRecordRow(stored, id);
+    const { envelope } = await this.records.ofRow(type, tenant, row, budget);
+    const summary = summaryMembers(type, await this.parts.listed(type, tenant, id, envelope.data, budget));
+    if (!differs(stored, summary)) return;
     const sealed = (rowKey: string, columns: Row['properties']) => withRowChecksum(key, rowKey, columns);
     const columns = recordRowColumns(type, row, row.createdAt, row.indexKeys, summary);
     const listed = summaryColumns(type, row, row.createdAt, summary);

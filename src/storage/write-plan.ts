@@ -1,9 +1,9 @@
 import type { AuditEvent } from '../domain/audit-event.js';
-import { eventText } from '../domain/audit-event.js';
 import type { SealedSecrets } from '../domain/commitment.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { PartitionRef } from './directory.js';
-import { pendingEventKey, partitionKey, recordKey, revisionKey } from './keys.js';
+import { partitionKey, recordKey, revisionKey } from './keys.js';
+import { pendingEvent } from './pending-event.js';
 import type { Properties, RowOperation } from './ports.js';
 import { nameOperation } from './record-locator.js';
 import {
@@ -81,20 +81,8 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
       .filter((rowKey) => !indexKeys.includes(rowKey))
       .map((rowKey): RowOperation => ({ kind: 'delete', rowKey, etag: '*' })),
     ...(previous === undefined ? nameOperation(type, partition, facts.id, data) : []),
-    pendingEvent(key, write),
+    pendingEvent(key, write.event, write.sealedEvent, facts),
   ];
-}
-
-function pendingEvent(key: string, write: RevisionToWrite): RowOperation {
-  const rowKey = pendingEventKey(write.event.event_id);
-  const properties = {
-    event: eventText(write.event),
-    record_id: write.facts.id,
-    revision: write.facts.revision,
-    schema_version: write.event.schema_version,
-    ...(Object.keys(write.sealedEvent).length === 0 ? {} : { sealed: JSON.stringify(write.sealedEvent) }),
-  };
-  return { kind: 'insert', rowKey, properties: withRowChecksum(key, rowKey, properties) };
 }
 
 /** The plan of a write of one revision with a blob of its own. */

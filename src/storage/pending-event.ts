@@ -1,0 +1,34 @@
+import { SEALED_EVENT_TYPE, eventText, type AuditEvent } from '../domain/audit-event.js';
+import type { SealedSecrets, SecretBox, Secrets } from '../domain/commitment.js';
+import { pendingEventKey } from './keys.js';
+import type { RowOperation } from './ports.js';
+import { withRowChecksum } from './row-checksum.js';
+
+/** Seals what an event has committed to; nothing where it has nothing to hide. */
+export async function sealEvent(
+  secretBox: SecretBox,
+  event: AuditEvent,
+  secrets: Secrets,
+): Promise<SealedSecrets> {
+  if (Object.keys(secrets).length === 0) return {};
+  const place = { tenant: event.tenant, type: SEALED_EVENT_TYPE, id: event.event_id, revision: 0 };
+  return secretBox.seal(place, secrets);
+}
+
+/** The row `o:<event id>` of an event that is committed with what a record has become; `revision` where that is one. */
+export function pendingEvent(
+  partitionKey: string,
+  event: AuditEvent,
+  sealed: SealedSecrets,
+  record: { readonly id: string; readonly revision?: number },
+): RowOperation {
+  const rowKey = pendingEventKey(event.event_id);
+  const properties = {
+    event: eventText(event),
+    record_id: record.id,
+    ...(record.revision === undefined ? {} : { revision: record.revision }),
+    schema_version: event.schema_version,
+    ...(Object.keys(sealed).length === 0 ? {} : { sealed: JSON.stringify(sealed) }),
+  };
+  return { kind: 'insert', rowKey, properties: withRowChecksum(partitionKey, rowKey, properties) };
+}
