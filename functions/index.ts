@@ -6,6 +6,7 @@ import './record.js';
 import './record-action.js';
 import './revisions.js';
 import './revision.js';
+import './lineage.js';
 import './inbox.js';
 import './operation.js';
 import './audit-events.js';

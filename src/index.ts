@@ -17,6 +17,8 @@ export type {
   WrittenBatch,
   WrittenRecord,
 } from './storage/manager-types.js';
+export type { Lineage, LineageDirection, LineageNode, LineageQuery } from './storage/lineage-reader.js';
+export type { LineageEdge } from './domain/lineage.js';
 export type { BlobStore, RecordTable, StoragePorts, WorkQueue } from './storage/ports.js';
 export { assemblePlatform, storageNames } from './platform.js';
 export type { Platform, PlatformOptions } from './platform.js';

@@ -24,6 +24,7 @@ import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { DigestScheduler } from './storage/digest-scheduler.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
+import { LINEAGE_TABLE } from './storage/lineage-rows.js';
 import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
@@ -75,6 +76,7 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
     'auditevents',
     ACTORS_TABLE,
     LOOKUPS_TABLE,
+    LINEAGE_TABLE,
   ];
   return {
     tables: [...tablesOf(types), ...own],
@@ -151,6 +153,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     directory,
     secretBox,
     cursorKey,
+    typeOfId: registry.findById.bind(registry),
     pseudonym,
     onCommitted,
     onPartAdded: digests.added.bind(digests),

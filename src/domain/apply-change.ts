@@ -4,6 +4,7 @@ import { RESERVED_PATHS } from './define-record.js';
 import { AppError, invalid, isAppError, type Issue } from './errors.js';
 import { jsonIssues, pointerOf } from './json-input.js';
 import { LIMITS } from './limits.js';
+import { linkIssues } from './links.js';
 import { isObject, mergePatch } from './merge-patch.js';
 import type { Addition, PartsDeclaration } from './parts.js';
 import type { DomainContext, RecordData, RecordType } from './record-type.js';
@@ -187,7 +188,7 @@ export function acceptPart(parts: PartsDeclaration, body: unknown): RecordData {
 /** Asserts the whole record before the write and strips members that are undefined. */
 function whole(type: RecordType, data: RecordData): RecordData {
   const parsed = parseShape(type.schema, data);
-  const issues = type.check?.(parsed) ?? [];
+  const issues = [...linkIssues(type, parsed), ...(type.check?.(parsed) ?? [])];
   if (issues.length > 0) throw invalid(issues);
   return JSON.parse(JSON.stringify(parsed)) as RecordData;
 }

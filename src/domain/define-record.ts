@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { PartsDeclaration } from './parts.js';
+import { patternsOverlap } from './pointer-patterns.js';
 import type {
   ActionDeclaration,
   IndexDeclaration,
@@ -18,7 +19,13 @@ const ROW_COLUMNS = [
   'previous_checksum', 'stored_at', 'action', 'blob', 'offset', 'length', 'index_keys', 'row_checksum', 'void',
   // Table Storage's own, whatever their case.
   'timestamp', 'etag',
+  // What a lineage says of a record beside its summary.
+  'depth', 'missing', 'damaged',
 ] as const; // prettier-ignore
+const isColumn = (name: string): boolean =>
+  (ROW_COLUMNS as readonly string[]).includes(name) || /^links_\d+$/.test(name);
+/** Query parameters that every list has besides its filters. */
+const LIST_PARAMETERS = ['from', 'to', 'limit', 'cursor', 'fields'];
 /** A create writes the record, its revision, its event and an idempotency row besides index rows (cost contract). */
 const MAX_INDEX_ROWS = 20;
 
@@ -75,10 +82,12 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...known(d.summary, 'summary'),
     ...known(d.immutable, 'immutable'),
     ...known(sensitiveRoots, 'sensitive'),
+    ...known((d.links ?? []).map((pattern) => pattern.split('/')[1] ?? ''), 'links'),
     ...Object.keys(d.sensitive).filter((p) => !p.startsWith('/')).map((p) => `sensitive ${p} is not a pointer`),
     ...keyMembers.filter((m) => !d.immutable.includes(m)).map((m) => `key member ${m} must be immutable`),
     ...[...keyMembers, ...d.summary].filter((m) => sensitiveRoots.includes(m)).map((m) => `${m} is a key or in the summary and must not be sensitive`),
-    ...d.summary.filter((m) => (ROW_COLUMNS as readonly string[]).includes(m)).map((m) => `summary member ${m} collides with a column`),
+    ...d.summary.filter(isColumn).map((m) => `summary member ${m} collides with a column`),
+    ...linkFaults(d),
     ...indexFaults(d),
     ...migrationFaults(d),
     ...transitionFaults(d, members),
@@ -106,6 +115,15 @@ function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDecl
   ];
 }
 
+function linkFaults({ links = [], sensitive }: RecordDeclaration<RecordData, unknown>): string[] {
+  const secret = (link: string): boolean =>
+    Object.keys(sensitive).some((place) => patternsOverlap(link, place));
+  return [
+    ...links.filter((link) => !link.startsWith('/')).map((link) => `link ${link} is not a pointer`),
+    ...links.filter(secret).map((link) => `link ${link} is sensitive: rows repeat it in clear`),
+  ];
+}
+
 function indexFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
   const names = d.indexes.map((index) => index.name);
   return [
@@ -116,6 +134,10 @@ function indexFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...d.indexes
       .filter((i) => !/^[a-z][a-z0-9._]{0,79}$/.test(i.name))
       .map((i) => `bad index name ${i.name}`),
+    ...d.indexes
+      .flatMap((i) => i.fields)
+      .filter((field) => LIST_PARAMETERS.includes(field))
+      .map((field) => `filter ${field} is a parameter of every list`),
     ...d.indexes.filter((i) => i.fields.length === 0).map((i) => `index ${i.name} has no fields`),
     ...d.indexes
       .flatMap((index) => index.fields)

@@ -28,6 +28,14 @@ export const LIMITS = {
   partsAnswered: 50,
   /** Entries that are read with a record at most. */
   partsShown: 10_000,
+  /** Distinct records that one record names as those it is derived from, and that all of a batch name together. */
+  links: 1000,
+  batchLinks: 5000,
+  /** Steps from the root that a lineage is followed; how many records it looks at in one step, and shows in all. */
+  lineageDepth: 10,
+  lineageLevelNodes: 100,
+  lineageNodes: 1000,
+  lineageEdges: 10_000,
   memberNameChars: 256,
   idempotencyKeyChars: 255,
   headerValueChars: 256,

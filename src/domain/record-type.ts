@@ -100,6 +100,11 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly check?: (data: Data) => readonly Issue[];
   /** Pointer patterns (`*` for any list index) of sensitive values and their class. */
   readonly sensitive: Readonly<Record<string, SensitivityClass>>;
+  /**
+   * Pointer patterns (`*` for any list index) of ids of records, of any type, that this one is derived from: its lineage
+   * (`domain/links.ts`). What stands there and is no id is no link. Not sensitive: links are repeated in rows.
+   */
+  readonly links?: readonly string[];
   readonly tiers: TierRule;
   readonly retention: RetentionRule;
   readonly actions: Readonly<Record<string, ActionDeclaration<Data>>>;

@@ -3,6 +3,7 @@ import { endTime, formatTime } from '../domain/clock.js';
 import { defineAction, defineRecord } from '../domain/define-record.js';
 import { AppError, type Issue } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
+import { METADATA_LINKS } from '../domain/links.js';
 import type { DomainContext } from '../domain/record-type.js';
 import {
   confidence,
@@ -202,6 +203,7 @@ export const decisionType = defineRecord<Decision, z.output<typeof createDecisio
       : next,
   check,
   sensitive: {},
+  links: ['/provenance/derived_from/*', ...METADATA_LINKS],
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 7, from: 'created_at' },
   actions: { votes, outcome: decide },

@@ -4,6 +4,7 @@ import { AppError, invalid, isAppError, type Issue } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { newId, parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
+import { linksOf } from '../domain/links.js';
 import type { RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { chunksOf, keyOf, packOf, resultOf, type Chunk, type Packed } from './batch-chunks.js';
@@ -11,6 +12,7 @@ import { commitPlan } from './commit.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow } from './keyed-result.js';
 import { BLOB_CONTAINERS, partitionKey, revisionKey } from './keys.js';
+import { enrollLinks, type Linked } from './lineage-rows.js';
 import type { CallContext, StorageManagerOptions, WrittenBatch } from './manager-types.js';
 import { factsOf, newRevision, type NewRevision } from './new-revision.js';
 import { isFault, type Row } from './ports.js';
@@ -61,10 +63,10 @@ export class BatchWriter {
     const accepted = acceptAll(type, bodies, this.tools.clock.now());
     const fresh = accepted.map((item) => newId(type.idPrefix, item.createdMs, this.tools.entropy));
     const nowMs = this.tools.clock.now();
-    const placed = (known: readonly string[]): readonly Placed[] =>
+    const placed = (known: readonly string[]): readonly Linked[] =>
       known.map((id, at) => {
         const data = createData(type, accepted[at] as AcceptedCreate, { id, nowMs, actor: call.actor });
-        return { id, ref: placeOf(type, call.tenant, id, data) };
+        return { id, ref: placeOf(type, call.tenant, id, data), links: linksOf(type, id, data) };
       });
     const reserved = await this.#reserve(type, call, fresh, placed, budget);
     if ('replay' in reserved) return { items: reserved.replay, replayed: true };
@@ -75,8 +77,11 @@ export class BatchWriter {
     const places = placed(ids);
     const chunks = chunksOf(type, places);
     const announced = chunks.map((chunk) => budget.retry(() => this.tools.directory.announce(chunk.ref)));
-    const enrolled = this.locator.enroll(type, places, budget);
-    const [packed] = await Promise.all([this.#pack(batch, ids), enrolled, ...announced]);
+    const enrolled = [
+      this.locator.enroll(type, places, budget),
+      enrollLinks(this.tools.ports.tables, type, places, budget),
+    ];
+    const [packed] = await Promise.all([this.#pack(batch, ids), ...enrolled, ...announced]);
     const limit = pLimit(PARALLEL);
     const stored = await Promise.all(
       chunks.map((chunk) => {
@@ -265,11 +270,15 @@ function acceptAll(type: RecordType, bodies: readonly unknown[], nowMs: number):
     throw invalid([{ pointer: '/items', detail: `must hold 1 to ${String(LIMITS.batchItems)} items` }]);
   }
   const issues: Issue[] = [];
+  let links = 0;
   const accepted = bodies.flatMap((body, at) => {
     try {
       const item = acceptCreate(type, body, nowMs);
       // Rules across members are checked now too: a batch is validated as a whole before anything is stored.
-      createData(type, item, { id: newId(type.idPrefix, item.createdMs, NO_ENTROPY), nowMs, actor: '-' });
+      const id = newId(type.idPrefix, item.createdMs, NO_ENTROPY);
+      links += linksOf(type, id, createData(type, item, { id, nowMs, actor: '-' })).length;
+      if (links > LIMITS.batchLinks)
+        throw invalid([{ pointer: '', detail: `brings the batch beyond ${String(LIMITS.batchLinks)} links to other records` }]); // prettier-ignore
       return [item];
     } catch (error) {
       if (!isAppError(error, 'record-invalid')) throw error;

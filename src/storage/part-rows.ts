@@ -5,11 +5,10 @@ import { keyValue, lastDigitOf, monthOf } from './keys.js';
 import type { Properties, Row } from './ports.js';
 import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
+import { textColumns, textOf } from './text-columns.js';
 
 /** Version of the shape of part rows. */
 const SCHEMA_VERSION = '1.0';
-/** Of a property's 32,768 UTF-16 code units. */
-const CHUNK = 32_000;
 
 /** The partition of a record's parts, after the tenant: few enough for the directory, enough to share the load. */
 export function partsPartition(ms: number, id: string): string {
@@ -44,28 +43,6 @@ export interface StoredPart {
   readonly checksum: string;
   readonly eventId: string;
   readonly addedAt: string;
-}
-
-/** A long text as properties of a row. */
-export function textColumns(name: string, text: string): Properties {
-  const columns: Record<string, string> = {};
-  for (let from = 0, at = 0; from < text.length || at === 0; at += 1) {
-    let to = Math.min(from + CHUNK, text.length);
-    // Half a surrogate pair has no UTF-8.
-    if (to < text.length && /[\uD800-\uDBFF]/.test(text[to - 1] as string)) to -= 1;
-    columns[`${name}_${String(at)}`] = text.slice(from, to);
-    from = to;
-  }
-  return columns;
-}
-
-export function textOf(name: string, properties: Properties): string {
-  let text = '';
-  for (let at = 0; ; at += 1) {
-    const chunk = properties[`${name}_${String(at)}`];
-    if (typeof chunk !== 'string') return text;
-    text += chunk;
-  }
 }
 
 export function headRow(

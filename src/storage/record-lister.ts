@@ -7,7 +7,7 @@ import { compoundKeyValue, recordKey } from './keys.js';
 import { scanMerged } from './merge-scan.js';
 import type { IntegrityFinding, ListQuery, StorageManagerOptions, SummaryPage } from './manager-types.js';
 import type { Row } from './ports.js';
-import { summaryOf, type Summary } from './record-row.js';
+import { summaryNames, summaryOf, type Summary } from './record-row.js';
 import { rowIntact } from './row-checksum.js';
 import { isVoid } from './void-row.js';
 
@@ -32,6 +32,7 @@ export class RecordLister {
   ): Promise<SummaryPage> {
     const unknown = Object.keys(query.filters).find((name) => !type.filters.includes(name));
     if (unknown !== undefined) throw new AppError('request-malformed', `${type.collection} cannot be filtered by ${unknown}.`); // prettier-ignore
+    const shown = projectionOf(type, query.fields);
     const budget = new Budget(this.tools.clock, this.tools.entropy);
     const index = bestIndex(type, query.filters);
     const { partition: rule } = type;
@@ -59,7 +60,7 @@ export class RecordLister {
       const summary = rowIntact(row)
         ? summaryOf(type, row)
         : await this.#fromRecordRow(type, row, query, found, budget);
-      if (summary !== undefined) items.push(summary);
+      if (summary !== undefined) items.push(shown(summary));
     }
     return { items, nextCursor: page.next === undefined ? null : this.#cursors.encode(name, page.next) };
   }
@@ -87,6 +88,23 @@ export class RecordLister {
   }
 }
 
+/**
+ * What is shown of a summary. Rows come from storage whole all the same: a row's checksum is over all of its columns, and
+ * no row is shown that was not verified. Throws `request-malformed` for what is no member of this type's summaries.
+ */
+function projectionOf(
+  type: RecordType,
+  fields: readonly string[] | undefined,
+): (summary: Summary) => Summary {
+  if (fields === undefined) return (summary) => summary;
+  const known = summaryNames(type);
+  const unknown = fields.find((name) => !known.includes(name));
+  if (unknown !== undefined || fields.length === 0)
+    throw new AppError('request-malformed', `fields: there is no member ${JSON.stringify((unknown ?? '').slice(0, 64))} in a summary of ${type.collection}.`); // prettier-ignore
+  const wanted = new Set(['id', ...fields]);
+  return (summary) => Object.fromEntries(Object.entries(summary).filter(([name]) => wanted.has(name)));
+}
+
 function matches(row: Row, filters: readonly (readonly [string, string])[]): boolean {
   return filters.every(([field, value]) => row.properties[field] === value);
 }
@@ -99,7 +117,7 @@ function bestIndex(type: RecordType, filters: Readonly<Record<string, string>>):
   return usable.reduce((best, index) => (index.fields.length > best.fields.length ? index : best));
 }
 
-/** Names a listing for its cursors: who, what, which filters and times; not how many. */
+/** Names a listing for its cursors: who, what, which filters and times; neither how many nor what of them is shown. */
 function queryName(type: RecordType, tenant: string, query: ListQuery): string {
   const filters = Object.entries(query.filters).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify(['list', tenant, type.collection, filters, query.fromMs ?? null, query.toMs ?? null]);

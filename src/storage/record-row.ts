@@ -6,6 +6,7 @@ import { parseId } from '../domain/ids.js';
 import { compoundKeyValue, indexKey } from './keys.js';
 import type { Properties, Property, Row } from './ports.js';
 import { rowIntact } from './row-checksum.js';
+import { textColumns, textOf } from './text-columns.js';
 
 /** Where a detail envelope lies: a whole blob, or a part of a pack. Bytes. */
 export interface DetailLocation {
@@ -32,6 +33,8 @@ export interface RevisionFacts {
 export interface RecordRow extends RevisionFacts {
   readonly createdAt: string;
   readonly indexKeys: readonly string[];
+  /** Ids of the records this one is derived from (`domain/links.ts`). */
+  readonly links: readonly string[];
   readonly etag: string;
 }
 
@@ -86,13 +89,14 @@ export function revisionRowColumns(type: RecordType, facts: RevisionFacts): Prop
   return { ...revisionColumns(type, facts), stored_at: facts.storedAt };
 }
 
-/** Columns of `r:<id>`. */
+/** Columns of `r:<id>`; whoever writes the row again passes on the `links` that were in it. */
 export function recordRowColumns(
   type: RecordType,
   facts: RevisionFacts,
   createdAt: string,
   indexKeys: readonly string[],
   summary: Summary,
+  links: readonly string[],
 ): Properties {
   return {
     ...summary,
@@ -100,6 +104,7 @@ export function recordRowColumns(
     created_at: createdAt,
     updated_at: facts.storedAt,
     index_keys: JSON.stringify(indexKeys),
+    ...(links.length === 0 ? {} : textColumns('links', JSON.stringify(links))),
   };
 }
 
@@ -164,6 +169,7 @@ export function parseRecordRow(row: Row, id: string): RecordRow {
     ...facts,
     createdAt: String(row.properties['created_at']),
     indexKeys: JSON.parse(String(row.properties['index_keys'])) as string[],
+    links: JSON.parse(textOf('links', row.properties) || '[]') as string[],
     etag: row.etag,
   };
 }
@@ -193,14 +199,15 @@ export function envelopeHead(type: RecordType, tenant: string, facts: RevisionFa
 /** What every summary has besides the members its type declares. */
 const SUMMARY_HEAD = ['record_type', 'id', 'revision', 'schema_version', 'tier', 'checksum', 'created_at', 'updated_at']; // prettier-ignore
 
+/** Every member that a summary of the type may have. */
+export const summaryNames = (type: RecordType): readonly string[] => [...SUMMARY_HEAD, ...type.summary];
+
 /** A summary from an index row or a record row of the type. */
 export function summaryOf(type: RecordType, row: Row): Summary {
   const summary: Record<string, Property> = {};
-  for (const names of [SUMMARY_HEAD, type.summary]) {
-    for (const name of names) {
-      const value = row.properties[name];
-      if (value !== undefined) summary[name] = value;
-    }
+  for (const name of summaryNames(type)) {
+    const value = row.properties[name];
+    if (value !== undefined) summary[name] = value;
   }
   return summary;
 }

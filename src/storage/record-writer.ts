@@ -1,6 +1,7 @@
 import { AppError } from '../domain/errors.js';
 import { createData, type AcceptedCreate } from '../domain/apply-change.js';
 import { newId, parseId } from '../domain/ids.js';
+import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { upgradeData } from '../domain/upgrade.js';
 import { Budget, unavailable } from './backoff.js';
@@ -12,6 +13,7 @@ import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow, type KeyedResult } from './keyed-result.js';
 import { KeyedMutex } from './keyed-mutex.js';
 import { BLOB_CONTAINERS, partitionKey } from './keys.js';
+import { enrollLinks } from './lineage-rows.js';
 import type { CallContext, StorageManagerOptions, WrittenRecord } from './manager-types.js';
 import { factsOf, newRevision, type ChangeName, type NewRevision } from './new-revision.js';
 import type { PartitionRef } from './directory.js';
@@ -58,7 +60,13 @@ export class RecordWriter {
     const recordId = reservation?.ids[0] ?? id;
     const ref = placed(recordId);
     const data = recordId === id ? early : this.#firstData(type, accepted, recordId, call);
-    const enroll = (): Promise<void> => this.locator.enroll(type, [{ id: recordId, ref }], budget);
+    const enroll = async (): Promise<void> => {
+      const links = linksOf(type, recordId, data);
+      await Promise.all([
+        this.locator.enroll(type, [{ id: recordId, ref }], budget),
+        this.#enrollLinks(type, recordId, ref, links, budget),
+      ]);
+    };
     const name: ChangeName = { eventType: 'record.created', action: 'create', details: {} };
     let voidEtag: string | undefined;
     let there: boolean;
@@ -130,7 +138,10 @@ export class RecordWriter {
       const revision = await newRevision(this.tools, type, id, next, row, name, call);
       const listed = await this.parts.listed(type, call.tenant, id, next, budget);
       const plan = this.#plan(type, ref, revision, row, call, reservation, undefined, listed);
-      const outcome = await executePlan({ ...this.tools, budget }, plan);
+      const known = new Set(row.links);
+      const added = linksOf(type, id, next).filter((link) => !known.has(link));
+      const enroll = (): Promise<void> => this.#enrollLinks(type, id, ref, added, budget);
+      const outcome = await executePlan({ ...this.tools, budget }, plan, enroll);
       if (outcome === 'committed') return this.#committed(type, revision, plan, call);
       const replay = await this.#answered(type, call, ref, reservation, budget);
       if (replay !== undefined) return replay;
@@ -138,6 +149,16 @@ export class RecordWriter {
       if (outcome === 'missing') missingUnder = row.etag;
       await this.#goOn(call, reservation, outcome, budget);
     }
+  }
+
+  #enrollLinks(
+    type: RecordType,
+    id: string,
+    ref: PartitionRef,
+    links: readonly string[],
+    budget: Budget,
+  ): Promise<void> {
+    return enrollLinks(this.tools.ports.tables, type, [{ id, ref, links }], budget);
   }
 
   /** Before another try after a refused commit. */

@@ -7,6 +7,7 @@ import { Budget } from './backoff.js';
 import { BatchWriter } from './batch-writer.js';
 import { actionChange, patchChange } from './change.js';
 import { DetailStore } from './detail-store.js';
+import { LineageReader, type Lineage, type LineageQuery } from './lineage-reader.js';
 import type {
   CallContext,
   IntegrityFinding,
@@ -45,6 +46,7 @@ export class UnifiedStorageManager {
   readonly #partWriter: PartWriter;
   readonly #digest: SeriesDigest;
   readonly #seriesReader: SeriesReader;
+  readonly #lineage: LineageReader;
 
   constructor(protected readonly options: StorageManagerOptions) {
     const details = new DetailStore(options.ports.blobs, options.secretBox);
@@ -57,6 +59,7 @@ export class UnifiedStorageManager {
     this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
     this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, new SummaryRefresh(options, this.#reader, this.#partReader, locator)); // prettier-ignore
     this.#seriesReader = new SeriesReader(options, this.#partReader, this.#digest);
+    this.#lineage = new LineageReader(options, locator);
     this.#puts = new PutWriter(options, this.#writer, locator);
   }
 
@@ -122,6 +125,17 @@ export class UnifiedStorageManager {
     const page = await this.#lister.list(type, call.tenant, query, found);
     for (const finding of found) await this.#report(finding, call);
     return page;
+  }
+
+  /**
+   * What a record is derived from (`up`) or what is derived from it (`down`), across types, `depth` 1 to 10 steps. Bounded
+   * and safe from cycles; what is linked to and not there is marked. Throws `record-not-found`.
+   */
+  async lineage(type: RecordType, id: string, query: LineageQuery, call: CallContext): Promise<Lineage> {
+    const found: IntegrityFinding[] = [];
+    const lineage = await this.#audited(type, call, () => this.#lineage.read(type, call.tenant, id, query, found)); // prettier-ignore
+    for (const finding of found) await this.#report(finding, call);
+    return lineage;
   }
 
   /** JSON merge patch; `ifMatch` is the ETag that was read and is required. */

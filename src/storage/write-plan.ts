@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../domain/audit-event.js';
 import type { SealedSecrets } from '../domain/commitment.js';
+import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { PartitionRef } from './directory.js';
 import { partitionKey, recordKey, revisionKey } from './keys.js';
@@ -64,7 +65,10 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
   const summary = summaryMembers(type, write.listed ?? data);
   const indexKeys = indexKeysOf(type, facts.id, data);
   const record = recordKey(facts.id);
-  const columns = sealed(record, recordRowColumns(type, facts, createdAt, indexKeys, summary));
+  const columns = sealed(
+    record,
+    recordRowColumns(type, facts, createdAt, indexKeys, summary, linksOf(type, facts.id, data)),
+  );
   const revision = revisionKey(facts.id, facts.revision);
   const listed = summaryColumns(type, facts, createdAt, summary);
   return [

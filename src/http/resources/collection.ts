@@ -1,4 +1,4 @@
-import { cursorOf, limitOf, periodOf, assertKnown } from '../query.js';
+import { cursorOf, fieldsOf, limitOf, periodOf, assertKnown } from '../query.js';
 import type { Resource } from '../resource.js';
 import { JSON_BODY, recordPath, typeOf, written } from './shared.js';
 
@@ -19,12 +19,12 @@ export const collectionResource: Resource = {
     run: async (input) => {
       const paging = { ...periodOf(input.query), limit: limitOf(input.query), cursor: cursorOf(input.query) };
       const type = typeOf(input);
-      assertKnown(input.query, [...type.filters, 'from', 'to', 'limit', 'cursor']);
+      assertKnown(input.query, [...type.filters, 'from', 'to', 'limit', 'cursor', 'fields']);
       const filters = type.filters.flatMap((name) => {
         const value = input.query.get(name);
         return value === null ? [] : [[name, value] as const];
       });
-      const query = { filters: Object.fromEntries(filters), ...paging };
+      const query = { filters: Object.fromEntries(filters), fields: fieldsOf(input.query), ...paging };
       const page = await input.services.manager.list(type, query, input.call);
       return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
     },
