@@ -60,6 +60,11 @@ describe('the faults of a declaration', () => {
       ['key member created_at must be immutable'],
     ],
     ['a column of ours in its summary', { schema: z.strictObject({ ...shape, checksum: z.string() }), summary: ['color', 'checksum'] }, ['summary member checksum collides with a column']], // prettier-ignore
+    ['a column of its links in its summary', { schema: z.strictObject({ ...shape, links_1: z.string() }), summary: ['links_1'] }, ['summary member links_1 collides with a column']], // prettier-ignore
+    ['a word of a lineage in its summary', { schema: z.strictObject({ ...shape, missing: z.string() }), summary: ['missing'] }, ['summary member missing collides with a column']], // prettier-ignore
+    ['links that are nowhere, or no pointers', { links: ['/text/*', 'color'] }, ['links names unknown member text', 'links names unknown member ', 'link color is not a pointer']], // prettier-ignore
+    ['a link that rows would tell although it is sensitive', { schema: z.strictObject({ ...shape, from: z.array(z.string()) }), sensitive: { '/from/*': 'pii' }, links: ['/from/*'] }, ['link /from/* is sensitive: rows repeat it in clear']], // prettier-ignore
+    ['a filter with the name of a parameter', { schema: z.strictObject({ ...shape, limit: z.string() }), summary: ['limit'], indexes: [index('l', ['limit'])] }, ['filter limit is a parameter of every list']], // prettier-ignore
     ['more index rows than a create may write', { indexes: indexes(20) }, ['too many indexes']],
     ['bad names of indexes', { indexes: [index('By'), index('b'.repeat(81)), index('a-b'), index('.b')] }, ['bad index name By', `bad index name ${'b'.repeat(81)}`, 'bad index name a-b', 'bad index name .b']], // prettier-ignore
     ['an index of no fields, and one outside the summary', { indexes: [index('none', []), index('made', ['created_at'])] }, ['index none has no fields', 'indexed member created_at must be in the summary']], // prettier-ignore
