@@ -103,7 +103,11 @@ export class LineageReader {
           level.map(({ id }) => atOnce(() => this.#descent(tenant, id, budget))),
         );
         const rows = pages.flatMap((page) => page.rows.map((row) => parseDescent(tenant, row)));
-        for (const { id, ref } of rows) places.set(id, places.get(id) ?? ref);
+        for (const { id, ref } of rows) {
+          places.set(id, places.get(id) ?? ref);
+          const type = ref === undefined ? this.tools.typeOfId(id) : undefined;
+          if (type !== undefined) found.push({ recordType: type.recordType, id, revision: 0, what: 'lineage row' }); // prettier-ignore
+        }
         return { ids: rows.map(({ id }) => id), more: pages.some(({ more }) => more) };
       },
       visit: async (ids, level) => {

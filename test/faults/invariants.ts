@@ -1,5 +1,6 @@
 import type { StorageContents } from '../support/memory-ports.js';
 import { actorViolations, logViolations } from './invariants-log.js';
+import { lineageViolations } from './invariants-lineage.js';
 import {
   blobViolations,
   directoryViolations,
@@ -16,7 +17,7 @@ import { surveyOf, type Survey } from './invariants-survey.js';
  */
 export function halfDoneViolations(contents: StorageContents): string[] {
   const survey = surveyOf(contents);
-  return [...recordViolations(survey), ...indexViolations(survey)].map(
+  return [...recordViolations(survey), ...indexViolations(survey), ...lineageViolations(survey)].map(
     (violation) => `before recovery: ${violation}`,
   );
 }
@@ -38,6 +39,7 @@ export function violationsOf(
   const violations = [
     ...recordViolations(survey),
     ...indexViolations(survey),
+    ...lineageViolations(survey),
     ...blobViolations(survey, options),
     ...logViolations(survey),
     ...actorViolations(survey),
