@@ -145,6 +145,9 @@ function factsOf(type) {
     ['Upgraded from', list(type.migrations.map(({ from }) => from))],
     ['Set by the platform alone', list(ours)],
     ['Immutable', list(type.immutable)],
+    ...(type.links === undefined
+      ? []
+      : [['Derived from', `ids at ${list(type.links)}: its [lineage](../life-of-a-record.md#lineage)`]]),
     [
       'Sensitive',
       sorted(type.sensitive)
@@ -250,7 +253,7 @@ function pageOf(type) {
     `- Filters: ${list(type.filters)}, and ${code('from')}, ${code('to')} on ${orderOf(type)}.`,
     `- Answered by an index: each filter alone that has one, and ${pairs.length === 0 ? 'no pairs' : pairs.join('; ')}. Any other combination is filtered while reading, so its pages may be short.`,
     `- Indexes: ${list(type.allIndexes.map(({ name }) => name))}.`,
-    `- A summary has ${list([...members, ...type.summary])}.`,
+    `- A summary has ${list([...members, ...type.summary])}; ${code('?fields=')} picks from them.`,
     '',
     ...transitionLines(type),
     ...(Object.keys(type.actions).length === 0 ? [] : ['## Actions', '', ...actionLines(type)]),

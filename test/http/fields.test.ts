@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RecordData } from '../../src/domain/record-type.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import { created, newTenant } from '../support/decisions.js';
 import { httpHost, type HttpHost } from '../support/http-harness.js';
