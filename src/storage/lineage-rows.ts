@@ -30,7 +30,7 @@ export function lineageKey(tenant: string, ancestor: string): string | undefined
 }
 
 /** `d:<ancestor>:<descendant>`. */
-export const descentKey = (ancestor: string, descendant: string): string => `d:${ancestor}:${descendant}`;
+const descentKey = (ancestor: string, descendant: string): string => `d:${ancestor}:${descendant}`;
 export const descentRange = (ancestor: string): { from: string; to: string } => prefixRange(`d:${ancestor}:`);
 
 /**

@@ -72,6 +72,7 @@ function targetOf(random: Random, known: Known, marker: string): Target {
     () => ['POST', `/${collection}/${id}/${segment(random, marker)}`],
     () => ['GET', `/${collection}/${id}/revisions`],
     () => ['GET', `/${collection}/${id}/revisions/${revision}`],
+    () => ['GET', `/${collection}/${id}/lineage`],
     () => ['POST', `/inbox/${collection}`],
     () => ['GET', `/operations/${one(known.operations)}`],
     () => ['GET', '/audit-events'],
@@ -83,14 +84,14 @@ function targetOf(random: Random, known: Known, marker: string): Target {
   return { method, path: random.chance(0.05) ? `${path}/` : path, tenant: record?.tenant };
 }
 
-const PARAMETERS = ['limit', 'cursor', 'from', 'to', 'as_of', 'status', 'decision_type', 'created_by', 'resource_id', 'event_type', 'actor'] as const; // prettier-ignore
+const PARAMETERS = ['limit', 'cursor', 'from', 'to', 'as_of', 'status', 'decision_type', 'created_by', 'resource_id', 'event_type', 'actor', 'fields', 'direction', 'depth'] as const; // prettier-ignore
 
 function queryOf(random: Random, known: Known, marker: string): string {
   const value = (): string => {
     const from = random.below(8);
     if (from === 0) return marker;
     if (from === 1 && known.cursors.length > 0) return random.pick(known.cursors);
-    if (from === 2) return random.pick(['1', '1000', '1001', '0', '00', '2026-01-01T00:00:00Z', '2999-01-01T00:00:00+01:00', 'queued']); // prettier-ignore
+    if (from === 2) return random.pick(['1', '1000', '1001', '0', '00', '2026-01-01T00:00:00Z', '2999-01-01T00:00:00+01:00', 'queued', 'title,status', 'down']); // prettier-ignore
     return nastyText(random, 6_000).toWellFormed();
   };
   const one = (): string => {
