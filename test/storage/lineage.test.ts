@@ -102,7 +102,8 @@ describe.each(STORAGES)('links in storage $name', (kind) => {
   it('stand in the record row, which is without them what it always was', async () => {
     const { decision, call } = await warm();
     const links = strangers(1000);
-    const columns = (row: Row): string[] => Object.keys(row.properties).filter((name) => name.includes('link'));
+    const columns = (row: Row): string[] =>
+      Object.keys(row.properties).filter((name) => name.includes('link'));
     expect(columns(await rowOf(await decision(), call))).toEqual([]);
     const row = await rowOf(await decision(from(...links)), call);
     expect(columns(row)).toEqual(['links_0', 'links_1']);
