@@ -28,6 +28,11 @@ export const LIMITS = {
   partsAnswered: 50,
   /** Entries that are read with a record at most. */
   partsShown: 10_000,
+  /** Entries that one round moves into an append blob, and bytes of their lines. */
+  partsMoved: 90,
+  partsMovedBytes: 3 * MIB,
+  /** An append blob of entries is followed by another beyond this. */
+  partStreamBytes: 256 * MIB,
   memberNameChars: 256,
   idempotencyKeyChars: 255,
   headerValueChars: 256,
