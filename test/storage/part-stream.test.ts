@@ -261,6 +261,9 @@ describe('the stream, whatever becomes of a call', () => {
       );
       expect(died).toBe(fault?.way === 'stopped right after');
       expect(await talk.list(world.host())).toEqual(before);
+      await talk.move(world.host());
+      const { items } = await talk.platform.manager.list(conversationType, { filters: {}, limit: 1 }, talk.call); // prettier-ignore
+      expect(items[0]?.['message_count']).toBe(93);
       await talk.say(2);
       await talk.move(world.host());
       await talk.assertMoved(95);
