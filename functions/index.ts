@@ -19,4 +19,5 @@ import './sweep.js';
 import './collect-orphans.js';
 import './expire-keys.js';
 import './check-partitions.js';
+import './move-parts.js';
 import './roll-up-series.js';

@@ -185,23 +185,46 @@ function actionLines(type) {
   ]);
 }
 
+function exampleLines(example) {
+  return ['For example:', '', '```json', JSON.stringify(example, null, 2), '```', ''];
+}
+
 function partLines({ collection, parts }) {
   if (parts === undefined) return [];
+  const place = `/api/${collection}/{id}`;
+  const named =
+    parts.nameMember === undefined
+      ? ''
+      : ` A later entry of the same ${code(parts.nameMember)} stands for the earlier.`;
+  const made =
+    parts.namePrefix === undefined ? '' : ` One without it gets ${code(`${parts.namePrefix}_<UUIDv7>`)}.`;
+  const from =
+    parts.timeMember === undefined
+      ? ''
+      : `, with ${code('from')} those whose ${code(parts.timeMember)} is then or later`;
+  const shown =
+    parts.shown === undefined
+      ? ''
+      : ` A read of the record shows what the latest ${parts.shown} entries come to.`;
   return [
     '## Parts',
     '',
-    `### ${code(`POST /api/${collection}/{id}/${parts.path}`)}`,
+    `### ${code(`POST ${place}/${parts.path}`)}`,
     '',
-    `Adds an entry, never a revision; in the audit trail: ${code(parts.verb)}. A later entry of the same ${code(parts.nameMember)} stands for the earlier. ${code(`GET /api/${collection}/{id}/${parts.path}`)} pages through all of them, in order. Rows are in ${code(parts.table)}.`,
+    `Adds an entry, never a revision; in the audit trail: ${code(parts.verb)}.${named}${made} ${code(`GET ${place}/${parts.path}`)} pages through all of them, in the order they came${from}.${shown} Rows are in ${code(parts.table)}.`,
     '',
     ...fieldTable(parts.input),
     '',
-    'For example:',
-    '',
-    '```json',
-    JSON.stringify(parts.example, null, 2),
-    '```',
-    '',
+    ...exampleLines(parts.example),
+    ...Object.entries(parts.more ?? {}).flatMap(([path, way]) => [
+      `### ${code(`POST ${place}/${path}`)}`,
+      '',
+      `Adds to the same entries; in the audit trail: ${code(way.verb)}.`,
+      '',
+      ...fieldTable(way.input),
+      '',
+      ...exampleLines(way.example),
+    ]),
   ];
 }
 

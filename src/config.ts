@@ -35,6 +35,7 @@ const environment = z.object({
   EXPIRE_KEYS_SCHEDULE: z.string().min(1).default('25 */5 * * * *'),
   CHECK_PARTITIONS_SCHEDULE: z.string().min(1).default('40 */5 * * * *'),
   ROLL_UP_SERIES_SCHEDULE: z.string().min(1).default('55 */5 * * * *'),
+  MOVE_PARTS_SCHEDULE: z.string().min(1).default('5 */5 * * * *'),
   /** Set by Azure on every instance of an app. */
   WEBSITE_INSTANCE_ID: z.string().optional(),
 });
@@ -56,6 +57,7 @@ export interface Config {
   readonly expireKeysSchedule: string;
   readonly checkPartitionsSchedule: string;
   readonly rollUpSeriesSchedule: string;
+  readonly movePartsSchedule: string;
 }
 
 /** Environment -> Config, or a StartupError that names the setting at fault and never its value. */
@@ -86,6 +88,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     expireKeysSchedule: settings.EXPIRE_KEYS_SCHEDULE,
     checkPartitionsSchedule: settings.CHECK_PARTITIONS_SCHEDULE,
     rollUpSeriesSchedule: settings.ROLL_UP_SERIES_SCHEDULE,
+    movePartsSchedule: settings.MOVE_PARTS_SCHEDULE,
   };
 }
 

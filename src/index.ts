@@ -2,8 +2,11 @@
 export { BusinessStorageManager } from './storage/business-storage-manager.js';
 export type {
   DecisionQuery,
+  ListedMessage,
+  MessageQuery,
   StoredAgentState,
   StoredBusinessMetric,
+  StoredConversation,
   StoredDecision,
   StoredWorkflowExecution,
 } from './storage/business-storage-manager.js';
@@ -49,6 +52,16 @@ export type {
 } from './records/workflow-execution.js';
 export { metricType } from './records/metric.js';
 export type { BusinessMetric, BusinessMetricInput, MetricValue, MetricValueInput } from './records/metric.js';
+export { conversationType } from './records/conversation.js';
+export type {
+  Conversation,
+  ConversationEntry,
+  ConversationInput,
+  ConversationMessage,
+  ConversationMessageInput,
+  MessageEditInput,
+  MessageReactionInput,
+} from './records/conversation.js';
 export { RECORD_TYPES } from './records/registry.js';
 export { backgroundClock, systemClock, systemEntropy } from './system.js';
 export { createLog } from './telemetry/log.js';

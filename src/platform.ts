@@ -11,6 +11,7 @@ import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
 import { RollUpSeries, type RollUpTools } from './lifecycle/roll-up-series.js';
+import { MoveParts } from './lifecycle/move-parts.js';
 import type { Job } from './lifecycle/job.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
 import { PoisonBox } from './queue/poison-box.js';
@@ -138,12 +139,15 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   const auditor = new IntegrityAuditor({ emitter, clock, entropy, log });
   const onIntegrityFailure = auditor.report.bind(auditor);
   const digest = (type: RecordType, tenant: string, id: string): Promise<number> =>
-    manager.digestSeries(type, tenant, id);
+    manager.digestParts(type, tenant, id);
   const digests = new DigestScheduler({
     digest,
     clock: backgroundClock,
     onError: (error, tenant) => {
-      log.warn('digesting a series failed; the job will do it', { tenant, reason: String(error) });
+      log.warn('digesting what was added to a record failed; the job will do it', {
+        tenant,
+        reason: String(error),
+      });
     },
   });
   const manager = new BusinessStorageManager({
@@ -211,5 +215,6 @@ function jobsOf(
     new ExpireKeys({ tables, directory, recordTables: tablesOf(types), budget }),
     new CheckPartitions({ tables, directory, budget }),
     new RollUpSeries({ tables, directory, types, digest, budget }),
+    new MoveParts({ tables, directory, types, digest, budget, log }),
   ];
 }

@@ -6,7 +6,7 @@ import { jsonIssues, pointerOf } from './json-input.js';
 import { LIMITS } from './limits.js';
 import { linkIssues } from './links.js';
 import { isObject, mergePatch } from './merge-patch.js';
-import type { Addition, PartsDeclaration } from './parts.js';
+import type { AddingDeclaration, Addition, PartsDeclaration } from './parts.js';
 import type { DomainContext, RecordData, RecordType } from './record-type.js';
 
 /**
@@ -165,15 +165,17 @@ function settled(
   return type.settle?.(next, previous, context) ?? next;
 }
 
-/** The next entry of a record's parts. Throws `record-invalid`, and what the declaration throws. */
+/** The next entry of a record's parts, undefined when there is nothing to add. Throws `record-invalid`, and what the declaration throws. */
 export function addPart(
   type: RecordType,
   parts: PartsDeclaration,
-  now: Parameters<PartsDeclaration['add']>[0],
+  adding: AddingDeclaration,
+  now: Parameters<AddingDeclaration['add']>[0],
   input: RecordData,
   context: DomainContext,
-): Addition {
-  const added = parts.add(now, input, context);
+): Addition | undefined {
+  const added = adding.add(now, input, context);
+  if (added === undefined) return undefined;
   const entry = JSON.parse(JSON.stringify(parseShape(parts.entry, added.entry))) as RecordData;
   if (JSON.stringify(entry).length > LIMITS.partChars)
     throw new AppError('payload-too-large', `One of the ${parts.path} of a ${type.recordType} is at most 256 Ki characters.`); // prettier-ignore
@@ -181,8 +183,8 @@ export function addPart(
 }
 
 /** Parses the body of an addition. Throws `record-invalid`. */
-export function acceptPart(parts: PartsDeclaration, body: unknown): RecordData {
-  return parseBody(parts.input, body) as RecordData;
+export function acceptPart(adding: AddingDeclaration, body: unknown): RecordData {
+  return parseBody(adding.input, body) as RecordData;
 }
 
 /** Asserts the whole record before the write and strips members that are undefined. */

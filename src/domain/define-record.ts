@@ -104,15 +104,18 @@ export const RESERVED_PATHS: readonly string[] = [
 
 function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDeclaration): string[] {
   const taken = [...RESERVED_PATHS, ...Object.keys(d.actions)];
+  const ways = [[parts.path, parts] as const, ...Object.entries(parts.more ?? {})];
   return [
-    ...(/^[a-z][a-z-]{0,39}$/.test(parts.path) && !taken.includes(parts.path) ? [] : [`parts path ${parts.path} is not allowed`]), // prettier-ignore
+    ...ways.flatMap(([path, way], at) => [
+      ...(/^[a-z][a-z-]{0,39}$/.test(path) && !taken.includes(path) && (at === 0 || path !== parts.path) ? [] : [`parts path ${path} is not allowed`]),
+      ...(way.input.safeParse(way.example).success ? [] : [`the example of ${path} is not valid`]),
+    ]),
     ...(NAME.test(parts.table) && parts.table !== d.table ? [] : [`bad parts table ${parts.table}`]),
-    ...(parts.input.safeParse(parts.example).success ? [] : [`the example of ${parts.path} is not valid`]),
-    ...(parts.series === undefined || parts.nameMember === undefined
-      ? []
-      : ['values of a series have no names']),
+    ...(parts.series === undefined || parts.nameMember === undefined ? [] : ['values of a series have no names']),
+    ...(parts.series === undefined || parts.stream === undefined ? [] : ['values of a series have no stream']),
+    ...(parts.namePrefix === undefined || parts.nameMember !== undefined ? [] : ['names are made for entries that have them']),
     ...(d.named === undefined ? [] : ['named records have no parts: their address is taken']),
-  ];
+  ]; // prettier-ignore
 }
 
 function linkFaults({ links = [], sensitive }: RecordDeclaration<RecordData, unknown>): string[] {

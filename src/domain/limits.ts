@@ -36,6 +36,11 @@ export const LIMITS = {
   lineageLevelNodes: 100,
   lineageNodes: 1000,
   lineageEdges: 10_000,
+  /** Entries that one round moves into an append blob, and bytes of their lines. */
+  partsMoved: 90,
+  partsMovedBytes: 3 * MIB,
+  /** An append blob of entries is followed by another beyond this. */
+  partStreamBytes: 256 * MIB,
   memberNameChars: 256,
   idempotencyKeyChars: 255,
   headerValueChars: 256,

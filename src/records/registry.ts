@@ -1,6 +1,7 @@
 import { parseId } from '../domain/ids.js';
 import type { RecordType } from '../domain/record-type.js';
 import { agentStateType } from './agent-state.js';
+import { conversationType } from './conversation.js';
 import { decisionType } from './decision.js';
 import { metricType } from './metric.js';
 import { workflowExecutionType } from './workflow-execution.js';
@@ -11,6 +12,7 @@ export const RECORD_TYPES: readonly RecordType[] = [
   agentStateType,
   workflowExecutionType,
   metricType,
+  conversationType,
 ];
 
 /** Looks types up by collection, record type and id prefix; throws TypeError when two types share one of them. */

@@ -96,6 +96,7 @@ export function isDefiniteRefusal(error: unknown): boolean {
     'record-not-found',
     'precondition-required',
     'version-conflict',
+    'record-exists',
     'record-invalid',
     'record-immutable',
     'transition-not-allowed',

@@ -19,7 +19,9 @@ import type {
   WrittenBatch,
   WrittenRecord,
 } from './manager-types.js';
-import { partsOf, PartReader, type ShownPart } from './part-reader.js';
+import { PartLister, type PartsQuery, type ShownPart } from './part-lister.js';
+import { partsOf, PartReader, wayTo } from './part-reader.js';
+import { PartStream } from './part-stream.js';
 import { PartWriter } from './part-writer.js';
 import { SummaryRefresh } from './summary-refresh.js';
 import { PutWriter, type PutCondition } from './put-writer.js';
@@ -44,6 +46,8 @@ export class UnifiedStorageManager {
   readonly #puts: PutWriter;
   readonly #partReader: PartReader;
   readonly #partWriter: PartWriter;
+  readonly #partLister: PartLister;
+  readonly #stream: PartStream;
   readonly #digest: SeriesDigest;
   readonly #seriesReader: SeriesReader;
   readonly #lineage: LineageReader;
@@ -57,7 +61,10 @@ export class UnifiedStorageManager {
     this.#writer = new RecordWriter(options, details, this.#reader, locator, this.#partReader);
     this.#batches = new BatchWriter(options, this.#reader, locator);
     this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
-    this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, new SummaryRefresh(options, this.#reader, this.#partReader, locator)); // prettier-ignore
+    this.#partLister = new PartLister(options, this.#reader, this.#partReader);
+    const summaries = new SummaryRefresh(options, this.#reader, this.#partReader, locator);
+    this.#stream = new PartStream(options, this.#partReader, summaries, locator);
+    this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, summaries);
     this.#seriesReader = new SeriesReader(options, this.#partReader, this.#digest);
     this.#lineage = new LineageReader(options, locator);
     this.#puts = new PutWriter(options, this.#writer, locator);
@@ -166,8 +173,8 @@ export class UnifiedStorageManager {
   }
 
   /**
-   * Adds to the parts of a record, e.g. a step of a workflow execution; `path` is that of the parts. Resolves to the
-   * record after it, with all entries while they are few, else with the one that was added.
+   * Adds to the parts of a record, e.g. a step of a workflow execution; `path` is that of the parts or of another way to
+   * add to them. Resolves to the record after it, with all entries while they are few, else with the one that was added.
    */
   async addPart(
     type: RecordType,
@@ -177,8 +184,8 @@ export class UnifiedStorageManager {
     ifMatch: string | undefined,
     call: CallContext,
   ): Promise<WrittenRecord> {
-    const parts = partsOf(type, path);
-    return this.#audited(type, call, () => this.#partWriter.add(type, parts, id, body, ifMatch, call));
+    const way = wayTo(type, path);
+    return this.#audited(type, call, () => this.#partWriter.add(type, way, id, body, ifMatch, call));
   }
 
   /** Every entry of a record's parts in the order they were added. `limit` 1 to 1,000. */
@@ -186,16 +193,13 @@ export class UnifiedStorageManager {
     type: RecordType,
     id: string,
     path: string,
-    page: { readonly limit: number; readonly cursor?: string | undefined },
+    page: PartsQuery,
     call: CallContext,
   ): Promise<Page<ShownPart>> {
     const parts = partsOf(type, path);
     assertLimit(page.limit);
     const budget = new Budget(this.options.clock, this.options.entropy);
-    return this.#audited(type, call, async () => {
-      await this.#reader.recordRow(type, call.tenant, id, budget);
-      return this.#partReader.list(type, parts, call.tenant, id, page, budget);
-    });
+    return this.#audited(type, call, () => this.#partLister.list(type, parts, call.tenant, id, page, budget));
   }
 
   /** Values of a record's series, the oldest first, as they are or rolled up by hour or day. `limit` 1 to 1,000. */
@@ -220,6 +224,15 @@ export class UnifiedStorageManager {
   /** Brings samples and rollups of a series up to date; resolves to how many entries that took. */
   digestSeries(type: RecordType, tenant: string, id: string): Promise<number> {
     return this.#digest.run(type, tenant, id);
+  }
+
+  /**
+   * Whatever follows from a record's parts brought up to date: samples and rollups of a series, or the append blobs that
+   * entries move to. Resolves to how many entries that took. Repeating it, or several at once, is harmless.
+   */
+  digestParts(type: RecordType, tenant: string, id: string): Promise<number> {
+    if (type.parts?.series !== undefined) return this.digestSeries(type, tenant, id);
+    return this.#stream.run(type, tenant, id);
   }
 
   async #complete(type: RecordType, call: CallContext, record: StoredRecord): Promise<StoredRecord> {

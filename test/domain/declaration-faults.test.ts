@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineRecord } from '../../src/domain/define-record.js';
+import type { AddingDeclaration, PartsDeclaration } from '../../src/domain/parts.js';
 import type { IndexDeclaration, RecordData, RecordDeclaration } from '../../src/domain/record-type.js';
 import { upgradeData } from '../../src/domain/upgrade.js';
 
@@ -131,5 +132,36 @@ describe('a schema version that this build does not know', () => {
         evidence: { record_type: 'note', schema_version: '2.0' },
       }),
     );
+  });
+});
+
+describe('the faults of parts', () => {
+  const way: AddingDeclaration = {
+    verb: 'add',
+    input: z.strictObject({ text: z.string() }),
+    example: { text: 'x' },
+    add: () => undefined,
+  };
+  const parts: PartsDeclaration = {
+    ...way,
+    path: 'lines',
+    table: 'notelines',
+    entry: z.strictObject({ text: z.string() }),
+    initial: {},
+    derive: (record) => record,
+  };
+  const series = { table: 'values', samplesOf: () => [], samplesOfRecord: () => [] };
+
+  it.each<[string, Partial<PartsDeclaration>, readonly string[]]>([
+    ['nothing', { more: { edits: way }, nameMember: 'text', namePrefix: 'lin', stream: true }, []],
+    ['a path that is taken', { path: 'revisions' }, ['parts path revisions is not allowed']],
+    ['the table of the record', { table: 'notes' }, ['bad parts table notes']],
+    ['an example that is none', { example: {} }, ['the example of lines is not valid']],
+    ['ways whose paths are taken or none', { more: { lines: way, lineage: way, Edits: way } }, ['parts path lines is not allowed', 'parts path lineage is not allowed', 'parts path Edits is not allowed']], // prettier-ignore
+    ['a way whose example is none', { more: { edits: { ...way, example: { text: 1 } } } }, ['the example of edits is not valid']], // prettier-ignore
+    ['a series with names or a stream', { series, nameMember: 'text', stream: true }, ['values of a series have no names', 'values of a series have no stream']], // prettier-ignore
+    ['a prefix of no names', { namePrefix: 'lin' }, ['names are made for entries that have them']],
+  ])('%s', (_, change, faults) => {
+    expect(faultsOf({ parts: { ...parts, ...change } })).toEqual(faults);
   });
 });

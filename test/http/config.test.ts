@@ -40,6 +40,7 @@ describe('the configuration', () => {
       expireKeysSchedule: '25 */5 * * * *',
       checkPartitionsSchedule: '40 */5 * * * *',
       rollUpSeriesSchedule: '55 */5 * * * *',
+      movePartsSchedule: '5 */5 * * * *',
     });
   });
 

@@ -104,4 +104,19 @@ describe.each(STORAGES)('BusinessStorageManager $name', (kind) => {
     const ids = await manager.batchStoreBusinessMetrics([metric, { ...metric, metric_type: 'gauge' }], call);
     expect((await manager.getBusinessMetric(ids[1] as string, call)).metric.metric_type).toBe('gauge');
   });
+
+  it('stores conversations and their messages, and reads them back typed', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const talk = { conversation_type: 'boardroom' as const, participants: ['ceo', 'cfo'] };
+    const id = await manager.storeConversation({ ...talk, messages: [{ message_id: 'a', sender: 'ceo', content: 'Now?', timestamp: '2026-01-01T00:00:00Z' }] }, call); // prettier-ignore
+    await manager.addMessage(id, { message_id: 'b', sender: 'cfo', content: 'No.', timestamp: '2026-01-02T00:00:00Z' }, call); // prettier-ignore
+    await manager.editMessage(id, { message_id: 'b', sender: 'cfo', content: 'Yes.' }, call);
+    const last = await manager.reactToMessage(id, { message_id: 'b', sender: 'ceo', reaction: '+1' }, call);
+    expect(last.conversation.messages.map(({ content, reactions }) => [content, reactions])).toEqual([['Now?', []], ['Yes.', ['+1']]]); // prettier-ignore
+    expect(await manager.getConversation(id, call)).toEqual(last);
+    const page = await manager.listMessages(id, { from: new Date(Date.UTC(2026, 0, 2)), limit: 2 }, call);
+    expect(page.items.map(({ seq, change }) => [seq, change])).toEqual([[1, 'message'], [2, 'edit']]); // prettier-ignore
+    const [, second] = await manager.batchStoreConversations([talk, { ...talk, metadata: { n: 2 } }], call);
+    expect((await manager.getConversation(second as string, call)).conversation.metadata).toEqual({ n: 2 });
+  });
 });

@@ -2,6 +2,7 @@ import { AppError } from '../../domain/errors.js';
 import type { RecordName } from '../../domain/apply-change.js';
 import { formatTime } from '../../domain/clock.js';
 import type { RecordType } from '../../domain/record-type.js';
+import { addingOf } from '../../storage/part-reader.js';
 import { assertKnown, cursorOf, limitOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
 import { idOf, JSON_BODY, recordPath, shown, typeOf, written } from './shared.js';
@@ -47,7 +48,7 @@ export const recordActionResource: Resource = {
     run: async (input) => {
       const type = typeOf(input);
       const action = input.params['action'] ?? '';
-      if (type.parts?.path === action) {
+      if (addingOf(type, action) !== undefined) {
         const condition = input.headers.get('if-match') ?? undefined;
         return written(
           200,
@@ -76,10 +77,10 @@ function isParts(input: Input): boolean {
 }
 
 async function listParts(input: Input): Promise<Answer> {
-  if (typeOf(input).parts?.series !== undefined) return listValues(input);
-  assertKnown(input.query, ['limit', 'cursor']);
-  const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
   const type = typeOf(input);
+  if (type.parts?.series !== undefined) return listValues(input);
+  assertKnown(input.query, [...(type.parts?.timeMember === undefined ? [] : ['from']), 'limit', 'cursor']);
+  const page = { fromMs: timeOf(input.query, 'from'), limit: limitOf(input.query), cursor: cursorOf(input.query) }; // prettier-ignore
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listParts(type, idOf(input), path, page, input.call);
   return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
