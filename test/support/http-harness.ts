@@ -13,6 +13,7 @@ import { collectionBatchResource } from '../../src/http/resources/collection-bat
 import { collectionResource } from '../../src/http/resources/collection.js';
 import { healthResource } from '../../src/http/resources/health.js';
 import { inboxResource, operationResource } from '../../src/http/resources/inbox.js';
+import { jobRunResource, jobsResource } from '../../src/http/resources/jobs.js';
 import { nowhereResource } from '../../src/http/resources/nowhere.js';
 import { recordActionResource } from '../../src/http/resources/record-action.js';
 import { recordResource } from '../../src/http/resources/record.js';
@@ -45,6 +46,8 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   'audit-events': auditEventsResource,
   'audit-events/{id}': auditEventResource,
   health: healthResource,
+  jobs: jobsResource,
+  'jobs/{name}/run': jobRunResource,
   '{*path}': nowhereResource,
 };
 
