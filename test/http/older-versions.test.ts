@@ -197,7 +197,7 @@ describe.each(STORAGES)('a decision of schema version 0.9 $name', (kind) => {
       created_at: now,
       created_by: 'ada',
       inputs: { price_eur: 12_500 },
-      agent_votes: [{ agent: 'cfo', vote: 'reject', confidence: 0.55, reasoning: 'Too cheap', conditions: [], timestamp: now }], // prettier-ignore
+      agent_votes: [{ agent: 'cfo', vote: 'reject', confidence: 0.55, reasoning: 'Too cheap', conditions: [], timestamp: expect.any(String) }], // prettier-ignore
       metadata: {},
     });
     expect(announced(reply)).toEqual(DEPRECATED);
