@@ -1,11 +1,11 @@
-import { isAppError } from '../domain/errors.js';
+import { AppError, isAppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { Budget } from '../storage/backoff.js';
 import type { Directory, ListedPartition } from '../storage/directory.js';
 import { partitionKey } from '../storage/keys.js';
 import type { CallContext } from '../storage/manager-types.js';
-import type { RecordTable, Row } from '../storage/ports.js';
+import { isFault, type RecordTable, type Row } from '../storage/ports.js';
 import { keyAfter } from '../storage/range.js';
 import { rowIntact } from '../storage/row-checksum.js';
 import type { Log } from '../telemetry/log.js';
@@ -36,7 +36,8 @@ interface Cursor {
   readonly tenant?: string | undefined;
   /** The partition of that tenant that was done last, as the directory lists it. */
   readonly after?: string | undefined;
-  /** In the next partition that has records, the index row that was looked at last. */
+  /** The partition that is under way, and in it the index row that was looked at last. */
+  readonly at?: string | undefined;
   readonly row?: string | undefined;
   /** Of each record type, how many the round has taken on; kept where a sample is asked for. */
   readonly taken?: Readonly<Record<string, number>> | undefined;
@@ -90,12 +91,16 @@ export class MigrateRecords implements Job {
     const page = await budget.retry(() =>
       this.tools.directory.partitionsAfter(tenant, from.after, PARTITIONS),
     );
-    const at = page.findIndex(({ table }) => this.#typeOf(table, asked, from.taken) !== undefined);
-    const ref = page[at];
+    const index = page.findIndex(({ table }) => this.#typeOf(table, asked, from.taken) !== undefined);
+    const ref = page[index];
     const type = ref === undefined ? undefined : this.#typeOf(ref.table, asked, from.taken);
     if (ref === undefined || type === undefined) return this.#beyond(tenant, page, from, budget);
-    const { counts, taken, last } = await this.#partition(type, ref, from, asked, context);
-    const place = last === undefined ? { after: ref.listedAs } : { after: page[at - 1]?.listedAs ?? from.after, row: last }; // prettier-ignore
+    // A partition that came to be meanwhile may lie before the one that was under way.
+    const row = from.at === ref.listedAs ? from.row : undefined;
+    const { counts, taken, last } = await this.#partition(type, ref, { ...from, row }, asked, context);
+    const before = page[index - 1]?.listedAs ?? from.after;
+    const place =
+      last === undefined ? { after: ref.listedAs } : { after: before, at: ref.listedAs, row: last };
     const all = asked.sample === undefined ? {} : { taken: { ...from.taken, [type.recordType]: taken } };
     return { counts, next: cursorText({ tenant, ...place, ...all }) };
   }
@@ -161,11 +166,12 @@ export class MigrateRecords implements Job {
       if (!(await this.tools.migrate(type, id, dryRun, call))) return 'alreadyCurrent';
       return dryRun ? 'wouldMigrate' : 'migrated';
     } catch (error) {
-      if (!isAppError(error) || error.code === 'storage-unavailable') throw error;
+      if (isFault(error) || isAppError(error, 'storage-unavailable')) throw error;
+      const wrong = isAppError(error) ? error : new AppError('internal-error', 'A rule of the type failed.');
       // Not there any more, or damaged, which was audited, or in an archive: nothing that a migration is about.
-      if (!isAppError(error, 'record-invalid', 'payload-too-large', 'internal-error')) return 'skipped';
-      const pointers = error.issues.map(({ pointer }) => pointer).join(' ');
-      this.tools.log.warn('a record cannot be migrated and is left as it is', { tenant, reason: `${id} ${error.code} ${pointers}`.trim() }); // prettier-ignore
+      if (!isAppError(wrong, 'record-invalid', 'payload-too-large', 'internal-error')) return 'skipped';
+      const pointers = wrong.issues.map(({ pointer }) => pointer).join(' ');
+      this.tools.log.warn('a record cannot be migrated and is left as it is', { tenant, reason: `${id} ${wrong.code} ${pointers}`.trim() }); // prettier-ignore
       return 'invalid';
     }
   }

@@ -1,3 +1,5 @@
+import { LIMITS } from '../domain/limits.js';
+
 /** A part of every day, in minutes of it, UTC; from inclusive, to exclusive. It may go over midnight. */
 export interface DailyWindow {
   readonly fromMinute: number;
@@ -16,15 +18,13 @@ export interface MigrateSettings {
   readonly window: DailyWindow | undefined;
 }
 
-/** What a sample may be at most: more is no sample. */
-export const SAMPLE_AT_MOST = 1_000_000;
 const MINUTES = 24 * 60;
 
 /** `on`, `off`, `dry-run` or `sample:<1 to 1,000,000>`; undefined for anything else. Pure. */
 export function parseMode(text: string): Omit<MigrateSettings, 'window'> | undefined {
   const [, sample] = /^sample:([1-9]\d{0,6})$/.exec(text) ?? [];
   if (sample !== undefined)
-    return Number(sample) > SAMPLE_AT_MOST
+    return Number(sample) > LIMITS.sampleRecords
       ? undefined
       : { enabled: true, dryRun: false, sample: Number(sample) };
   if (!['on', 'off', 'dry-run'].includes(text)) return undefined;

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { decisionType } from '../../src/records/decision.js';
 import { metricType } from '../../src/records/metric.js';
-import type { StoragePorts } from '../../src/storage/ports.js';
+import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import type { Job } from '../../src/lifecycle/job.js';
 import { JOBS_TABLE } from '../../src/lifecycle/job-runner.js';
 import { MigrateRecords } from '../../src/lifecycle/migrate-records.js';
@@ -143,6 +143,39 @@ describe('a migration', () => {
     expect(
       events.filter((event) => event.includes('integrity.failed') && event.includes(damaged.id)),
     ).toHaveLength(1);
+  });
+
+  it('looks at all of a partition that came to be before the one that is under way', async () => {
+    for (let n = 0; n < 50; n += 1) await old('acme', n);
+    const { manager } = world.host();
+    const one = job();
+    const context = { nowMs: world.clock.now(), timeIsUp: () => false };
+    const first = await one.step('', context);
+    expect(first.counts).toEqual({ lookedAt: 40, migrated: 40 });
+    await manager.create(
+      decisionType,
+      { ...BODY, created_at: '2024-01-01T00:00:00Z' },
+      caller({ tenant: 'acme' }),
+    );
+    const second = await one.step(first.next ?? '', context);
+    expect(second.counts).toEqual({ lookedAt: 1, alreadyCurrent: 1 });
+    const third = await one.step(second.next ?? '', context);
+    expect(third.counts).toEqual({ lookedAt: 50, alreadyCurrent: 40, migrated: 10 });
+  });
+
+  it('counts what a rule fails on as invalid, and throws what storage throws', async () => {
+    await old('acme', 0);
+    const check = () => {
+      throw new TypeError('secret');
+    };
+    const { jobs } = testPlatform(world.ports, { clock: world.clock, types: [{ ...decisionType, check }] });
+    expect((await jobs.tryOut('migrate', {})).counts).toEqual({ lookedAt: 1, invalid: 1 });
+    const refusing: Intercept = async ({ method }, run) => {
+      if (method === 'putOnce') throw new StorageFault('refused', 'no');
+      return run();
+    };
+    await expect(migrate({}, wrapPorts(world.ports, refusing))).rejects.toMatchObject({ kind: 'refused' });
+    expect(versions('r:')).toEqual(['0.9']);
   });
 
   it('asks the record itself where its index row is damaged', async () => {

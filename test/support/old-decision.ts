@@ -91,7 +91,7 @@ export function upgraded(data: RecordData): RecordData {
 }
 
 /** The decision number `n` of a tenant, which nobody has written yet. */
-export function oldDecision(tenant: string, n = 0, more: RecordData = {}): OldDecision {
+function oldDecision(tenant: string, n = 0, more: RecordData = {}): OldDecision {
   const data = oldData(n, more);
   const id = String(data['decision_id']);
   const eventId = `evt_${uuid(n)}`;

@@ -1,7 +1,7 @@
 import { AppError } from '../../domain/errors.js';
+import { LIMITS } from '../../domain/limits.js';
 import type { Asked } from '../../lifecycle/job.js';
 import { countsOf } from '../../lifecycle/job-view.js';
-import { SAMPLE_AT_MOST } from '../../lifecycle/migrate-settings.js';
 import type { Resource } from '../resource.js';
 
 /** `/jobs`: what every job has done last. */
@@ -46,7 +46,10 @@ function askedOf(query: URLSearchParams): Asked {
     throw new AppError('request-malformed', 'dry_run must be true or false.');
   const sample = query.get('sample');
   if (sample === null) return { dryRun: dryRun === 'true' };
-  if (!/^[1-9]\d{0,6}$/.test(sample) || Number(sample) > SAMPLE_AT_MOST)
-    throw new AppError('request-malformed', `sample must be an integer from 1 to ${String(SAMPLE_AT_MOST)}.`);
+  if (!/^[1-9]\d{0,6}$/.test(sample) || Number(sample) > LIMITS.sampleRecords)
+    throw new AppError(
+      'request-malformed',
+      `sample must be an integer from 1 to ${String(LIMITS.sampleRecords)}.`,
+    );
   return { dryRun: dryRun === 'true', sample: Number(sample) };
 }
