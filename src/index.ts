@@ -30,7 +30,7 @@ export type { AzureStorage, AzureStorageOptions } from './azure/index.js';
 export { AppError, isAppError } from './domain/errors.js';
 export type { ErrorCode, Issue } from './domain/errors.js';
 export { defineAction, defineRecord } from './domain/define-record.js';
-export type { RecordDeclaration, RecordType } from './domain/record-type.js';
+export type { Migration, RecordDeclaration, RecordType } from './domain/record-type.js';
 export { decisionType } from './records/decision.js';
 export type {
   AgentVote,

@@ -10,6 +10,8 @@ import type { Clock, Entropy } from './domain/clock.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
+import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
+import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { RollUpSeries, type RollUpTools } from './lifecycle/roll-up-series.js';
 import { MoveParts } from './lifecycle/move-parts.js';
 import type { Job } from './lifecycle/job.js';
@@ -43,6 +45,8 @@ export interface PlatformOptions {
   readonly log: Log;
   readonly types?: readonly RecordType[];
   readonly sealing?: Partial<SchedulerSettings>;
+  /** What the timer of the job `migrate` does; by default everything, at any time. */
+  readonly migrating?: Partial<MigrateSettings>;
 }
 
 /** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
@@ -193,7 +197,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
-      jobsOf(options, registry, directory, digest),
+      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager)),
     ),
     actors,
   };
@@ -205,16 +209,25 @@ function jobsOf(
   registry: RecordRegistry,
   directory: Directory,
   digest: RollUpTools['digest'],
+  migrate: MigrateTools['migrate'],
 ): readonly Job[] {
   const { ports, clock, entropy, log } = options;
   const { tables } = ports;
   const { types } = registry;
   const budget = (): Budget => new Budget(clock, entropy);
+  const settings = {
+    enabled: true,
+    dryRun: false,
+    sample: undefined,
+    window: undefined,
+    ...options.migrating,
+  };
   return [
     new CollectOrphans({ ports, types, budget, log }),
     new ExpireKeys({ tables, directory, recordTables: tablesOf(types), budget }),
     new CheckPartitions({ tables, directory, budget }),
     new RollUpSeries({ tables, directory, types, digest, budget }),
     new MoveParts({ tables, directory, types, digest, budget, log }),
+    new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
   ];
 }

@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { parseTime } from './clock.js';
 import type { PartsDeclaration } from './parts.js';
 import { patternsOverlap } from './pointer-patterns.js';
 import type {
   ActionDeclaration,
   IndexDeclaration,
+  Migration,
   RecordData,
   RecordDeclaration,
   RecordType,
@@ -159,7 +161,50 @@ function migrationFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
     if (migration.to !== next)
       faults.push(`migration from ${migration.from} leads to ${migration.to}, not ${next}`);
   });
+  return faults.length > 0 ? faults : d.migrations.flatMap((_, at) => olderFaults(d, at));
+}
+
+/** What is wrong with the migration at a place of a sound chain: its examples are taken all the way. */
+function olderFaults(d: RecordDeclaration<RecordData, unknown>, at: number): string[] {
+  const chain = d.migrations.slice(at);
+  const { from, schema, example, create, deprecated } = chain[0] as Migration;
+  const faults: string[] = [];
+  const { since = '', sunset = '' } = deprecated ?? {};
+  const [sinceMs, sunsetMs] = [parseTime(since), parseTime(sunset)];
+  if (deprecated !== undefined && !(sinceMs !== undefined && sunsetMs !== undefined && sinceMs <= sunsetMs))
+    faults.push(`the deprecation of ${from} is not two times in order`);
+  if (!schema.safeParse(example).success) faults.push(`the example of ${from} is not valid`);
+  else if (!isValidNow(d, () => chain.reduce((data, step) => step.migrate(data), example)))
+    faults.push(`the example of ${from} does not migrate to valid data`);
+  if (create === undefined) return faults;
+  if (chain.some((step) => step.create === undefined))
+    faults.push(`${from} can be written and a version after it cannot`);
+  else if (!isWritableNow(d, chain, create.example))
+    faults.push(`the example of a create in ${from} does not migrate to a valid one`);
   return faults;
+}
+
+function isValidNow(d: RecordDeclaration<RecordData, unknown>, migrated: () => RecordData): boolean {
+  try {
+    const parsed = d.schema.safeParse(migrated());
+    return parsed.success && (d.check?.(parsed.data) ?? []).length === 0;
+  } catch {
+    return false;
+  }
+}
+
+function isWritableNow(
+  d: RecordDeclaration<RecordData, unknown>,
+  chain: readonly Migration[],
+  example: unknown,
+): boolean {
+  try {
+    let body = example;
+    for (const { create } of chain) body = create?.migrate(create.schema.parse(body) as RecordData);
+    return d.createSchema.safeParse(body).success;
+  } catch {
+    return false;
+  }
 }
 
 function transitionFaults(d: RecordDeclaration<RecordData, unknown>, members: readonly string[]): string[] {

@@ -49,6 +49,8 @@ export const LIMITS = {
   keyValueChars: 128,
   keyChars: 512,
   eventBytes: 32 * KIB,
+  /** Records of a type that a job takes on when it is asked for a sample: more is no sample. */
+  sampleRecords: 1_000_000,
   createdAtAheadMs: 5 * 60_000,
 
   /** Azure Table Storage: one entity-group transaction. */

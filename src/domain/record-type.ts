@@ -7,11 +7,41 @@ export type { DomainContext, RecordData } from './record-data.js';
 
 export type SensitivityClass = 'pii' | 'phi' | 'pci' | 'financial' | 'credential';
 
+/** Since when an older version is deprecated and when it may stop being taken: RFC 3339 times, the first not after the other. */
+export interface Deprecation {
+  readonly since: string;
+  readonly sunset: string;
+}
+
+/** How a create may still be written in an older version (REQ-STO-018, "support both versions during transition"). */
+export interface OlderCreate {
+  /** The body of a create as version `from` took it; strict. Faults are told by pointers into the body that was sent. */
+  readonly schema: z.ZodType;
+  /** Pure: a parsed body of version `from` as one of version `to`. */
+  readonly migrate: (input: RecordData) => RecordData;
+  /**
+   * Pointer patterns (`*` for any list index) of what is called otherwise in version `to`, and what it is in `from`: rules
+   * of the newer version are held after the migration, and what they find is told of the body that was sent.
+   */
+  readonly renamed: Readonly<Record<string, string>>;
+  /** A body that version `from` took; it must migrate to one that is valid. */
+  readonly example: unknown;
+}
+
+/** The step from one schema version to the next (REQ-STO-016, 017). */
 export interface Migration {
   readonly from: string;
   readonly to: string;
+  /** The whole record as version `from` stored it; strict. Documentation and tests hold old data to it. */
+  readonly schema: z.ZodType<RecordData>;
   /** Pure; gets the data of version `from` and returns that of version `to`. */
   readonly migrate: (data: RecordData) => RecordData;
+  /** Data of version `from`; it must migrate to data that is valid now. */
+  readonly example: RecordData;
+  /** Absent: creates are no longer taken in version `from`. */
+  readonly create?: OlderCreate;
+  /** Absent: version `from` is as good as the current one. */
+  readonly deprecated?: Deprecation;
 }
 
 /** A declared way to find records: all of them (`fields` empty) or those with certain values of certain fields. */

@@ -15,6 +15,7 @@ import {
   time,
   title,
 } from '../domain/schema-parts.js';
+import { decisionFrom09 } from './older/decision-0-9.js';
 
 /** REQ-DATA-001. */
 const DECISION_TYPES = ['strategic', 'financial', 'technical', 'operational'] as const;
@@ -171,7 +172,7 @@ export const decisionType = defineRecord<Decision, z.output<typeof createDecisio
   idPrefix: 'dec',
   idField: 'decision_id',
   schemaVersion: '1.0',
-  migrations: [],
+  migrations: [decisionFrom09],
   schema: decision,
   createSchema: createDecision,
   create,

@@ -5,7 +5,7 @@ import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { upgradeData } from '../domain/upgrade.js';
 import { Budget, unavailable } from './backoff.js';
-import { assertPrecondition, isDefiniteRefusal, type Change } from './change.js';
+import { assertPrecondition, isDefiniteRefusal, type ChangeOrRule } from './change.js';
 import { executePlan } from './commit.js';
 import type { DetailStore } from './detail-store.js';
 import { revisionEtag } from './etag.js';
@@ -97,7 +97,12 @@ export class RecordWriter {
    * Throws, in the order of http-api.md: `record-not-found`, `precondition-required`, `version-conflict`, then what
    * `change.next` throws.
    */
-  async change(type: RecordType, id: string, change: Change, call: CallContext): Promise<WrittenRecord> {
+  async change(
+    type: RecordType,
+    id: string,
+    change: ChangeOrRule,
+    call: CallContext,
+  ): Promise<WrittenRecord> {
     const budget = this.#budget();
     const ref = await this.locator.locate(type, call.tenant, id, budget);
     const reserved = await this.#reserve(type, call, id, () => ref, budget);
@@ -120,7 +125,7 @@ export class RecordWriter {
     type: RecordType,
     id: string,
     ref: PartitionRef,
-    change: Change,
+    asked: ChangeOrRule,
     call: CallContext,
     reservation: Reservation | undefined,
     budget: Budget,
@@ -130,6 +135,7 @@ export class RecordWriter {
     for (;;) {
       const row = await this.reader.recordRow(type, call.tenant, id, budget);
       if (row.etag === missingUnder) throw broken(id, row.revision, 'index row missing');
+      const change = typeof asked === 'function' ? asked(row) : asked;
       assertPrecondition(row, change);
       const detail = await this.details.readForWrite(type, call.tenant, row, budget);
       const current = upgradeData(type, row.schemaVersion, detail.data);

@@ -31,6 +31,7 @@ import { RecordLocator } from './record-locator.js';
 import { RecordReader } from './record-reader.js';
 import { integrityEvidence } from './record-row.js';
 import { RecordLister } from './record-lister.js';
+import { RecordMigrator } from './record-migrator.js';
 import { RecordWriter } from './record-writer.js';
 
 /**
@@ -44,6 +45,7 @@ export class UnifiedStorageManager {
   readonly #writer: RecordWriter;
   readonly #batches: BatchWriter;
   readonly #puts: PutWriter;
+  readonly #migrator: RecordMigrator;
   readonly #partReader: PartReader;
   readonly #partWriter: PartWriter;
   readonly #partLister: PartLister;
@@ -59,6 +61,7 @@ export class UnifiedStorageManager {
     this.#reader = new RecordReader(options, details, locator);
     this.#lister = new RecordLister(options);
     this.#writer = new RecordWriter(options, details, this.#reader, locator, this.#partReader);
+    this.#migrator = new RecordMigrator(options, this.#reader, details, this.#writer);
     this.#batches = new BatchWriter(options, this.#reader, locator);
     this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
     this.#partLister = new PartLister(options, this.#reader, this.#partReader);
@@ -219,6 +222,15 @@ export class UnifiedStorageManager {
       await this.#reader.recordRow(type, call.tenant, id, budget);
       return this.#seriesReader.list(type, { ...parts, series }, call.tenant, id, query);
     });
+  }
+
+  /**
+   * Stores a record anew in the current schema version where it is in an older one, as a revision of its own; with
+   * `dryRun` only says whether that would succeed. False when there is nothing to do. Throws `record-not-found`,
+   * `record-invalid`, `internal-error`, `integrity-failure`; the record is then left as it is.
+   */
+  async migrate(type: RecordType, id: string, dryRun: boolean, call: CallContext): Promise<boolean> {
+    return this.#audited(type, call, () => this.#migrator.migrate(type, id, dryRun, call));
   }
 
   /** Brings samples and rollups of a series up to date; resolves to how many entries that took. */

@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineRecord } from '../../src/domain/define-record.js';
 import type { AddingDeclaration, PartsDeclaration } from '../../src/domain/parts.js';
-import type { IndexDeclaration, RecordData, RecordDeclaration } from '../../src/domain/record-type.js';
+import type {
+  IndexDeclaration,
+  Migration,
+  OlderCreate,
+  RecordData,
+  RecordDeclaration,
+} from '../../src/domain/record-type.js';
 import { upgradeData } from '../../src/domain/upgrade.js';
 
 type Declaration = RecordDeclaration<RecordData, unknown>;
@@ -36,7 +42,21 @@ const actions = (...paths: string[]) => Object.fromEntries(paths.map((path) => [
 const states = (moves: Record<string, string[]>, mutableWhenFinal: string[] = [], field = 'color') => ({
   transitions: { field, moves, mutableWhenFinal },
 });
-const migration = (from: string, to: string) => ({ from, to, migrate: (data: RecordData) => data });
+const old = { note_id: 'not_1', created_at: '2026-01-01T00:00:00.000Z', color: 'red' };
+const migration = (from: string, to: string, more: Partial<Migration> = {}): Migration => ({
+  from,
+  to,
+  schema: z.strictObject(shape),
+  migrate: (data: RecordData) => data,
+  example: old,
+  ...more,
+});
+const olderCreate: OlderCreate = {
+  schema: z.strictObject({ hue: z.string() }),
+  migrate: ({ hue }) => ({ color: hue }),
+  renamed: {},
+  example: { hue: 'red' },
+};
 
 /** All that is said of a declaration with a change. */
 function faultsOf(change: Partial<Declaration>): readonly string[] {
@@ -103,6 +123,32 @@ describe('the faults of a declaration', () => {
   it('are the versions of its migrations, too', () => {
     expect(faultsOf({ migrations: [migration('one', '1.0')] })).toEqual(['bad schema version one']);
     expect(faultsOf({ migrations: [migration('0.9', 'two')] })).toContain('bad schema version two');
+  });
+
+  it.each<[string, Partial<Migration>, readonly string[]]>([
+    ['whose example its own version would not have', { example: { ...old, hue: 'red' } }, ['the example of 0.9 is not valid']], // prettier-ignore
+    ['to data that is not valid', { migrate: () => ({}) }, ['the example of 0.9 does not migrate to valid data']], // prettier-ignore
+    ['that throws', { migrate: ({ hue }) => ({ color: (hue as string).trim() }) }, ['the example of 0.9 does not migrate to valid data']], // prettier-ignore
+    ['of a create to one that is not valid', { create: { ...olderCreate, migrate: (body) => body } }, ['the example of a create in 0.9 does not migrate to a valid one']], // prettier-ignore
+    ['of a create it would not take', { create: { ...olderCreate, example: { color: 'red' } } }, ['the example of a create in 0.9 does not migrate to a valid one']], // prettier-ignore
+    ['that ends before it began', { deprecated: { since: '2026-02-01T00:00:00Z', sunset: '2026-01-01T00:00:00Z' } }, ['the deprecation of 0.9 is not two times in order']], // prettier-ignore
+    ['that ends some day', { deprecated: { since: '2026-02-01T00:00:00Z', sunset: 'some day' } }, ['the deprecation of 0.9 is not two times in order']], // prettier-ignore
+    ['that began some day', { deprecated: { since: 'some day', sunset: '2026-02-01T00:00:00Z' } }, ['the deprecation of 0.9 is not two times in order']], // prettier-ignore
+  ])('are a migration %s', (_, change, faults) => {
+    expect(faultsOf({ migrations: [migration('0.9', '1.0', change)] })).toEqual(faults);
+  });
+
+  it('are a migration that breaks a rule across members', () => {
+    const check = ({ color }: RecordData) =>
+      color === 'red' ? [{ pointer: '/color', detail: 'is loud' }] : [];
+    expect(faultsOf({ check, migrations: [migration('0.9', '1.0')] })).toEqual(['the example of 0.9 does not migrate to valid data']); // prettier-ignore
+  });
+
+  it('are a version that can be written where a later one cannot', () => {
+    const migrations = [migration('0.8', '0.9', { create: olderCreate }), migration('0.9', '1.0')];
+    expect(faultsOf({ migrations })).toEqual(['0.8 can be written and a version after it cannot']);
+    const other = [migration('0.8', '0.9'), migration('0.9', '1.0', { create: olderCreate })];
+    expect(faultsOf({ migrations: other })).toEqual([]);
   });
 
   it('are none at the bounds', () => {

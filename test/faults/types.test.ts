@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { RecordData, RecordType } from '../../src/domain/record-type.js';
+import type { Migration, RecordData, RecordType } from '../../src/domain/record-type.js';
 import type { Platform } from '../../src/platform.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import type { CallContext, WrittenRecord } from '../../src/storage/manager-types.js';
@@ -29,6 +29,8 @@ interface Write {
   readonly name: string;
   readonly of: (type: RecordType) => boolean;
   readonly run: (subject: Subject) => Promise<WrittenRecord>;
+  /** Whether the record that was there before is one of the schema version before. */
+  readonly older?: boolean;
   /** Revisions and entries that it makes of what was there before, and records besides it. */
   readonly makes: { readonly revisions: number; readonly parts: number; readonly records: number };
 }
@@ -80,6 +82,16 @@ const WRITES: readonly Write[] = [
       platform.manager.addPart(type, id, type.parts?.path ?? '', type.parts?.example, undefined, call),
     makes: { revisions: 0, parts: 1, records: 0 },
   },
+  {
+    name: 'migration',
+    of: (type) => type.migrations.length > 0,
+    older: true,
+    run: async ({ platform, type, call, id }) => {
+      await platform.manager.migrate(type, id, false, { ...call, idempotency: undefined });
+      return { ...(await platform.manager.get(type, id, call)), replayed: false };
+    },
+    makes: { revisions: 1, parts: 0, records: 0 },
+  },
 ];
 
 /** The ways to add to the parts of a type besides the one that all have. */
@@ -92,13 +104,28 @@ function further(type: RecordType): readonly Write[] {
   }));
 }
 
+/** A type as the release before had it, which takes and stores data of its version as it comes. */
+function releaseBefore(type: RecordType): RecordType {
+  const { check: _check, settle: _settle, ...same } = type;
+  const { from, schema, example } = type.migrations.at(-1) as Migration;
+  return {
+    ...same,
+    schemaVersion: from,
+    migrations: [],
+    schema,
+    createSchema: schema,
+    create: (input, { id }) => ({ ...(input as RecordData), ...(type.idField === undefined ? {} : { [type.idField]: id }) }), // prettier-ignore
+    example,
+  };
+}
+
 class Stage {
   readonly clock = new VirtualClock(Date.UTC(2026, 5, 1));
   readonly ports = memoryPorts({ clock: this.clock });
   calls = 0;
 
-  host(intercept?: Intercept): Platform {
-    return testPlatform(intercept === undefined ? this.ports : wrapPorts(this.ports, intercept), { clock: this.clock }); // prettier-ignore
+  host(intercept?: Intercept, types: readonly RecordType[] = RECORD_TYPES): Platform {
+    return testPlatform(intercept === undefined ? this.ports : wrapPorts(this.ports, intercept), { clock: this.clock, types }); // prettier-ignore
   }
 
   /** Counts the calls of a host, and interferes with one. */
@@ -124,8 +151,9 @@ async function outcomeOf(
 ) {
   // prettier-ignore
   const stage = new Stage();
-  const calm = stage.host();
-  const before = await calm.manager.create(type, bodyOf(type, 'first'), plain);
+  const then = write.older === true ? releaseBefore(type) : type;
+  const calm = stage.host(undefined, [then]);
+  const before = await calm.manager.create(then, bodyOf(then, 'first'), plain);
   const { id } = before.envelope;
   const platform = stage.troubled(fault);
   const subject = { type, platform, call: keyed, id };

@@ -45,6 +45,8 @@ describe('a method that a resource does not take', () => {
     ['GET', '/inbox/decisions', 'POST'],
     ['DELETE', '/operations/op_1', 'GET'],
     ['POST', '/health', 'GET'],
+    ['POST', '/jobs', 'GET'],
+    ['GET', '/jobs/migrate/run', 'POST'],
     ['PATCH', '/audit-events', 'POST, GET'],
     ['DELETE', '/audit-events/evt_1', 'GET'],
   ])('%s %s is 405 and says which it does take', async (method, path, allow) => {
@@ -70,6 +72,8 @@ describe('an address where nothing is', () => {
     ['GET', '/operations/op_01980000-0000-7000-8000-000000000000'],
     ['GET', '/audit-events/evt_01980000-0000-7000-8000-000000000000'],
     ['GET', '/audit-events/nonsense'],
+    ['GET', '/jobs/migrate'],
+    ['GET', '/jobs/migrate/revisions'],
   ])('%s %s is a problem document with 404', async (method, path) => {
     const reply = await host.request(method, path, method === 'POST' ? { body: {} } : {});
     expect([reply.status, reply.code]).toEqual([404, 'record-not-found']);

@@ -5,7 +5,7 @@ import type { RecordType } from '../../domain/record-type.js';
 import { addingOf } from '../../storage/part-reader.js';
 import { assertKnown, cursorOf, limitOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { idOf, JSON_BODY, recordPath, shown, typeOf, written } from './shared.js';
+import { idOf, JSON_BODY, recordPath, shown, theBody, typeOf, written } from './shared.js';
 
 /**
  * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; or, for records with names, `/{collection}/{partition}/
@@ -31,6 +31,7 @@ export const recordActionResource: Resource = {
   PUT: {
     permission: 'records.write',
     accepts: JSON_BODY,
+    creates: theBody,
     run: async (input) => {
       const { type, at } = namedBy(input);
       const condition = {
