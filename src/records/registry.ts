@@ -1,5 +1,6 @@
 import type { RecordType } from '../domain/record-type.js';
 import { agentStateType } from './agent-state.js';
+import { covenantType } from './covenant.js';
 import { decisionType } from './decision.js';
 import { metricType } from './metric.js';
 import { workflowExecutionType } from './workflow-execution.js';
@@ -10,6 +11,7 @@ export const RECORD_TYPES: readonly RecordType[] = [
   agentStateType,
   workflowExecutionType,
   metricType,
+  covenantType,
 ];
 
 /** Looks types up by collection, record type and id prefix; throws TypeError when two types share one of them. */
