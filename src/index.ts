@@ -4,6 +4,7 @@ export type {
   DecisionQuery,
   StoredAgentState,
   StoredBusinessMetric,
+  StoredCovenant,
   StoredDecision,
   StoredWorkflowExecution,
 } from './storage/business-storage-manager.js';
@@ -47,6 +48,17 @@ export type {
 } from './records/workflow-execution.js';
 export { metricType } from './records/metric.js';
 export type { BusinessMetric, BusinessMetricInput, MetricValue, MetricValueInput } from './records/metric.js';
+export { covenantType } from './records/covenant.js';
+export type {
+  Covenant,
+  CovenantAmendment,
+  CovenantAmendmentInput,
+  CovenantInput,
+  CovenantLedger,
+  CovenantVersionInput,
+  PeerRecognition,
+  PeerRecognitionInput,
+} from './records/covenant.js';
 export { RECORD_TYPES } from './records/registry.js';
 export { backgroundClock, systemClock, systemEntropy } from './system.js';
 export { createLog } from './telemetry/log.js';

@@ -47,8 +47,18 @@ function create(input: z.output<typeof submittedCovenant>, { id, nowMs }: Domain
   };
 }
 
+/** The ledger only grows, and nothing is added to one that was altered: that would lend credit to it. */
+function assertGrown(next: Covenant, previous: Covenant, { id, revision = 1 }: DomainContext): void {
+  if (chainBreak(previous.amendments, previous.ledger_head) !== undefined)
+    throw new AppError('integrity-failure', 'The ledger of the covenant does not hold together.', { evidence: { id, revision: revision - 1, what: 'ledger' } }); // prettier-ignore
+  if (previous.amendments.some(({ hash }, at) => next.amendments[at]?.hash !== hash))
+    throw new AppError('record-immutable', 'Amendments are added and never changed.');
+}
+
 /** What follows from a change: which version is in force, and what has become of the others. */
-function settle(next: Covenant, previous: Covenant, { nowMs, revision = 1 }: DomainContext): Covenant {
+function settle(next: Covenant, previous: Covenant, context: DomainContext): Covenant {
+  assertGrown(next, previous, context);
+  const { nowMs, revision = 1 } = context;
   const now = endTime(previous.updated_at, nowMs);
   const { version, status } = next;
   const known = previous.version_history;
@@ -112,10 +122,7 @@ const amendments = defineAction<Covenant, z.output<typeof submittedAmendment>>({
   verb: 'amendment',
   input: submittedAmendment,
   allowedIn: STANDING,
-  apply: (current, input, { id, nowMs, revision = 1 }) => {
-    // To chain on would lend credit to what was altered.
-    if (chainBreak(current.amendments, current.ledger_head) !== undefined)
-      throw new AppError('integrity-failure', 'The ledger of the covenant does not hold together.', { evidence: { id, revision: revision - 1, what: 'ledger' } }); // prettier-ignore
+  apply: (current, input, { nowMs }) => {
     assertRoom(current.amendments, 'amendments');
     const now = formatTime(nowMs);
     const entry = chained(current.amendments.at(-1), {
