@@ -16,7 +16,7 @@ import { surveyOf, type Survey } from './invariants-survey.js';
  */
 export function halfDoneViolations(contents: StorageContents): string[] {
   const survey = surveyOf(contents);
-  return [...recordViolations(survey), ...indexViolations(survey)].map(
+  return [...recordViolations(survey), ...indexViolations(survey, { atRest: false })].map(
     (violation) => `before recovery: ${violation}`,
   );
 }
@@ -37,7 +37,7 @@ export function violationsOf(
   const survey = surveyOf(contents);
   const violations = [
     ...recordViolations(survey),
-    ...indexViolations(survey),
+    ...indexViolations(survey, { atRest: true }),
     ...blobViolations(survey, options),
     ...logViolations(survey),
     ...actorViolations(survey),
