@@ -28,6 +28,9 @@ const keyed: CallContext = caller({ idempotency: { key: 'k', scope: 's', fingerp
 const plain = caller();
 const active = { ...COVENANT, status: 'active' };
 
+/** More than go out at once, so that one that dies has committed some of them. */
+const SIX = Array.from({ length: 6 }, (_, n) => (n % 2 === 0 ? active : COVENANT));
+
 interface Write {
   readonly name: string;
   /** Resolves to the ids and revisions that were made. */
@@ -45,7 +48,7 @@ const WRITES: readonly Write[] = [
   { name: 'create', run: async ({ manager }) => [(await manager.create(covenantType, active, keyed)).envelope] }, // prettier-ignore
   { name: 'amendment', run: act('amendments', AMENDMENT) },
   { name: 'version', run: act('versions', { ...COVENANT, version: '2', compliance_standard: 'BIC-2.0' }) },
-  { name: 'batch', run: async ({ manager }) => (await manager.createBatch(covenantType, [active, COVENANT], keyed)).items }, // prettier-ignore
+  { name: 'batch', run: async ({ manager }) => (await manager.createBatch(covenantType, SIX, keyed)).items }, // prettier-ignore
   {
     name: 'sealing of what nobody has listed',
     run: async (platform, id) => {
@@ -129,7 +132,7 @@ async function outcomeOf(
   await stage.recover();
   const { survey, violations } = violationsOf(stage.storage.contents(), { collected: true });
   wrong.push(...violations);
-  const expected = write.name === 'batch' ? 3 : write.name === 'create' ? 2 : 1;
+  const expected = write.name === 'batch' ? 1 + SIX.length : write.name === 'create' ? 2 : 1;
   const records = [...survey.records.values()].filter(({ revisions }) => revisions.length > 0);
   if (records.length !== expected) wrong.push(`there are ${records.length} records`);
   const { verified, entries } = (await other.manager.getView(covenantType, id, 'ledger', plain)).view as unknown as CovenantLedger; // prettier-ignore
