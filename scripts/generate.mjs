@@ -2,7 +2,7 @@
  * Writes `docs/record-types/` from the record declarations; with `--check`, only says whether it is up to date. The
  * declarations are compiled on the fly, so that neither a stale build nor a broken file elsewhere changes the result.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import prettier from 'prettier';
@@ -251,12 +251,19 @@ function pagesOf(type) {
   const lines = actionLines(type);
   if (lines.length <= ACTION_LINES) return [[`${type.recordType}.md`, pageOf(type, lines)]];
   const own = `${type.recordType}-actions.md`;
-  const pointer = [`Their fields: [actions of a ${type.recordType}](${own}).`, '', ...Object.keys(type.actions).map((path) => `- ${code(`POST /api/${type.collection}/{id}/${path}`)}`), '']; // prettier-ignore
+  const paths = Object.keys(type.actions).map((path) => code(`POST /api/${type.collection}/{id}/${path}`));
+  const pointer = [`${paths.join(', ')}; their fields: [actions of a ${type.recordType}](${own}).`, ''];
   const back = `What is done to a [${type.recordType}](${type.recordType}.md).`;
   return [
     [`${type.recordType}.md`, pageOf(type, pointer)],
     [own, [`# Actions of a ${type.recordType}`, '', GENERATED, '', back, '', ...lines.map((line) => line.replace(/^###/, '##'))].join('\n')], // prettier-ignore
   ];
+}
+
+/** Where a type has a page about what it means. */
+function guideTo({ collection }) {
+  const guide = `docs/${collection}.md`;
+  return existsSync(join(root, guide)) ? [`What it means: [${collection}](../${collection}.md).`, ''] : [];
 }
 
 function pageOf(type, actions) {
@@ -278,6 +285,7 @@ function pageOf(type, actions) {
     '',
     GENERATED,
     '',
+    ...guideTo(type),
     `| | |`,
     '| --- | --- |',
     ...factsOf(type),

@@ -133,6 +133,44 @@ describe.each(STORAGES)('list rows that follow $name', (kind) => {
     expect(await listed(platform, call)).toEqual([{ id: replayed.envelope.id, revision: 1, status: 'active' }]); // prettier-ignore
   });
 
+  it('are brought by the second delivery of an operation', async () => {
+    const call = calling();
+    const promised = { id: 'cov_019b0000-0000-7000-8000-000000000000', createdMs: 0x019b00000000 };
+    const { ports, dead } = dying(writesLists);
+    void testPlatform(ports).manager.createPromised(covenantType, active, promised, call);
+    await dead;
+    const platform = testPlatform(storage.ports);
+    const again = await platform.manager.createPromised(covenantType, active, promised, call);
+    expect(again.replayed).toBe(true);
+    expect(await listed(platform, call)).toEqual([{ id: promised.id, revision: 1, status: 'active' }]);
+  });
+
+  it('are reported and stop nobody where the record itself is gone or damaged', async () => {
+    const call = calling();
+    const stalled = wrapPorts(storage.ports, (one, run) =>
+      writesLists(one) ? Promise.reject(new StorageFault('refused', 'no')) : run(),
+    );
+    const { manager } = testPlatform(stalled);
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n += 1) ids.push((await manager.create(covenantType, active, call)).envelope.id);
+    const [gone = '', altered = '', whole = ''] = ids;
+    const keyOf = (id: string): string => partitionKey(call.tenant, id);
+    await storage.ports.tables.commit('covenants', keyOf(gone), [{ kind: 'delete', rowKey: recordKey(gone), etag: '*' }]); // prettier-ignore
+    await storage.ports.tables.commit('covenants', keyOf(altered), [{ kind: 'merge', rowKey: recordKey(altered), properties: { status: 'draft' }, etag: '*' }]); // prettier-ignore
+    const platform = testPlatform(storage.ports);
+    expect((await platform.sealer.sealTenant(call.tenant)).sealed).toBeGreaterThanOrEqual(3);
+    await platform.sealer.sealTenant(call.tenant);
+    expect(await listed(platform, call)).toEqual([{ id: whole, revision: 1, status: 'active' }]);
+    const events = await platform.auditReader.list({ filters: { event_type: 'integrity.failed' }, limit: 9 }, call); // prettier-ignore
+    const found = events.items.map((event) => [event.resource_id, (event.details as { what: string }).what]);
+    expect(found.sort()).toEqual(
+      [
+        [altered, 'row'],
+        [gone, 'row missing'],
+      ].sort(),
+    );
+  });
+
   it('do not keep a write from being acknowledged where storage does not take them; the sealer catches up', async () => {
     const call = calling();
     let fails = true;
