@@ -7,6 +7,7 @@ export type {
   StoredAgentState,
   StoredBusinessMetric,
   StoredConversation,
+  StoredCovenant,
   StoredDecision,
   StoredWorkflowExecution,
 } from './storage/business-storage-manager.js';
@@ -62,6 +63,17 @@ export type {
   MessageEditInput,
   MessageReactionInput,
 } from './records/conversation.js';
+export { covenantType } from './records/covenant.js';
+export type {
+  Covenant,
+  CovenantAmendment,
+  CovenantAmendmentInput,
+  CovenantInput,
+  CovenantLedger,
+  CovenantVersionInput,
+  PeerRecognition,
+  PeerRecognitionInput,
+} from './records/covenant.js';
 export { RECORD_TYPES } from './records/registry.js';
 export { backgroundClock, systemClock, systemEntropy } from './system.js';
 export { createLog } from './telemetry/log.js';

@@ -110,6 +110,10 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     ports,
     directory,
     clock,
+    beforeClearing: async (tenant, changes) => {
+      for (const type of registry.types)
+        await manager.followChanges(type, tenant, changes.filter(({ recordType }) => recordType === type.recordType)); // prettier-ignore
+    },
     onCorrupt: (row) => {
       const finding = {
         recordType: 'audit_event',

@@ -7,7 +7,7 @@ import { LIMITS } from './limits.js';
 import { linkIssues } from './links.js';
 import { isObject, mergePatch } from './merge-patch.js';
 import type { AddingDeclaration, Addition, PartsDeclaration } from './parts.js';
-import type { DomainContext, RecordData, RecordType } from './record-type.js';
+import type { ActionDeclaration, DomainContext, RecordData, RecordType } from './record-type.js';
 import { inTermsOf, migrationsOf, versionedBody, type WritableMigration } from './versions.js';
 
 /**
@@ -190,7 +190,15 @@ export function actOn(
   const action = type.actions[path];
   if (action === undefined) throw new AppError('record-not-found', 'There is no such action.');
   const input = parseBody(action.input, body);
+  assertAllowed(type, action, current);
   return whole(type, settled(type, action.apply(current, input, context), current, context));
+}
+
+function assertAllowed(type: RecordType, { allowedIn, verb }: ActionDeclaration, current: RecordData): void {
+  const state = String(current[type.transitions?.field ?? '']);
+  if (allowedIn?.includes(state) !== false) return;
+  const name = type.recordType.replaceAll('_', ' ');
+  throw new AppError('transition-not-allowed', `A ${name} that is ${state} takes no ${verb}.`);
 }
 
 function settled(
@@ -246,6 +254,8 @@ function assertMove(
   if (from !== to && !moves.includes(to)) {
     throw new AppError('transition-not-allowed', `A record that is ${from} cannot become ${to}.`);
   }
+  if (rule.patchableIn?.includes(from) === false)
+    throw new AppError('record-immutable', `A record that is ${from} is changed by its actions alone.`);
   if (moves.length > 0) return;
   const beyond = patched.filter((member) => !rule.mutableWhenFinal.includes(member));
   if (beyond.length > 0) {

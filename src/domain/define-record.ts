@@ -80,8 +80,10 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...(/^[a-z]{2,8}$/.test(d.idPrefix) ? [] : ['bad id prefix']),
     ...known(keyMembers, 'identity'),
     ...(d.named !== undefined && d.partition.kind !== 'member' ? ['named records need a partition by member'] : []),
+    ...ownPartitionFaults(d),
     ...partitionMembers(d).filter((m) => !d.summary.includes(m)).map((m) => `${m} is filtered by and must be in the summary`),
-    ...known(d.summary, 'summary'),
+    ...known(d.summary.filter((m) => d.summaryFrom?.[m] === undefined), 'summary'),
+    ...summaryFromFaults(d, members),
     ...known(d.immutable, 'immutable'),
     ...known(sensitiveRoots, 'sensitive'),
     ...known((d.links ?? []).map((pattern) => pattern.split('/')[1] ?? ''), 'links'),
@@ -93,7 +95,9 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...indexFaults(d),
     ...migrationFaults(d),
     ...transitionFaults(d, members),
-    ...Object.keys(d.actions).filter((a) => !/^[a-z][a-z-]{0,39}$/.test(a) || RESERVED_PATHS.includes(a)).map((a) => `action path ${a} is not allowed`),
+    ...Object.keys(d.actions).filter((a) => !isPath(a)).map((a) => `action path ${a} is not allowed`),
+    ...Object.keys(d.views ?? {}).filter((v) => !isPath(v)).map((v) => `view path ${v} is not allowed`),
+    ...(d.views !== undefined && d.named !== undefined ? ['named records have no views: their address is taken'] : []),
     ...(d.parts === undefined ? [] : partsFaults(d, d.parts)),
     ...exampleFaults(d),
   ]; // prettier-ignore
@@ -104,12 +108,43 @@ export const RESERVED_PATHS: readonly string[] = [
   'revisions', 'proof', 'lineage', 'rehydrate', 'batch', 'hold', 'erasure', 'parts',
 ]; // prettier-ignore
 
+function isPath(segment: string): boolean {
+  return /^[a-z][a-z-]{0,39}$/.test(segment) && !RESERVED_PATHS.includes(segment);
+}
+
+function ownPartitionFaults({ partition, parts }: RecordDeclaration<RecordData, unknown>): string[] {
+  if (partition.kind !== 'own') return [];
+  return [
+    ...(NAME.test(partition.listedIn) ? [] : [`bad partition of lists ${partition.listedIn}`]),
+    ...(parts !== undefined && parts.nameMember === undefined
+      ? ['what lists show of a record with a partition of its own cannot follow from parts']
+      : []),
+  ];
+}
+
+function summaryFromFaults(
+  d: RecordDeclaration<RecordData, unknown>,
+  members: readonly string[],
+): readonly string[] {
+  const sensitive = Object.keys(d.sensitive);
+  return Object.entries(d.summaryFrom ?? {}).flatMap(([name, pointer]) => [
+    ...(d.summary.includes(name) && NAME.test(name) ? [] : [`${name} is not in the summary`]),
+    ...(members.includes(name) ? [`summary member ${name} is a member of the record already`] : []),
+    ...(/^(\/[a-z][a-z0-9_]*){2,}$/.test(pointer) && members.includes(pointer.split('/')[1] ?? '')
+      ? []
+      : [`summary member ${name} is nowhere`]),
+    ...(sensitive.some((s) => pointer === s || pointer.startsWith(`${s}/`) || s.startsWith(`${pointer}/`))
+      ? [`summary member ${name} must not be sensitive`]
+      : []),
+  ]);
+}
+
 function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDeclaration): string[] {
-  const taken = [...RESERVED_PATHS, ...Object.keys(d.actions)];
+  const taken = [...Object.keys(d.actions), ...Object.keys(d.views ?? {})];
   const ways = [[parts.path, parts] as const, ...Object.entries(parts.more ?? {})];
   return [
     ...ways.flatMap(([path, way], at) => [
-      ...(/^[a-z][a-z-]{0,39}$/.test(path) && !taken.includes(path) && (at === 0 || path !== parts.path) ? [] : [`parts path ${path} is not allowed`]),
+      ...(isPath(path) && !taken.includes(path) && (at === 0 || path !== parts.path) ? [] : [`parts path ${path} is not allowed`]),
       ...(way.input.safeParse(way.example).success ? [] : [`the example of ${path} is not valid`]),
     ]),
     ...(NAME.test(parts.table) && parts.table !== d.table ? [] : [`bad parts table ${parts.table}`]),
@@ -208,10 +243,16 @@ function isWritableNow(
 }
 
 function transitionFaults(d: RecordDeclaration<RecordData, unknown>, members: readonly string[]): string[] {
-  if (d.transitions === undefined) return [];
-  const { field, moves, mutableWhenFinal } = d.transitions;
+  if (d.transitions === undefined)
+    return Object.values(d.actions).some(({ allowedIn }) => allowedIn !== undefined)
+      ? ['an action is bound to states and there are none']
+      : [];
+  const { field, moves, mutableWhenFinal, patchableIn = [] } = d.transitions;
   const states = Object.keys(moves);
   return [
+    ...[...patchableIn, ...Object.values(d.actions).flatMap(({ allowedIn = [] }) => allowedIn)]
+      .filter((state) => !states.includes(state))
+      .map((state) => `there is no state ${state}`),
     ...[field, ...mutableWhenFinal]
       .filter((m) => !members.includes(m))
       .map((m) => `transitions name unknown ${m}`),

@@ -71,6 +71,8 @@ export const LIMITS = {
   /** Time one request may spend on storage before it answers 503. */
   storageBudgetMs: 20_000,
   storageTryMs: 10_000,
+  /** Of it, what an answer waits for list rows that are written after the commit. */
+  listRefreshMs: 5_000,
   /** A reservation older than this is taken over by a retry (http-api.md, Idempotency). */
   idempotencyTakeoverMs: 60_000,
   idempotencyKeptMs: 7 * 24 * 3_600_000,

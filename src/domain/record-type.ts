@@ -57,6 +57,11 @@ export interface IndexDeclaration {
  */
 export type PartitionRule =
   | { readonly kind: 'month-of-creation' }
+  /**
+   * A partition of its own for each record, named by its id; `listedIn` is the partition of the same table that has the
+   * index rows of all of them, and so cannot be in a record's commit: they follow it (storage/list-refresh.ts).
+   */
+  | { readonly kind: 'own'; readonly listedIn: string }
   /** `member`: an immutable string, made with `partitionName` of `schema-parts.ts`. */
   | { readonly kind: 'member'; readonly member: string };
 
@@ -68,12 +73,14 @@ export interface NamingRule {
   readonly reserved?: readonly string[];
 }
 
-/** Legal moves of a status field; a state without moves is final. */
+/** Legal moves of a status field; a state without moves is final, or left by actions alone. */
 export interface TransitionRule {
   readonly field: string;
   readonly moves: Readonly<Record<string, readonly string[]>>;
   /** The only fields a PATCH may change once the state is final. */
   readonly mutableWhenFinal: readonly string[];
+  /** The only states in which a PATCH may change a record; in all others only actions may. Absent: any that is not final. */
+  readonly patchableIn?: readonly string[];
 }
 
 /** A typed action: `POST /{collection}/{id}/{path}`. */
@@ -81,9 +88,16 @@ export interface ActionDeclaration<Data extends RecordData = RecordData, Input =
   /** The audit event's `action`. */
   readonly verb: string;
   readonly input: z.ZodType<Input>;
+  /** States of the `transitions` in which it may be taken, else `transition-not-allowed`. Absent: `apply` decides. */
+  readonly allowedIn?: readonly string[];
+  /** What it makes has an address of its own, that of the revision: 201 with `Location` instead of 200. */
+  readonly makesRevision?: boolean;
   /** Pure: the record after the action. Throws AppError 409 codes for what the record's state does not allow. */
   readonly apply: (current: Data, input: Input, context: DomainContext) => Data;
 }
+
+/** Something that follows from a record and can be read by itself: `GET /{collection}/{id}/{path}`. Pure. */
+export type View<Data extends RecordData = RecordData> = (data: Data) => Readonly<Record<string, unknown>>;
 
 /** When a record moves to cheaper storage, in days after `orderedBy`; executed by the lifecycle jobs. */
 export interface TierRule {
@@ -119,6 +133,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly named?: NamingRule;
   /** Members repeated in every index row: strings, numbers or booleans. */
   readonly summary: readonly string[];
+  /** Where those of them are that are no members of the record but lie inside one, by JSON pointer. */
+  readonly summaryFrom?: Readonly<Record<string, string>>;
   /** Besides the index of all records, which every type has. */
   readonly indexes: readonly IndexDeclaration[];
   /** Members a PATCH may never name. */
@@ -138,6 +154,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly tiers: TierRule;
   readonly retention: RetentionRule;
   readonly actions: Readonly<Record<string, ActionDeclaration<Data>>>;
+  /** By path segment. */
+  readonly views?: Readonly<Record<string, View<Data>>>;
   /** What grows with the record without being part of a revision. */
   readonly parts?: PartsDeclaration;
   /** A body that `POST /{collection}` accepts; documentation and the generic tests use it. */

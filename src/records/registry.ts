@@ -2,6 +2,7 @@ import { parseId } from '../domain/ids.js';
 import type { RecordType } from '../domain/record-type.js';
 import { agentStateType } from './agent-state.js';
 import { conversationType } from './conversation.js';
+import { covenantType } from './covenant.js';
 import { decisionType } from './decision.js';
 import { metricType } from './metric.js';
 import { workflowExecutionType } from './workflow-execution.js';
@@ -13,6 +14,7 @@ export const RECORD_TYPES: readonly RecordType[] = [
   workflowExecutionType,
   metricType,
   conversationType,
+  covenantType,
 ];
 
 /** Looks types up by collection, record type and id prefix; throws TypeError when two types share one of them. */

@@ -13,9 +13,10 @@ import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow } from './keyed-result.js';
 import { BLOB_CONTAINERS, partitionKey, revisionKey } from './keys.js';
 import { enrollLinks, type Linked } from './lineage-rows.js';
+import type { ListRefresh } from './list-refresh.js';
 import type { CallContext, StorageManagerOptions, WrittenBatch } from './manager-types.js';
 import { factsOf, newRevision, type NewRevision } from './new-revision.js';
-import { isFault, type Row } from './ports.js';
+import { isFault, type Row, type RowOperation } from './ports.js';
 import { packBlobName, placeOf } from './record-location.js';
 import type { Placed, RecordLocator } from './record-locator.js';
 import type { RecordReader } from './record-reader.js';
@@ -32,6 +33,8 @@ interface Batch {
   readonly accepted: ReadonlyMap<string, AcceptedCreate>;
   readonly reservation: Reservation | undefined;
   readonly budget: Budget;
+  /** What was committed. */
+  readonly written: RowOperation[];
 }
 
 /** Rows that a chunk replaces where there should be none: void rows by id, and the key's row of an earlier life. */
@@ -53,6 +56,7 @@ export class BatchWriter {
     private readonly tools: StorageManagerOptions,
     private readonly reader: RecordReader,
     private readonly locator: RecordLocator,
+    private readonly lists: ListRefresh,
   ) {
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
@@ -73,7 +77,7 @@ export class BatchWriter {
     const { reservation } = reserved;
     const ids = reservation?.ids ?? fresh;
     const byId = new Map(accepted.map((item, at) => [ids[at] as string, item]));
-    const batch: Batch = { type, call, accepted: byId, reservation, budget };
+    const batch: Batch = { type, call, accepted: byId, reservation, budget, written: [] };
     const places = placed(ids);
     const chunks = chunksOf(type, places);
     const announced = chunks.map((chunk) => budget.retry(() => this.tools.directory.announce(chunk.ref)));
@@ -89,6 +93,9 @@ export class BatchWriter {
         return limit(() => this.#store(batch, chunk, members));
       }),
     );
+    await this.lists.committed(type, call.tenant, batch.written);
+    const earlier = chunks.filter((_, at) => stored[at] === undefined);
+    await this.#caughtUp(batch, earlier.flatMap((chunk) => chunk.ids)); // prettier-ignore
     return { items: await this.#heads(batch, ids, stored), replayed: false };
   }
 
@@ -137,6 +144,7 @@ export class BatchWriter {
       const outcome = await commitPlan({ ...this.tools, budget }, plan);
       if (outcome === 'committed') {
         this.tools.onCommitted?.(plan.partition);
+        batch.written.push(...plan.operations);
         return members.map(({ revision }) => revision);
       }
       const found = await this.#inTheWay(batch, chunk);
@@ -219,7 +227,11 @@ export class BatchWriter {
       const fingerprint = found.find((keyed) => keyed !== undefined)?.fingerprint;
       const own = found.every((keyed, at) => keyed?.revisions[0]?.id === chunks[at]?.ids[0]);
       if (fingerprint === undefined || !own) return undefined;
-      return { fingerprint, result: () => this.#storedHeads(type, call, reservation.ids, budget) };
+      const result = async () => {
+        await this.#caughtUp({ type, call }, reservation.ids);
+        return this.#storedHeads(type, call, reservation.ids, budget);
+      };
+      return { fingerprint, result };
     };
     return this.#idempotency.reserve(call.tenant, call.idempotency, ids, committed, budget);
   }
@@ -240,6 +252,10 @@ export class BatchWriter {
       ]),
     );
     return ids.map((id) => heads.get(id) as EnvelopeHead);
+  }
+
+  #caughtUp({ type, call }: Pick<Batch, 'type' | 'call'>, ids: readonly string[]): Promise<void> {
+    return this.lists.caughtUp(type, call.tenant, ids.map((id) => ({ id, revision: 1 }))); // prettier-ignore
   }
 
   async #storedHeads(

@@ -10,6 +10,15 @@ import {
   type MessageReactionInput,
 } from '../records/conversation.js';
 import {
+  covenantType,
+  type Covenant,
+  type CovenantAmendmentInput,
+  type CovenantInput,
+  type CovenantLedger,
+  type CovenantVersionInput,
+  type PeerRecognitionInput,
+} from '../records/covenant.js';
+import {
   decisionType,
   type AgentVoteInput,
   type Decision,
@@ -65,6 +74,13 @@ export interface StoredBusinessMetric {
 /** A conversation with what its latest entries come to. */
 export interface StoredConversation {
   readonly conversation: Conversation;
+  readonly revision: number;
+  readonly etag: string;
+}
+
+/** A covenant with its ledger and its recognitions. */
+export interface StoredCovenant {
+  readonly covenant: Covenant;
   readonly revision: number;
   readonly etag: string;
 }
@@ -251,6 +267,56 @@ export class BusinessStorageManager extends UnifiedStorageManager {
     return { ...found, items: found.items as readonly ListedMessage[] };
   }
 
+  /** Stores a covenant and returns its id. */
+  async storeCovenant(covenant: CovenantInput, call: CallContext): Promise<string> {
+    return (await this.create(covenantType, covenant, call)).envelope.id;
+  }
+
+  /** Stores up to 100 covenants and returns their ids in order (REQ-STO-020). */
+  async batchStoreCovenants(
+    covenants: readonly CovenantInput[],
+    call: CallContext,
+  ): Promise<readonly string[]> {
+    return (await this.createBatch(covenantType, covenants, call)).items.map((head) => head.id);
+  }
+
+  /** Throws `record-not-found`. */
+  async getCovenant(id: string, call: CallContext): Promise<StoredCovenant> {
+    return covenantOf(await this.get(covenantType, id, call));
+  }
+
+  /** Makes a higher version, in force at once unless it is a draft; earlier ones stay what they are. */
+  async publishCovenantVersion(
+    id: string,
+    version: CovenantVersionInput,
+    call: CallContext,
+  ): Promise<StoredCovenant> {
+    return covenantOf(await this.act(covenantType, id, 'versions', version, undefined, call));
+  }
+
+  /** Adds an entry to the ledger. Throws `transition-not-allowed` when the covenant has ended. */
+  async amendCovenant(
+    id: string,
+    amendment: CovenantAmendmentInput,
+    call: CallContext,
+  ): Promise<StoredCovenant> {
+    return covenantOf(await this.act(covenantType, id, 'amendments', amendment, undefined, call));
+  }
+
+  /** Records that a peer stands by the current version, in the place of what it said of that before. */
+  async recognizeCovenant(
+    id: string,
+    recognition: PeerRecognitionInput,
+    call: CallContext,
+  ): Promise<StoredCovenant> {
+    return covenantOf(await this.act(covenantType, id, 'recognitions', recognition, undefined, call));
+  }
+
+  /** The amendments in order, and whether they are what was recorded. */
+  async getCovenantLedger(id: string, call: CallContext): Promise<CovenantLedger> {
+    return (await this.getView(covenantType, id, 'ledger', call)).view as unknown as CovenantLedger;
+  }
+
   /** Stores or replaces the state of an agent, under its role and its `agent_id`; returns the record's id. */
   async storeAgentState({ role, agent_id, ...state }: AgentStateInput, call: CallContext): Promise<string> {
     const at = { partition: role, name: agent_id };
@@ -292,6 +358,11 @@ function conversationOf({ envelope, etag }: StoredRecord): StoredConversation {
 function metricOf({ envelope, etag }: StoredRecord): StoredBusinessMetric {
   const metric = envelope.data as unknown as BusinessMetric;
   return { metric, revision: envelope.revision, etag };
+}
+
+function covenantOf({ envelope, etag }: StoredRecord): StoredCovenant {
+  const covenant = envelope.data as unknown as Covenant;
+  return { covenant, revision: envelope.revision, etag };
 }
 
 async function undefinedIfMissing<T>(promise: Promise<T>): Promise<T | undefined> {

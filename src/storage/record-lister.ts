@@ -1,10 +1,10 @@
 import { AppError } from '../domain/errors.js';
-import type { IndexDeclaration, RecordType } from '../domain/record-type.js';
+import type { IndexDeclaration, PartitionRule, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { Cursors } from './cursor.js';
-import { scanIndex } from './index-scan.js';
-import { compoundKeyValue, recordKey } from './keys.js';
-import { scanMerged } from './merge-scan.js';
+import { scanIndex, type IndexPage, type ScanTools } from './index-scan.js';
+import { compoundKeyValue, partitionKey, recordKey } from './keys.js';
+import { scanMerged, type MergeScan } from './merge-scan.js';
 import type { IntegrityFinding, ListQuery, StorageManagerOptions, SummaryPage } from './manager-types.js';
 import type { Row } from './ports.js';
 import { summaryNames, summaryOf, type Summary } from './record-row.js';
@@ -51,10 +51,7 @@ export class RecordLister {
       after: query.cursor === undefined ? undefined : this.#cursors.decode(name, query.cursor),
       accept: residual.length === 0 ? undefined : (row: Row) => !rowIntact(row) || matches(row, residual),
     };
-    const page =
-      rule.kind === 'member'
-        ? await scanMerged(tools, { ...scan, partition: query.filters[rule.member] })
-        : await scanIndex(tools, { ...scan, granularity: 'month' });
+    const page = await scanBy(rule, tools, scan, query);
     const items: Summary[] = [];
     for (const row of page.rows) {
       const summary = rowIntact(row)
@@ -74,9 +71,8 @@ export class RecordLister {
     budget: Budget,
   ): Promise<Summary | undefined> {
     const id = damaged.rowKey.slice(damaged.rowKey.lastIndexOf(':') + 1);
-    const row = await budget.retry(() =>
-      this.tools.ports.tables.find(type.table, damaged.partitionKey, recordKey(id)),
-    );
+    const key = recordPartitionKey(type, damaged, id);
+    const row = await budget.retry(() => this.tools.ports.tables.find(type.table, key, recordKey(id)));
     const finding = { recordType: type.recordType, id, revision: Number(row?.properties['revision'] ?? 0) };
     found.push({ ...finding, what: 'index row' });
     if (row === undefined || !rowIntact(row) || isVoid(row)) {
@@ -103,6 +99,27 @@ function projectionOf(
     throw new AppError('request-malformed', `fields: there is no member ${JSON.stringify((unknown ?? '').slice(0, 64))} in a summary of ${type.collection}.`); // prettier-ignore
   const wanted = new Set(['id', ...fields]);
   return (summary) => Object.fromEntries(Object.entries(summary).filter(([name]) => wanted.has(name)));
+}
+
+function scanBy(
+  rule: PartitionRule,
+  tools: ScanTools,
+  scan: Omit<MergeScan, 'partition'>,
+  query: ListQuery,
+): Promise<IndexPage> {
+  switch (rule.kind) {
+    case 'member':
+      return scanMerged(tools, { ...scan, partition: query.filters[rule.member] });
+    case 'own':
+      return scanMerged(tools, { ...scan, partition: rule.listedIn });
+    case 'month-of-creation':
+      return scanIndex(tools, { ...scan, granularity: 'month' });
+  }
+}
+
+/** The partition of the record that an index row is of. */
+function recordPartitionKey({ partition: rule }: RecordType, { partitionKey: key }: Row, id: string): string {
+  return rule.kind === 'own' ? partitionKey(key.slice(0, key.indexOf(':')), id) : key;
 }
 
 function matches(row: Row, filters: readonly (readonly [string, string])[]): boolean {

@@ -3,6 +3,7 @@ import type { EnvelopeHead, Tier } from '../domain/envelope.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { formatTime, parseTime } from '../domain/clock.js';
 import { parseId } from '../domain/ids.js';
+import { isObject } from '../domain/merge-patch.js';
 import { compoundKeyValue, indexKey } from './keys.js';
 import type { Properties, Property, Row } from './ports.js';
 import { rowIntact } from './row-checksum.js';
@@ -41,11 +42,17 @@ export interface RecordRow extends RevisionFacts {
 /** A summary: what a list shows of a record (http-api.md, Collections). */
 export type Summary = Readonly<Record<string, Property>>;
 
+/** A declared summary member: a member of the data, or what lies inside one. */
+function summaryValue({ summaryFrom }: RecordType, data: RecordData, member: string): unknown {
+  const path = summaryFrom?.[member]?.split('/').slice(1) ?? [member];
+  return path.reduce<unknown>((value, name) => (isObject(value) ? value[name] : undefined), data);
+}
+
 /** The declared summary members of a record's data. */
 export function summaryMembers(type: RecordType, data: RecordData): Summary {
   const summary: Record<string, Property> = {};
   for (const member of type.summary) {
-    const value = data[member];
+    const value = summaryValue(type, data, member);
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
       summary[member] = value;
   }
@@ -61,7 +68,7 @@ export function createdAtOf(type: RecordType, id: string, data: RecordData): str
 export function indexKeysOf(type: RecordType, id: string, data: RecordData): readonly string[] {
   const orderedMs = parseTime(createdAtOf(type, id, data)) ?? 0;
   return type.allIndexes.flatMap((index) => {
-    const values = index.fields.map((field) => data[field]);
+    const values = index.fields.map((field) => summaryValue(type, data, field));
     if (!values.every((value) => typeof value === 'string')) return [];
     return [indexKey(index.name, compoundKeyValue(values), orderedMs, id)];
   });
@@ -203,7 +210,7 @@ const SUMMARY_HEAD = ['record_type', 'id', 'revision', 'schema_version', 'tier',
 export const summaryNames = (type: RecordType): readonly string[] => [...SUMMARY_HEAD, ...type.summary];
 
 /** A summary from an index row or a record row of the type. */
-export function summaryOf(type: RecordType, row: Row): Summary {
+export function summaryOf(type: RecordType, row: Pick<Row, 'properties'>): Summary {
   const summary: Record<string, Property> = {};
   for (const name of summaryNames(type)) {
     const value = row.properties[name];

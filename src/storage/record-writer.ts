@@ -19,6 +19,7 @@ import { factsOf, newRevision, type ChangeName, type NewRevision } from './new-r
 import type { PartitionRef } from './directory.js';
 import { detailBlobName, placeOf } from './record-location.js';
 import type { RecordLocator } from './record-locator.js';
+import type { ListRefresh } from './list-refresh.js';
 import type { PartReader } from './part-reader.js';
 import { broken, type RecordRow } from './record-row.js';
 import type { RecordReader } from './record-reader.js';
@@ -35,6 +36,7 @@ export class RecordWriter {
     private readonly reader: RecordReader,
     private readonly locator: RecordLocator,
     private readonly parts: PartReader,
+    private readonly lists: ListRefresh,
   ) {
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
@@ -84,8 +86,10 @@ export class RecordWriter {
       voidEtag = place.etag;
       await this.#goOn(call, reservation, outcome, budget);
     }
-    if (fixed !== undefined && there)
+    if (fixed !== undefined && there) {
+      await this.lists.caughtUp(type, call.tenant, [{ id, revision: 1 }]);
       return { ...(await this.reader.getRevision(type, call.tenant, id, 1)), replayed: true };
+    }
     throw new AppError('record-exists', `A record of this ${there ? 'id' : 'name'} exists already.`, {
       evidence: { id: recordId },
     });
@@ -139,7 +143,8 @@ export class RecordWriter {
       assertPrecondition(row, change);
       const detail = await this.details.readForWrite(type, call.tenant, row, budget);
       const current = upgradeData(type, row.schemaVersion, detail.data);
-      const next = change.next(current, { id, nowMs: this.tools.clock.now(), actor: call.actor });
+      const context = { id, nowMs: this.tools.clock.now(), actor: call.actor, revision: row.revision + 1 };
+      const next = change.next(current, context);
       const name = change.name(current, next);
       const revision = await newRevision(this.tools, type, id, next, row, name, call);
       const listed = await this.parts.listed(type, call.tenant, id, next, budget);
@@ -252,15 +257,22 @@ export class RecordWriter {
   async #replay(type: RecordType, call: CallContext, keyed: KeyedResult): Promise<WrittenRecord> {
     const first = keyed.revisions[0];
     if (first === undefined) throw new AppError('integrity-failure', 'An idempotency row names no record.');
+    await this.lists.caughtUp(type, call.tenant, [first]);
     const record = await this.reader.getRevision(type, call.tenant, first.id, first.revision);
     return { ...record, replayed: true };
   }
 
-  #committed(type: RecordType, revision: NewRevision, plan: WritePlan, call: CallContext): WrittenRecord {
+  async #committed(
+    type: RecordType,
+    revision: NewRevision,
+    plan: WritePlan,
+    call: CallContext,
+  ): Promise<WrittenRecord> {
     const name = plan.blob?.name ?? '';
     const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, undefined);
     this.details.remember(facts, revision.detail);
     this.tools.onCommitted?.(plan.partition);
+    await this.lists.committed(type, call.tenant, plan.operations);
     return {
       envelope: this.reader.envelope(type, call.tenant, facts, revision.detail),
       etag: revisionEtag(revision.revision, revision.event.event_id),

@@ -1,5 +1,6 @@
+import pLimit from 'p-limit';
 import { acceptCreate, acceptPut, type RecordName } from '../domain/apply-change.js';
-import { AppError } from '../domain/errors.js';
+import { AppError, isAppError } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
@@ -8,6 +9,7 @@ import { BatchWriter } from './batch-writer.js';
 import { actionChange, patchChange } from './change.js';
 import { DetailStore } from './detail-store.js';
 import { LineageReader, type Lineage, type LineageQuery } from './lineage-reader.js';
+import { ListRefresh } from './list-refresh.js';
 import type {
   CallContext,
   IntegrityFinding,
@@ -42,6 +44,7 @@ import { RecordWriter } from './record-writer.js';
 export class UnifiedStorageManager {
   readonly #reader: RecordReader;
   readonly #lister: RecordLister;
+  readonly #lists: ListRefresh;
   readonly #writer: RecordWriter;
   readonly #batches: BatchWriter;
   readonly #puts: PutWriter;
@@ -60,9 +63,10 @@ export class UnifiedStorageManager {
     this.#partReader = new PartReader(options);
     this.#reader = new RecordReader(options, details, locator);
     this.#lister = new RecordLister(options);
-    this.#writer = new RecordWriter(options, details, this.#reader, locator, this.#partReader);
+    this.#lists = new ListRefresh(options);
+    this.#writer = new RecordWriter(options, details, this.#reader, locator, this.#partReader, this.#lists);
     this.#migrator = new RecordMigrator(options, this.#reader, details, this.#writer);
-    this.#batches = new BatchWriter(options, this.#reader, locator);
+    this.#batches = new BatchWriter(options, this.#reader, locator, this.#lists);
     this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
     this.#partLister = new PartLister(options, this.#reader, this.#partReader);
     const summaries = new SummaryRefresh(options, this.#reader, this.#partReader, locator);
@@ -245,6 +249,41 @@ export class UnifiedStorageManager {
   digestParts(type: RecordType, tenant: string, id: string): Promise<number> {
     if (type.parts?.series !== undefined) return this.digestSeries(type, tenant, id);
     return this.#stream.run(type, tenant, id);
+  }
+
+  /**
+   * Brings lists in line with records whose index rows are not written with them, and costs nothing for any other: the
+   * sealer asks for it before it forgets their events. What is damaged is reported and stops nobody. Throws
+   * `storage-unavailable`.
+   */
+  async followChanges(
+    type: RecordType,
+    tenant: string,
+    changes: readonly { readonly id: string; readonly revision: number }[],
+  ): Promise<void> {
+    const call = { tenant, actor: 'sealer', correlationId: 'sealer' };
+    const limit = pLimit(8);
+    const follow = async (change: (typeof changes)[number]): Promise<void> => {
+      try {
+        await this.#audited(type, call, () => this.#lists.refresh(type, tenant, change));
+      } catch (error) {
+        if (!isAppError(error, 'integrity-failure')) throw error;
+      }
+    };
+    await Promise.all(changes.map((change) => limit(() => follow(change))));
+  }
+
+  /** A declared view of the current revision, e.g. `ledger` of a covenant, and the entity tag of what it is made from. */
+  async getView(
+    type: RecordType,
+    id: string,
+    path: string,
+    call: CallContext,
+  ): Promise<{ readonly view: Readonly<Record<string, unknown>>; readonly etag: string }> {
+    const view = Object.hasOwn(type.views ?? {}, path) ? type.views?.[path] : undefined;
+    if (view === undefined) throw new AppError('record-not-found', 'There is nothing at this address.');
+    const { envelope, etag } = await this.get(type, id, call);
+    return { view: view(envelope.data), etag };
   }
 
   async #complete(type: RecordType, call: CallContext, record: StoredRecord): Promise<StoredRecord> {

@@ -91,6 +91,60 @@ describe('the faults of a declaration', () => {
     ['an index of no fields, and one outside the summary', { indexes: [index('none', []), index('made', ['created_at'])] }, ['index none has no fields', 'indexed member created_at must be in the summary']], // prettier-ignore
     ['an index named twice', { indexes: [index('color'), index('color')] }, ['index color twice']],
     ['states and fields that do not exist', states({ red: ['blue', 'red'], green: [] }, ['colour'], 'state'), ['transitions name unknown state', 'transitions name unknown colour', 'a move leads to unknown state blue']], // prettier-ignore
+    [
+      'a partition of its own whose lists are nowhere',
+      { partition: { kind: 'own', listedIn: 'In dex' } },
+      ['bad partition of lists In dex'],
+    ],
+    [
+      'a partition of its own and lists that follow from parts',
+      {
+        partition: { kind: 'own', listedIn: 'index' },
+        parts: { path: 'entries', table: 'entries', input: z.unknown(), example: 1 } as never,
+      },
+      ['what lists show of a record with a partition of its own cannot follow from parts'],
+    ],
+    [
+      'a summary from where nothing is',
+      { summary: ['color', 'hue'], summaryFrom: { hue: '/colour/hue' } },
+      ['summary member hue is nowhere'],
+    ],
+    [
+      'a summary from inside that is a member already, or in no summary',
+      { summaryFrom: { color: '/color/hue', hue: '/color/hue' } },
+      ['summary member color is a member of the record already', 'hue is not in the summary'],
+    ],
+    [
+      'a summary from inside something sensitive',
+      { summary: ['hue'], summaryFrom: { hue: '/color/hue' }, sensitive: { '/color': 'pii' } },
+      ['summary member hue must not be sensitive'],
+    ],
+    [
+      'a view on the path of a generic route, or that is none',
+      { views: { proof: (data) => data, 'No View': (data) => data } },
+      ['view path proof is not allowed', 'view path No View is not allowed'],
+    ],
+    [
+      'parts on the path of a view',
+      {
+        views: { entries: (data) => data },
+        parts: { path: 'entries', table: 'entries', input: z.unknown(), example: 1 } as never,
+      },
+      ['parts path entries is not allowed'],
+    ],
+    [
+      'states of actions and patches that do not exist',
+      {
+        transitions: { field: 'color', moves: { red: [] }, mutableWhenFinal: [], patchableIn: ['blue'] },
+        actions: { sign: { allowedIn: ['red', 'green'] } as never },
+      },
+      ['there is no state blue', 'there is no state green'],
+    ],
+    [
+      'an action bound to states where there are none',
+      { actions: { sign: { allowedIn: ['red'] } as never } },
+      ['an action is bound to states and there are none'],
+    ],
     ['an example that its own schema refuses', { example: {} }, [expect.stringMatching(/^the example is not valid: .+/) as string]], // prettier-ignore
     ['migrations that do not meet', { schemaVersion: '1.2', migrations: [migration('1.0', '1.1'), migration('1.0', '1.2')] }, ['migration from 1.0 leads to 1.1, not 1.0']], // prettier-ignore
   ])('are all named, and nothing else: %s', (_, change, faults) => {
@@ -159,6 +213,11 @@ describe('the faults of a declaration', () => {
     expect(faultsOf({ indexes: [index(`b${'.'.repeat(79)}`), index('b_1')] })).toEqual([]);
     expect(faultsOf({ actions: actions('sign', 'sign-off') })).toEqual([]);
     expect(faultsOf(states({ red: ['green'], green: [] }, ['color']))).toEqual([]);
+    expect(faultsOf({ views: { sign: (data) => data }, actions: actions('sign') })).toEqual([]);
+    expect(faultsOf({ partition: { kind: 'own', listedIn: 'index' } })).toEqual([]);
+    expect(
+      faultsOf({ summary: ['hue'], summaryFrom: { hue: '/color/hue' }, indexes: [index('hue', ['hue'])] }),
+    ).toEqual([]);
     expect(faultsOf({ schemaVersion: '10.12', migrations: [migration('2.10', '10.12')] })).toEqual([]);
   });
 });

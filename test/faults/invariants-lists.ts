@@ -9,7 +9,9 @@ const FILTERS = ['status', 'decision_type', 'created_by'] as const;
 /** Lists by every filter, and by every two of them, show what a model of them shows; so does the list of events. */
 export async function listViolations(platform: Platform, survey: Survey): Promise<string[]> {
   const found: string[] = [];
-  const records = [...survey.records.values()].filter(({ revisions }) => revisions.length > 0);
+  const records = [...survey.records.values()].filter(
+    ({ table, revisions }) => table === 'decisions' && revisions.length > 0,
+  );
   for (const tenant of new Set(records.map((record) => record.tenant))) {
     const own = records.filter((record) => record.tenant === tenant);
     for (const filters of filtersOf(own)) {

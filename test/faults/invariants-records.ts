@@ -44,33 +44,74 @@ function isVoid({ row }: SurveyedRecord): boolean {
   return row?.properties['void'] === true && rowIntact(row);
 }
 
-/** Filters of an index and the members they are filled from, as docs/storage-layout.md has them. */
-const INDEXES: readonly (readonly [name: string, fields: readonly string[]])[] = [
-  ['all', []],
-  ['status', ['status']],
-  ['decision_type', ['decision_type']],
-  ['status.decision_type', ['status', 'decision_type']],
-  ['created_by', ['created_by']],
-];
-const SUMMARY = ['decision_type', 'title', 'status', 'created_by', 'completed_at'];
+/** How records of a table are listed, as docs/storage-layout.md and docs/record-types have it. */
+interface Lists {
+  readonly table: string;
+  /** The partition of the index rows, where it is not the record's own. */
+  readonly listedIn?: string;
+  /** Filters of an index, which are members of the summary. */
+  readonly indexes: readonly (readonly [name: string, fields: readonly string[]])[];
+  readonly summary: (data: Record<string, unknown>) => Record<string, unknown>;
+}
 
-/** Index rows are exactly those of the records' current revisions. */
-export function indexViolations(survey: Survey): string[] {
+const membersOf =
+  (members: readonly string[]) =>
+  (data: Record<string, unknown>): Record<string, unknown> =>
+    Object.fromEntries(members.filter((member) => member in data).map((member) => [member, data[member]]));
+
+const LISTS: readonly Lists[] = [
+  {
+    table: 'decisions',
+    indexes: [
+      ['all', []],
+      ['status', ['status']],
+      ['decision_type', ['decision_type']],
+      ['status.decision_type', ['status', 'decision_type']],
+      ['created_by', ['created_by']],
+    ],
+    summary: membersOf(['decision_type', 'title', 'status', 'created_by', 'completed_at']),
+  },
+  {
+    table: 'covenants',
+    listedIn: 'index',
+    indexes: [
+      ['all', []],
+      ['status', ['status']],
+      ['compliance_standard', ['compliance_standard']],
+      ['status.compliance_standard', ['status', 'compliance_standard']],
+    ],
+    summary: (data) => ({
+      ...membersOf(['compliance_standard', 'version', 'status', 'in_force_version'])(data),
+      organization_name: (data['organization'] as Record<string, unknown>)['name'],
+    }),
+  },
+];
+
+/**
+ * Index rows are exactly those of the records' current revisions; those of another partition only once everything has
+ * come to rest, and until then what their own row says of them.
+ */
+export function indexViolations(survey: Survey, options: { readonly atRest: boolean }): string[] {
+  return LISTS.flatMap((lists) => [
+    ...(lists.listedIn === undefined || options.atRest ? currentViolations(survey, lists) : []),
+    ...(lists.listedIn === undefined ? [] : listedViolations(survey, lists)),
+  ]);
+}
+
+function currentViolations(survey: Survey, { table, listedIn, indexes, summary }: Lists): string[] {
   const found: string[] = [];
   const expected = new Map<string, Record<string, unknown>>();
   for (const record of survey.records.values()) {
     const last = record.revisions.at(-1);
-    if (last?.data === undefined) continue;
+    if (record.table !== table || last?.data === undefined) continue;
     const data = last.data;
+    const shown = summary(data);
+    const partition = listedIn === undefined ? record.partitionKey : `${record.tenant}:${listedIn}`;
     const time = String(9_999_999_999_999 - Date.parse(String(data['created_at']))).padStart(13, '0');
-    for (const [name, fields] of INDEXES) {
-      const value = fields.map((field) => String(data[field])).join('=00');
-      const key = `${record.partitionKey} i:${name}:${value}:${time}:${record.id}`;
-      const summary = Object.fromEntries(
-        SUMMARY.filter((member) => member in data).map((member) => [member, data[member]]),
-      );
-      expected.set(key, {
-        ...summary,
+    for (const [name, fields] of indexes) {
+      const value = fields.map((field) => String(shown[field])).join('=00');
+      expected.set(`${partition} i:${name}:${value}:${time}:${record.id}`, {
+        ...shown,
         id: record.id,
         revision: last.revision,
         checksum: last.checksum,
@@ -79,7 +120,7 @@ export function indexViolations(survey: Survey): string[] {
       });
     }
   }
-  for (const row of survey.rows('decisions', 'i:')) {
+  for (const row of survey.rows(table, 'i:')) {
     const key = `${row.partitionKey} ${row.rowKey}`;
     const columns = expected.get(key);
     if (columns === undefined) found.push(`index row ${key} belongs to nothing`);
@@ -90,6 +131,29 @@ export function indexViolations(survey: Survey): string[] {
     expected.delete(key);
   }
   return [...found, ...[...expected.keys()].map((key) => `index row ${key} is missing`)];
+}
+
+/** Index rows of another partition are those that the record's row there names, all of one revision that is stored. */
+function listedViolations(survey: Survey, { table, listedIn = '' }: Lists): string[] {
+  const found: string[] = [];
+  const named = new Map<string, number>();
+  for (const row of survey.rows(table, 's:')) {
+    const revision = Number(row.properties['revision']);
+    const id = row.rowKey.slice(2);
+    if (!rowIntact(row)) found.push(`list row ${row.rowKey} is not what was written`);
+    if (!row.partitionKey.endsWith(`:${listedIn}`))
+      found.push(`list row ${row.rowKey} is not in ${listedIn}`);
+    if (survey.records.get(id)?.revisions[revision - 1] === undefined)
+      found.push(`list row ${row.rowKey} names revision ${revision}, which is not there`);
+    for (const rowKey of JSON.parse(String(row.properties['index_keys'])) as string[])
+      named.set(`${row.partitionKey} ${rowKey}`, revision);
+  }
+  for (const row of survey.rows(table, 'i:')) {
+    const key = `${row.partitionKey} ${row.rowKey}`;
+    if (named.get(key) !== row.properties['revision']) found.push(`index row ${key} is named by no list row`);
+    named.delete(key);
+  }
+  return [...found, ...[...named.keys()].map((key) => `index row ${key} is named and missing`)];
 }
 
 /** Every detail blob is named by a row, and everything of a tenant lies with that tenant. */
@@ -132,7 +196,7 @@ export function directoryViolations(survey: Survey): string[] {
     survey.contents.rows
       .filter(
         ({ table, row }) =>
-          (table === 'decisions' || table === 'auditevents') && row.properties['void'] !== true,
+          ['decisions', 'covenants', 'auditevents'].includes(table) && row.properties['void'] !== true,
       )
       .map(({ table, row }) => `${table} ${row.partitionKey}`),
   );
@@ -145,7 +209,8 @@ export function directoryViolations(survey: Survey): string[] {
 export function promiseViolations(survey: Survey): string[] {
   const isThere = ({ id, revision }: { readonly id: string; readonly revision: number }): boolean =>
     survey.records.get(id)?.revisions[revision - 1]?.revision === revision;
-  const keys = survey.rows('decisions', 'k:').flatMap((row) => {
+  const rows = LISTS.flatMap(({ table }) => survey.rows(table, 'k:'));
+  const keys = rows.flatMap((row) => {
     const named = JSON.parse(String(row.properties['revisions'])) as { id: string; revision: number }[];
     if (!rowIntact(row)) return [`the key ${row.rowKey} is not what was written`];
     return named.every(isThere) ? [] : [`the key ${row.rowKey} names a revision that is not there`];

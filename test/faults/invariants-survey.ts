@@ -97,7 +97,7 @@ function recordsOf(
   for (const [table, rows] of byTable) {
     if (table === 'auditevents') continue;
     for (const row of rows) {
-      const match = /^(?:r|v):(dec_[^:]+)/.exec(row.rowKey);
+      const match = /^(?:r|v):((?:dec|cov)_[^:]+)/.exec(row.rowKey);
       if (match === null) continue;
       const id = match[1] as string;
       const known = records.get(id) ?? {

@@ -17,9 +17,11 @@ import { surveyOf, type Survey } from './invariants-survey.js';
  */
 export function halfDoneViolations(contents: StorageContents): string[] {
   const survey = surveyOf(contents);
-  return [...recordViolations(survey), ...indexViolations(survey), ...lineageViolations(survey)].map(
-    (violation) => `before recovery: ${violation}`,
-  );
+  return [
+    ...recordViolations(survey),
+    ...indexViolations(survey, { atRest: false }),
+    ...lineageViolations(survey),
+  ].map((violation) => `before recovery: ${violation}`);
 }
 
 export interface InvariantOptions {
@@ -38,7 +40,7 @@ export function violationsOf(
   const survey = surveyOf(contents);
   const violations = [
     ...recordViolations(survey),
-    ...indexViolations(survey),
+    ...indexViolations(survey, { atRest: true }),
     ...lineageViolations(survey),
     ...blobViolations(survey, options),
     ...logViolations(survey),

@@ -5,11 +5,11 @@ import type { RecordType } from '../../domain/record-type.js';
 import { addingOf } from '../../storage/part-reader.js';
 import { assertKnown, cursorOf, limitOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { idOf, JSON_BODY, recordPath, shown, theBody, typeOf, written } from './shared.js';
+import { idOf, JSON_BODY, recordPath, shown, shownAs, theBody, typeOf, written } from './shared.js';
 
 /**
- * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; or, for records with names, `/{collection}/{partition}/
- * {name}`, e.g. `/agents/{role}/{agent_id}`. Segments of generic routes, such as `revisions`, are nobody's name.
+ * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; a view such as
+ * `ledger`; or, for records with names, `/{collection}/{partition}/{name}`, e.g. `/agents/{role}/{agent_id}`. Segments of generic routes, such as `revisions`, are nobody's name.
  */
 export const recordActionResource: Resource = {
   GET: {
@@ -17,6 +17,7 @@ export const recordActionResource: Resource = {
     query: '*',
     run: async (input) => {
       if (isParts(input)) return listParts(input);
+      if (isView(input)) return showView(input);
       assertKnown(input.query, ['as_of']);
       const { type, at } = namedBy(input);
       const asOfMs = timeOf(input.query, 'as_of');
@@ -56,7 +57,9 @@ export const recordActionResource: Resource = {
           await input.services.manager.addPart(type, idOf(input), action, input.body, condition, input.call),
         );
       }
-      if (!Object.hasOwn(type.actions, action)) {
+      const declared = Object.hasOwn(type.actions, action) ? type.actions[action] : undefined;
+      if (declared === undefined) {
+        if (isView(input)) throw notThisMethod('GET');
         throw new AppError('record-not-found', 'There is no such action.');
       }
       const ifMatch = input.headers.get('if-match') ?? undefined;
@@ -68,10 +71,23 @@ export const recordActionResource: Resource = {
         ifMatch,
         input.call,
       );
-      return written(200, record);
+      if (declared.makesRevision !== true) return written(200, record);
+      const { id, revision } = record.envelope;
+      return written(201, record, { location: `${recordPath(type, id)}/revisions/${String(revision)}` });
     },
   },
 };
+
+function isView(input: Input): boolean {
+  return Object.hasOwn(typeOf(input).views ?? {}, input.params['action'] ?? '');
+}
+
+async function showView(input: Input): Promise<Answer> {
+  assertKnown(input.query, []);
+  const path = input.params['action'] ?? '';
+  const { view, etag } = await input.services.manager.getView(typeOf(input), idOf(input), path, input.call);
+  return shownAs(input, etag, view);
+}
 
 function isParts(input: Input): boolean {
   return typeOf(input).parts?.path === input.params['action'];
@@ -103,6 +119,10 @@ async function listValues(input: Input): Promise<Answer> {
 function namedBy(input: Input): { readonly type: RecordType; readonly at: RecordName } {
   const type = typeOf(input);
   if (type.named === undefined)
-    throw new AppError('method-not-allowed', 'This resource does not take this method.', { allow: ['POST'] });
+    throw notThisMethod(isView(input) && !Object.hasOwn(type.actions, input.params['action'] ?? '') ? 'GET' : 'POST'); // prettier-ignore
   return { type, at: { partition: idOf(input), name: input.params['action'] ?? '' } };
+}
+
+function notThisMethod(allowed: string): AppError {
+  return new AppError('method-not-allowed', 'This resource does not take this method.', { allow: [allowed] });
 }

@@ -25,11 +25,15 @@ export function recordPath(type: RecordType, id: string): string {
 
 /** The answer to a read of one record, which `If-None-Match` may make shorter. */
 export function shown(input: Input, record: StoredRecord): Answer {
-  const headers = { etag: record.etag };
+  return { ...shownAs(input, record.etag, record.envelope), shows: [storedIn(record)] };
+}
+
+/** Like `shown`, for something that follows from the record of this entity tag. */
+export function shownAs(input: Input, etag: string, body: unknown): Answer {
+  const headers = { etag };
   const condition = input.headers.get('if-none-match');
-  if (condition !== null && fresh({ 'if-none-match': condition }, { etag: record.etag }))
-    return { status: 304, headers, shows: [storedIn(record)] };
-  return { status: 200, headers, body: record.envelope, shows: [storedIn(record)] };
+  if (condition !== null && fresh({ 'if-none-match': condition }, { etag })) return { status: 304, headers };
+  return { status: 200, headers, body };
 }
 
 /** The schema version a record is stored in. */
