@@ -149,7 +149,10 @@ describe.each(STORAGES)('every filter of every type $name', (kind) => {
     it('by what has changed lists what it is now', async () => {
       const changeable = type.filters.filter((filter) => !type.immutable.includes(filter));
       for (const filter of changeable) {
-        const one = made.find(({ data }) => type.transitions?.field !== filter || (type.transitions.moves[String(data[filter])]?.length ?? 0) > 0) as Made; // prettier-ignore
+        const movesFrom = ({ data }: Made) =>
+          type.transitions?.moves[String(data[type.transitions.field])] ?? [];
+        const patchable = ({ data }: Made) => type.transitions?.patchableIn?.includes(String(data[type.transitions.field])) ?? true; // prettier-ignore
+        const one = made.find((any) => patchable(any) && (type.transitions?.field !== filter || movesFrom(any).length > 0)) as Made; // prettier-ignore
         const { moves } = type.transitions?.field === filter ? type.transitions : { moves: {} as Record<string, readonly string[]> }; // prettier-ignore
         const to = moves[String(one.data[filter])]?.[0] ?? made.find(({ data }) => data[filter] !== one.data[filter])?.data[filter]; // prettier-ignore
         const { etag } = await host.get(`/${type.collection}/${one.id}`, { tenant });
