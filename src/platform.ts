@@ -28,6 +28,8 @@ import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
+import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
+import { TenantConfigurations } from './storage/tenant-configurations.js';
 import type { Log } from './telemetry/log.js';
 
 export interface PlatformOptions {
@@ -48,6 +50,7 @@ export interface Platform {
   readonly registry: RecordRegistry;
   readonly directory: Directory;
   readonly manager: BusinessStorageManager;
+  readonly configurations: TenantConfigurations;
   readonly inbox: Inbox;
   readonly inboxHandler: InboxHandler;
   readonly sealWorkHandler: SealWorkHandler;
@@ -144,15 +147,12 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       log.warn('digesting a series failed; the job will do it', { tenant, reason: String(error) });
     },
   });
+  const common = { ports, clock, entropy, directory, secretBox, pseudonym, onCommitted };
+  const configurations = new TenantConfigurations(new TableConfigurationStore(common), clock, onIntegrityFailure); // prettier-ignore
   const manager = new BusinessStorageManager({
-    ports,
-    clock,
-    entropy,
-    directory,
-    secretBox,
+    ...common,
     cursorKey,
-    pseudonym,
-    onCommitted,
+    configurations,
     onPartAdded: digests.added.bind(digests),
     onIntegrityFailure,
   });
@@ -169,6 +169,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     registry,
     directory,
     manager,
+    configurations,
     inbox: new Inbox({ ports, clock, entropy, onIntegrityFailure }),
     inboxHandler: new InboxHandler({ manager, types: registry, ports, clock, entropy, poison }),
     sealWorkHandler: new SealWorkHandler(sealer),

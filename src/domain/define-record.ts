@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { PartsDeclaration } from './parts.js';
 import type {
   ActionDeclaration,
+  CacheRule,
   IndexDeclaration,
   RecordData,
   RecordDeclaration,
@@ -21,6 +22,7 @@ const ROW_COLUMNS = [
 ] as const; // prettier-ignore
 /** A create writes the record, its revision, its event and an idempotency row besides index rows (cost contract). */
 const MAX_INDEX_ROWS = 20;
+const MAX_CACHE_MS = 3_600_000;
 
 /** An action whose input is checked by its schema; the record's data type is taken from the declaration. */
 export function defineAction<Data extends RecordData, Input>(
@@ -84,6 +86,7 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...transitionFaults(d, members),
     ...Object.keys(d.actions).filter((a) => !/^[a-z][a-z-]{0,39}$/.test(a) || RESERVED_PATHS.includes(a)).map((a) => `action path ${a} is not allowed`),
     ...(d.parts === undefined ? [] : partsFaults(d, d.parts)),
+    ...(d.cache === undefined ? [] : cacheFaults(d, d.cache)),
     ...exampleFaults(d),
   ]; // prettier-ignore
 }
@@ -103,6 +106,14 @@ function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDecl
       ? []
       : ['values of a series have no names']),
     ...(d.named === undefined ? [] : ['named records have no parts: their address is taken']),
+  ];
+}
+
+/** What is sensitive is in memory for as long as a request takes: who may see it, and whether it still exists, may change. */
+function cacheFaults(d: RecordDeclaration<RecordData, unknown>, { ttlMs }: CacheRule): string[] {
+  return [
+    ...(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_CACHE_MS ? [] : ['a cache keeps for 1 ms to an hour']), // prettier-ignore
+    ...(Object.keys(d.sensitive).length === 0 ? [] : ['records with sensitive values are not cached']),
   ];
 }
 

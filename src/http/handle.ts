@@ -5,6 +5,7 @@ import type { Caller } from '../security/development-caller.js';
 import { mayDo } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
 import { readJson } from './body.js';
+import { wantsFresh } from './cache-headers.js';
 import { idempotencyOf } from './idempotency-header.js';
 import { problemOf, toAppError } from './problem.js';
 import { assertKnown } from './query.js';
@@ -87,6 +88,7 @@ function callOf(
       ?.trim()
       .slice(0, LIMITS.headerValueChars),
     sessionId: shortHeader(request, 'x-session-id'),
+    fresh: wantsFresh(request.headers),
     idempotency: request.method === 'POST' ? idempotencyOf(request, caller.actor, body) : undefined,
   };
 }

@@ -130,6 +130,7 @@ export const metricType = defineRecord<BusinessMetric, z.output<typeof submitted
   sensitive: {},
   tiers: { coolAfterDays: 30, archiveAfterDays: 365 },
   retention: { years: 5, from: 'timestamp' },
+  cache: { ttlMs: 5 * 60_000 },
   actions: {},
   parts: values,
   example: {

@@ -24,11 +24,13 @@ import { SummaryRefresh } from './summary-refresh.js';
 import { PutWriter, type PutCondition } from './put-writer.js';
 import { SeriesDigest } from './series-digest.js';
 import { SeriesReader, type SeriesQuery } from './series-reader.js';
+import { ReadCache } from './read-cache.js';
 import { RecordLocator } from './record-locator.js';
 import { RecordReader } from './record-reader.js';
 import { integrityEvidence } from './record-row.js';
 import { RecordLister } from './record-lister.js';
 import { RecordWriter } from './record-writer.js';
+import type { CacheCounts } from './timed-cache.js';
 
 /**
  * All persistence of records goes through here (REQ-STO-002), for every declared type alike. Usable without HTTP.
@@ -45,6 +47,7 @@ export class UnifiedStorageManager {
   readonly #partWriter: PartWriter;
   readonly #digest: SeriesDigest;
   readonly #seriesReader: SeriesReader;
+  readonly #reads: ReadCache;
 
   constructor(protected readonly options: StorageManagerOptions) {
     const details = new DetailStore(options.ports.blobs, options.secretBox);
@@ -57,7 +60,12 @@ export class UnifiedStorageManager {
     this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
     this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, new SummaryRefresh(options, this.#reader, this.#partReader, locator)); // prettier-ignore
     this.#seriesReader = new SeriesReader(options, this.#partReader, this.#digest);
-    this.#puts = new PutWriter(options, this.#writer, locator);
+    const { configurations } = options;
+    this.#reads = new ReadCache(
+      options.clock,
+      async (call) => (await configurations?.of(call))?.cache.enabled ?? true,
+    );
+    this.#puts = new PutWriter(options, this.#writer, locator, this.#reads);
   }
 
   /** Stores a new record from the body of a create; the platform makes the id. */
@@ -74,7 +82,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const accepted = { ...acceptCreate(type, body, promised.createdMs), createdMs: promised.createdMs };
-    return this.#audited(type, call, () => this.#writer.create(type, accepted, call, { id: promised.id }));
+    const write = () => this.#writer.create(type, accepted, call, { id: promised.id });
+    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, promised.id, write));
   }
 
   /** Stores up to 100 new records (REQ-STO-020). */
@@ -82,11 +91,9 @@ export class UnifiedStorageManager {
     return this.#audited(type, call, () => this.#batches.create(type, bodies, call));
   }
 
-  /** The current revision of a record. */
+  /** The current revision of a record; of a type that is kept in memory one that was it lately, and frozen. */
   async get(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
-    return this.#audited(type, call, async () =>
-      this.#complete(type, call, await this.#reader.get(type, call.tenant, id)),
-    );
+    return this.#audited(type, call, () => this.#current(type, id, call));
   }
 
   /** The latest revision with `stored_at` at or before `asOf` (RFC 3339 in UTC with milliseconds). */
@@ -133,7 +140,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     return this.#audited(type, call, async () => {
-      const record = await this.#writer.change(type, id, patchChange(type, patch, ifMatch), call);
+      const write = () => this.#writer.change(type, id, patchChange(type, patch, ifMatch), call);
+      const record = await this.#reads.writing(type, call.tenant, id, write);
       return { ...(await this.#complete(type, call, record)), replayed: record.replayed };
     });
   }
@@ -148,7 +156,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const change = actionChange(type, action, body, ifMatch);
-    return this.#audited(type, call, () => this.#writer.change(type, id, change, call));
+    const write = () => this.#writer.change(type, id, change, call);
+    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, id, write));
   }
 
   /**
@@ -164,7 +173,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const parts = partsOf(type, path);
-    return this.#audited(type, call, () => this.#partWriter.add(type, parts, id, body, ifMatch, call));
+    const write = () => this.#partWriter.add(type, parts, id, body, ifMatch, call);
+    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, id, write));
   }
 
   /** Every entry of a record's parts in the order they were added. `limit` 1 to 1,000. */
@@ -208,6 +218,20 @@ export class UnifiedStorageManager {
     return this.#digest.run(type, tenant, id);
   }
 
+  /** Hits and misses of reads by record type, and of tenants' configurations, since this process began. */
+  cacheStatistics(): Readonly<Record<string, Readonly<CacheCounts>>> {
+    const { configurations } = this.options;
+    return {
+      ...this.#reads.statistics(),
+      ...(configurations === undefined ? {} : { tenant_configuration: configurations.statistics() }),
+    };
+  }
+
+  #current(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
+    const load = async () => this.#complete(type, call, await this.#reader.get(type, call.tenant, id));
+    return this.#reads.read(type, id, call, load);
+  }
+
   async #complete(type: RecordType, call: CallContext, record: StoredRecord): Promise<StoredRecord> {
     const budget = new Budget(this.options.clock, this.options.entropy);
     return this.#partReader.complete(type, call.tenant, record, budget);
@@ -217,7 +241,7 @@ export class UnifiedStorageManager {
   async getNamed(type: RecordType, at: RecordName, call: CallContext): Promise<StoredRecord> {
     return this.#audited(type, call, async () => {
       const id = await this.#puts.idOf(type, at, call);
-      return this.#complete(type, call, await this.#reader.get(type, call.tenant, id));
+      return this.#current(type, id, call);
     });
   }
 

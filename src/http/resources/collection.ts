@@ -1,6 +1,6 @@
 import { cursorOf, limitOf, periodOf, assertKnown } from '../query.js';
 import type { Resource } from '../resource.js';
-import { JSON_BODY, recordPath, typeOf, written } from './shared.js';
+import { JSON_BODY, pageItemsOf, recordPath, typeOf, written } from './shared.js';
 
 /** `/{collection}`: create a record, list records. */
 export const collectionResource: Resource = {
@@ -17,14 +17,16 @@ export const collectionResource: Resource = {
     permission: 'records.read',
     query: '*',
     run: async (input) => {
-      const paging = { ...periodOf(input.query), limit: limitOf(input.query), cursor: cursorOf(input.query) };
+      // What is wrong with the query is said before anything is read.
+      limitOf(input.query);
+      const paging = { ...periodOf(input.query), cursor: cursorOf(input.query) };
       const type = typeOf(input);
       assertKnown(input.query, [...type.filters, 'from', 'to', 'limit', 'cursor']);
       const filters = type.filters.flatMap((name) => {
         const value = input.query.get(name);
         return value === null ? [] : [[name, value] as const];
       });
-      const query = { filters: Object.fromEntries(filters), ...paging };
+      const query = { filters: Object.fromEntries(filters), ...paging, limit: await pageItemsOf(input) };
       const page = await input.services.manager.list(type, query, input.call);
       return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
     },

@@ -2,9 +2,9 @@ import { AppError } from '../../domain/errors.js';
 import type { RecordName } from '../../domain/apply-change.js';
 import { formatTime } from '../../domain/clock.js';
 import type { RecordType } from '../../domain/record-type.js';
-import { assertKnown, cursorOf, limitOf, periodOf, timeOf } from '../query.js';
+import { assertKnown, cursorOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { idOf, JSON_BODY, recordPath, shown, typeOf, written } from './shared.js';
+import { idOf, JSON_BODY, pageItemsOf, putConditionOf, recordPath, shown, typeOf, written } from './shared.js'; // prettier-ignore
 
 /**
  * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; or, for records with names, `/{collection}/{partition}/
@@ -32,11 +32,13 @@ export const recordActionResource: Resource = {
     accepts: JSON_BODY,
     run: async (input) => {
       const { type, at } = namedBy(input);
-      const condition = {
-        ifMatch: input.headers.get('if-match') ?? undefined,
-        onlyNew: input.headers.get('if-none-match')?.trim() === '*',
-      };
-      const record = await input.services.manager.put(type, at, input.body, condition, input.call);
+      const record = await input.services.manager.put(
+        type,
+        at,
+        input.body,
+        putConditionOf(input),
+        input.call,
+      );
       if (!record.created) return written(200, record);
       return written(201, record, { location: recordPath(type, record.envelope.id) });
     },
@@ -78,7 +80,7 @@ function isParts(input: Input): boolean {
 async function listParts(input: Input): Promise<Answer> {
   if (typeOf(input).parts?.series !== undefined) return listValues(input);
   assertKnown(input.query, ['limit', 'cursor']);
-  const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
+  const page = { limit: await pageItemsOf(input), cursor: cursorOf(input.query) };
   const type = typeOf(input);
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listParts(type, idOf(input), path, page, input.call);
@@ -90,7 +92,7 @@ async function listValues(input: Input): Promise<Answer> {
   const resolution = input.query.get('resolution') ?? 'raw';
   if (resolution !== 'raw' && resolution !== 'hour' && resolution !== 'day')
     throw new AppError('request-malformed', 'resolution must be raw, hour or day.');
-  const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
+  const page = { limit: await pageItemsOf(input), cursor: cursorOf(input.query) };
   const query = { resolution, ...periodOf(input.query), ...page } as const;
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listValues(typeOf(input), idOf(input), path, query, input.call);

@@ -1,7 +1,7 @@
 import { AppError } from '../../domain/errors.js';
-import { cursorOf, limitOf } from '../query.js';
+import { cursorOf } from '../query.js';
 import type { Resource } from '../resource.js';
-import { idOf, typeOf } from './shared.js';
+import { idOf, pageItemsOf, typeOf } from './shared.js';
 
 /** `/{collection}/{id}/revisions`: what a record was, oldest first. */
 export const revisionsResource: Resource = {
@@ -9,7 +9,7 @@ export const revisionsResource: Resource = {
     permission: 'records.read',
     query: ['limit', 'cursor'],
     run: async (input) => {
-      const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
+      const page = { limit: await pageItemsOf(input), cursor: cursorOf(input.query) };
       const found = await input.services.manager.listRevisions(typeOf(input), idOf(input), page, input.call);
       return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
     },
