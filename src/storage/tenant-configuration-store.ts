@@ -2,7 +2,7 @@ import type { AuditEvent } from '../domain/audit-event.js';
 import { buildEvent } from '../domain/build-event.js';
 import type { SealedSecrets } from '../domain/commitment.js';
 import { AppError } from '../domain/errors.js';
-import { newId } from '../domain/ids.js';
+import { newId, parseId } from '../domain/ids.js';
 import {
   changedSettings,
   DEFAULT_CONFIGURATION,
@@ -50,6 +50,11 @@ const PARTITION = 'configuration';
 const CURRENT = 'current';
 export const CONFIGURATION_TYPE = 'tenant_configuration';
 
+/** What stands, and when it was put: the time of its event. */
+interface Current extends StoredConfiguration {
+  readonly putMs: number;
+}
+
 export type ConfigurationTools = Pick<
   StorageManagerOptions,
   'ports' | 'clock' | 'entropy' | 'directory' | 'secretBox' | 'pseudonym' | 'onCommitted'
@@ -64,7 +69,7 @@ export class TableConfigurationStore implements TenantConfigurationStore {
     if (row === undefined) return undefined;
     const stored = parse(row);
     if (stored === undefined) throw broken(tenant, 0, 'configuration row');
-    return stored;
+    return { configuration: stored.configuration, etag: stored.etag };
   }
 
   /** One point read and one transaction. A row that was damaged is replaced like any other. */
@@ -80,7 +85,7 @@ export class TableConfigurationStore implements TenantConfigurationStore {
       if (onlyNew && row !== undefined) throw conflict('There is a configuration already.');
       if (ifMatch !== undefined && (stored === undefined || !ifMatchHolds(ifMatch, stored.etag)))
         throw conflict('The configuration has changed since it was read.');
-      const { event, sealed } = await this.#event(stored?.configuration, configuration, call);
+      const { event, sealed } = await this.#event(stored, configuration, call);
       const plan = planOf(call.tenant, configuration, row, event, sealed);
       const outcome = await executePlan({ ...this.tools, budget }, plan);
       if (outcome === 'committed') {
@@ -97,12 +102,13 @@ export class TableConfigurationStore implements TenantConfigurationStore {
   }
 
   async #event(
-    before: TenantConfiguration | undefined,
+    before: Current | undefined,
     after: TenantConfiguration,
     call: CallContext,
   ): Promise<{ readonly event: AuditEvent; readonly sealed: SealedSecrets }> {
     const { clock, entropy, pseudonym, secretBox } = this.tools;
-    const nowMs = clock.now();
+    // Events of a tenant's configuration sort as it changed, whatever the clocks of the hosts say.
+    const nowMs = Math.max(clock.now(), (before?.putMs ?? 0) + 1);
     const { event, secrets } = buildEvent(
       {
         eventId: newId('evt', nowMs, entropy),
@@ -115,7 +121,7 @@ export class TableConfigurationStore implements TenantConfigurationStore {
         resourceType: CONFIGURATION_TYPE,
         resourceId: call.tenant,
         outcome: 'success',
-        details: { changed: changedSettings(before ?? DEFAULT_CONFIGURATION, after) },
+        details: { changed: changedSettings(before?.configuration ?? DEFAULT_CONFIGURATION, after) },
         correlationId: call.correlationId,
         ipAddress: call.ipAddress,
         sessionId: call.sessionId,
@@ -157,10 +163,14 @@ function planOf(
 }
 
 /** Undefined when the row is not what was written. */
-function parse(row: Row): StoredConfiguration | undefined {
-  const { configuration: text, event_id: eventId } = row.properties;
-  const configuration = rowIntact(row) ? parseConfiguration(String(text)) : undefined;
-  return configuration && { configuration, etag: configurationEtag(String(eventId)) };
+function parse(row: Row): Current | undefined {
+  const eventId = String(row.properties['event_id']);
+  const configuration = rowIntact(row)
+    ? parseConfiguration(String(row.properties['configuration']))
+    : undefined;
+  return (
+    configuration && { configuration, etag: configurationEtag(eventId), putMs: parseId(eventId)?.ms ?? 0 }
+  );
 }
 
 function conflict(message: string): AppError {
