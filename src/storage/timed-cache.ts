@@ -85,7 +85,7 @@ export class TimedCache<V extends object> {
   /** What is kept under a key, or what `load` comes to. With `fresh` nothing counts that was begun before this call. */
   async read(key: string, load: Loader<V>, counts: CacheCounts, fresh = false): Promise<Read<V>> {
     if (fresh) this.#entries.delete(key);
-    const status: LRUCache.Status<string, Entry<V>, unknown> = {};
+    const status: LRUCache.Status<string, Entry<V>> = {};
     const found = this.#entries.forceFetch(key, { context: { load, counts }, status });
     const reason = fresh ? 'request' : reasonOf(status.fetch);
     counts[COUNTED[reason]] += 1;

@@ -124,7 +124,7 @@ describe.each(STORAGES)('the store of configurations $name', (kind) => {
     slow.clock.jump(-HOUR);
     for (const [n, { store }] of [here, here, slow, here].entries()) await store.put(limit(n + 1), {}, call);
     const kept = await rows('v:');
-    expect(kept.map(({ properties }) => JSON.parse(String(properties['configuration'])))).toEqual([1, 2, 3, 4].map(limit)); // prettier-ignore
+    expect(kept.map(({ properties }) => JSON.parse(String(properties['configuration'])) as unknown)).toEqual([1, 2, 3, 4].map(limit)); // prettier-ignore
     const events = await rows('o:');
     expect(events.map(({ rowKey }) => rowKey.slice(2))).toEqual(kept.map(({ rowKey }) => rowKey.slice(2)));
     for (const row of [...kept, ...events, ...(await rows('current'))]) expect(rowIntact(row)).toBe(true);

@@ -127,7 +127,14 @@ describe('a value in memory', () => {
     await read();
     await clock.advance(TTL + 1);
     const seen: unknown[] = [];
-    const failing = cache.read('k', (previous) => Promise.reject(seen.push(previous) && new Error('x')), counts); // prettier-ignore
+    const failing = cache.read(
+      'k',
+      (previous) => {
+        seen.push(previous);
+        return Promise.reject(new Error('x'));
+      },
+      counts,
+    );
     await expect(failing).rejects.toThrow('x');
     expect([seen, await read()]).toEqual([[{ n: 1 }], 2]);
   });
