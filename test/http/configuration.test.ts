@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { countingPorts } from '../support/counting-ports.js';
 import { created, newTenant } from '../support/decisions.js';
 import { httpHost, type HttpHost, type RequestOptions } from '../support/http-harness.js';
 import { openStorage, STORAGES } from '../support/platform.js';
@@ -98,6 +99,23 @@ describe.each(STORAGES)('/configuration $name', (kind) => {
       expect([path, await length(path)]).toEqual([path, 1]);
       expect([path, await length(`${path}?limit=2`)]).toEqual([path, 2]);
     }
+  });
+
+  it('is not looked for where a list is refused anyway', async () => {
+    const counting = countingPorts(storage.ports);
+    const other = httpHost(counting.ports);
+    for (const path of [
+      '/decisions',
+      '/decisions/x/revisions',
+      '/metrics/x/values',
+      '/workflow-executions/x/steps',
+      '/audit-events',
+    ])
+      for (const query of ['cursor=7', 'cursor=a.b', 'limit=0', 'no=1']) {
+        const refused = await other.get(`${path}?${query}`, { tenant: newTenant() });
+        expect([path, query, refused.status, refused.code]).toEqual([path, query, 400, 'request-malformed']);
+      }
+    expect(counting.calls).toEqual([]);
   });
 
   it('is in the trail of its tenant', async () => {

@@ -23,7 +23,7 @@ export const auditEventsResource: Resource = {
         const value = query.get(name);
         return value === null ? [] : [[name, value] as const];
       });
-      const asked = { ...periodOf(query), limit: await pageItemsOf(input), cursor: cursorOf(query) };
+      const asked = { ...periodOf(query), cursor: cursorOf(query), limit: await pageItemsOf(input) };
       const page = await services.auditReader.list({ filters: Object.fromEntries(filters), ...asked }, call);
       return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
     },

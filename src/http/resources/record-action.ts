@@ -80,7 +80,7 @@ function isParts(input: Input): boolean {
 async function listParts(input: Input): Promise<Answer> {
   if (typeOf(input).parts?.series !== undefined) return listValues(input);
   assertKnown(input.query, ['limit', 'cursor']);
-  const page = { limit: await pageItemsOf(input), cursor: cursorOf(input.query) };
+  const page = { cursor: cursorOf(input.query), limit: await pageItemsOf(input) };
   const type = typeOf(input);
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listParts(type, idOf(input), path, page, input.call);
@@ -92,7 +92,7 @@ async function listValues(input: Input): Promise<Answer> {
   const resolution = input.query.get('resolution') ?? 'raw';
   if (resolution !== 'raw' && resolution !== 'hour' && resolution !== 'day')
     throw new AppError('request-malformed', 'resolution must be raw, hour or day.');
-  const page = { limit: await pageItemsOf(input), cursor: cursorOf(input.query) };
+  const page = { cursor: cursorOf(input.query), limit: await pageItemsOf(input) };
   const query = { resolution, ...periodOf(input.query), ...page } as const;
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listValues(typeOf(input), idOf(input), path, query, input.call);

@@ -9,7 +9,7 @@ export const revisionsResource: Resource = {
     permission: 'records.read',
     query: ['limit', 'cursor'],
     run: async (input) => {
-      const page = { limit: await pageItemsOf(input), cursor: cursorOf(input.query) };
+      const page = { cursor: cursorOf(input.query), limit: await pageItemsOf(input) };
       const found = await input.services.manager.listRevisions(typeOf(input), idOf(input), page, input.call);
       return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
     },
