@@ -1,6 +1,7 @@
 /** Entry of the function app (package.json `main`): importing a file registers its trigger. */
 import './lifetime.js';
 import './collection.js';
+import './configuration.js';
 import './collection-batch.js';
 import './record.js';
 import './record-action.js';

@@ -297,6 +297,19 @@ function writableLines({ collection }, from, create) {
   ];
 }
 
+function cacheLines({ cache }) {
+  if (cache === undefined) return [];
+  const minutes = cache.ttlMs / 60_000;
+  const which = cache.when === undefined ? '' : ', of those that the declaration picks,';
+  const time = `${minutes} minute${minutes === 1 ? '' : 's'}`;
+  return [
+    '## Read',
+    '',
+    `A read of the current record${which} may not yet show what another process wrote in the last ${time}, unless it is asked for with ${code('Cache-Control: no-cache')} ([what is kept in memory](../operating.md#what-is-kept-in-memory)).`,
+    '',
+  ];
+}
+
 function lifecycleLines({ tiers, retention }) {
   const steps = [
     ...(tiers.coolAfterDays === undefined ? [] : [`cool after ${tiers.coolAfterDays} days`]),
@@ -363,6 +376,7 @@ function pageOf(type, actions) {
     JSON.stringify(type.example, null, 2),
     '```',
     '',
+    ...cacheLines(type),
     '## List',
     '',
     `- Filters: ${list(type.filters)}, and ${code('from')}, ${code('to')} on ${orderOf(type)}.`,

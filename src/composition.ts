@@ -77,6 +77,7 @@ async function openOnce(settings: Config): Promise<Running> {
 export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log): HttpServices {
   return {
     manager: platform.manager,
+    configurations: platform.configurations,
     types: platform.registry,
     inbox: platform.inbox,
     auditReader: platform.auditReader,

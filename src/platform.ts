@@ -32,6 +32,8 @@ import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
+import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
+import { TenantConfigurations } from './storage/tenant-configurations.js';
 import type { Log } from './telemetry/log.js';
 
 export interface PlatformOptions {
@@ -54,6 +56,7 @@ export interface Platform {
   readonly registry: RecordRegistry;
   readonly directory: Directory;
   readonly manager: BusinessStorageManager;
+  readonly configurations: TenantConfigurations;
   readonly inbox: Inbox;
   readonly inboxHandler: InboxHandler;
   readonly sealWorkHandler: SealWorkHandler;
@@ -158,16 +161,13 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       });
     },
   });
+  const common = { ports, clock, entropy, directory, secretBox, pseudonym, onCommitted };
+  const configurations = new TenantConfigurations(new TableConfigurationStore(common), clock, onIntegrityFailure); // prettier-ignore
   const manager = new BusinessStorageManager({
-    ports,
-    clock,
-    entropy,
-    directory,
-    secretBox,
+    ...common,
     cursorKey,
     typeOfId: registry.findById.bind(registry),
-    pseudonym,
-    onCommitted,
+    configurations,
     onPartAdded: digests.added.bind(digests),
     onIntegrityFailure,
   });
@@ -184,6 +184,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     registry,
     directory,
     manager,
+    configurations,
     inbox: new Inbox({ ports, clock, entropy, onIntegrityFailure }),
     inboxHandler: new InboxHandler({ manager, types: registry, ports, clock, entropy, poison }),
     sealWorkHandler: new SealWorkHandler(sealer),

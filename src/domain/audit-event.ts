@@ -24,6 +24,7 @@ export type AuditEventType =
   | 'integrity.failed'
   | 'job.completed'
   | 'message.poisoned'
+  | 'configuration.changed'
   | 'external';
 export type AuditSeverity = 'info' | 'warning' | 'error' | 'critical';
 export type AuditOutcome = 'success' | 'failure';

@@ -4,6 +4,7 @@ import type { PartsDeclaration } from './parts.js';
 import { patternsOverlap } from './pointer-patterns.js';
 import type {
   ActionDeclaration,
+  CacheRule,
   IndexDeclaration,
   Migration,
   RecordData,
@@ -30,6 +31,7 @@ const isColumn = (name: string): boolean =>
 const LIST_PARAMETERS = ['from', 'to', 'limit', 'cursor', 'fields'];
 /** A create writes the record, its revision, its event and an idempotency row besides index rows (cost contract). */
 const MAX_INDEX_ROWS = 20;
+const MAX_CACHE_MS = 3_600_000;
 
 /** An action whose input is checked by its schema; the record's data type is taken from the declaration. */
 export function defineAction<Data extends RecordData, Input>(
@@ -99,6 +101,7 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...Object.keys(d.views ?? {}).filter((v) => !isPath(v)).map((v) => `view path ${v} is not allowed`),
     ...(d.views !== undefined && d.named !== undefined ? ['named records have no views: their address is taken'] : []),
     ...(d.parts === undefined ? [] : partsFaults(d, d.parts)),
+    ...(d.cache === undefined ? [] : cacheFaults(d, d.cache)),
     ...exampleFaults(d),
   ]; // prettier-ignore
 }
@@ -161,6 +164,14 @@ function linkFaults({ links = [], sensitive }: RecordDeclaration<RecordData, unk
   return [
     ...links.filter((link) => !link.startsWith('/')).map((link) => `link ${link} is not a pointer`),
     ...links.filter(secret).map((link) => `link ${link} is sensitive: rows repeat it in clear`),
+  ];
+}
+
+/** What is sensitive is in memory for as long as a request takes: who may see it, and whether it still exists, may change. */
+function cacheFaults(d: RecordDeclaration<RecordData, unknown>, { ttlMs }: CacheRule): string[] {
+  return [
+    ...(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_CACHE_MS ? [] : ['a cache keeps for 1 ms to an hour']), // prettier-ignore
+    ...(Object.keys(d.sensitive).length === 0 ? [] : ['records with sensitive values are not cached']),
   ];
 }
 

@@ -45,6 +45,12 @@ export const LIMITS = {
   idempotencyKeyChars: 255,
   headerValueChars: 256,
   cursorChars: 4096,
+  /** Records kept for answers (REQ-STO-019), and tenants whose configuration is. */
+  cacheBytes: 32 * MIB,
+  cacheEntries: 10_000,
+  configurationTtlMs: 10 * 60_000,
+  /** While storage fails, what is known of a configuration goes on for this long before it is asked again. */
+  configurationRetryMs: 30_000,
   /** Encoded value inside a row key, before it is cut and hashed (architecture.md, storage layout). */
   keyValueChars: 128,
   keyChars: 512,

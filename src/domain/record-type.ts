@@ -99,6 +99,14 @@ export interface ActionDeclaration<Data extends RecordData = RecordData, Input =
 /** Something that follows from a record and can be read by itself: `GET /{collection}/{id}/{path}`. Pure. */
 export type View<Data extends RecordData = RecordData> = (data: Data) => Readonly<Record<string, unknown>>;
 
+/** For how long reads of a current record may be answered from memory (REQ-STO-019). */
+export interface CacheRule {
+  /** Milliseconds; another process's write is seen no later. At most an hour. */
+  readonly ttlMs: number;
+  /** Pure: whether a record may be kept; absent, every one may. */
+  readonly when?: (data: RecordData) => boolean;
+}
+
 /** When a record moves to cheaper storage, in days after `orderedBy`; executed by the lifecycle jobs. */
 export interface TierRule {
   readonly coolAfterDays?: number;
@@ -156,6 +164,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly actions: Readonly<Record<string, ActionDeclaration<Data>>>;
   /** By path segment. */
   readonly views?: Readonly<Record<string, View<Data>>>;
+  /** Absent: every read is of what is stored. */
+  readonly cache?: CacheRule;
   /** What grows with the record without being part of a revision. */
   readonly parts?: PartsDeclaration;
   /** A body that `POST /{collection}` accepts; documentation and the generic tests use it. */

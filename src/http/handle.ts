@@ -6,6 +6,7 @@ import type { Caller } from '../security/development-caller.js';
 import { mayDo } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
 import { readJson } from './body.js';
+import { wantsFresh } from './cache-headers.js';
 import { deprecationHeaders } from './deprecation.js';
 import { idempotencyOf } from './idempotency-header.js';
 import { problemOf, toAppError } from './problem.js';
@@ -89,6 +90,7 @@ function callOf(
       ?.trim()
       .slice(0, LIMITS.headerValueChars),
     sessionId: shortHeader(request, 'x-session-id'),
+    fresh: wantsFresh(request.headers),
     idempotency: request.method === 'POST' ? idempotencyOf(request, caller.actor, body) : undefined,
   };
 }

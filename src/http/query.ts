@@ -1,6 +1,7 @@
 import { formatTime, parseTime } from '../domain/clock.js';
 import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
+import { partsOfCursor } from '../storage/cursor.js';
 
 /** Parsers of query parameters; all throw `request-malformed` and say which parameter is at fault. */
 
@@ -27,8 +28,11 @@ export function fieldsOf(query: URLSearchParams): readonly string[] | undefined 
   return query.get('fields')?.split(',');
 }
 
+/** Whether it is one of ours is found out by who reads on with it. */
 export function cursorOf(query: URLSearchParams): string | undefined {
-  return query.get('cursor') ?? undefined;
+  const cursor = query.get('cursor') ?? undefined;
+  if (cursor !== undefined) partsOfCursor(cursor);
+  return cursor;
 }
 
 /** Milliseconds of an RFC 3339 time, rounded down. */

@@ -7,6 +7,7 @@ import type { Inbox } from '../storage/inbox.js';
 import type { Caller } from '../security/development-caller.js';
 import type { Permission } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
+import type { TenantConfigurations } from '../storage/tenant-configurations.js';
 import type { UnifiedStorageManager } from '../storage/unified-storage-manager.js';
 import type { Log } from '../telemetry/log.js';
 
@@ -16,6 +17,7 @@ export const API_BASE = '/api';
 /** What HTTP handlers need of the platform; `composition.ts` provides it. */
 export interface HttpServices {
   readonly manager: UnifiedStorageManager;
+  readonly configurations: TenantConfigurations;
   readonly types: { findByCollection(collection: string): RecordType | undefined };
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;

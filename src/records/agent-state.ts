@@ -85,6 +85,7 @@ export const agentStateType = defineRecord<AgentState, z.output<typeof submitted
   sensitive: {},
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 1, from: 'last_updated' },
+  cache: { ttlMs: 5 * 60_000 },
   actions: {},
   example: {
     agent_id: 'cfo-1',

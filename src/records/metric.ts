@@ -132,6 +132,7 @@ export const metricType = defineRecord<BusinessMetric, z.output<typeof submitted
   links: METADATA_LINKS,
   tiers: { coolAfterDays: 30, archiveAfterDays: 365 },
   retention: { years: 5, from: 'timestamp' },
+  cache: { ttlMs: 5 * 60_000 },
   actions: {},
   parts: values,
   example: {

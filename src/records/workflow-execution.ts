@@ -199,6 +199,8 @@ export const workflowExecutionType = defineRecord<WorkflowExecution, z.output<ty
   links: METADATA_LINKS,
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 3, from: 'started_at' },
+  // REQ-STO-019: active ones.
+  cache: { ttlMs: 60_000, when: ({ status }) => status === 'pending' || status === 'running' },
   actions: {},
   parts: steps,
   example: {

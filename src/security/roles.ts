@@ -11,7 +11,14 @@ export type Role = (typeof ROLES)[number];
 
 /** What a route needs. Every route names exactly one. */
 export type Permission =
-  'public' | 'records.read' | 'records.write' | 'operations.read' | 'audit.read' | 'jobs.run';
+  | 'public'
+  | 'records.read'
+  | 'records.write'
+  | 'operations.read'
+  | 'audit.read'
+  | 'jobs.run'
+  | 'configuration.read'
+  | 'configuration.write';
 
 /** The one table from what a route needs to the roles that may; any of them suffices. */
 const GRANTS: Readonly<Record<Exclude<Permission, 'public'>, readonly Role[]>> = {
@@ -20,6 +27,8 @@ const GRANTS: Readonly<Record<Exclude<Permission, 'public'>, readonly Role[]>> =
   'operations.read': ['records.reader', 'records.sensitive-reader', 'records.writer'],
   'audit.read': ['records.auditor'],
   'jobs.run': ['records.operator'],
+  'configuration.read': ['records.operator'],
+  'configuration.write': ['records.operator'],
 };
 
 /** True when one of `roles` may do what `permission` names. */

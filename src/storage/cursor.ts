@@ -25,13 +25,8 @@ export class Cursors {
 
   /** Throws `request-malformed` for a cursor that is broken, altered, or of another query. */
   decode(query: string, cursor: string): Position {
-    const [body, tag, ...rest] = cursor.length > LIMITS.cursorChars ? [] : cursor.split('.');
-    if (body === undefined || tag === undefined || rest.length > 0) throw refused();
-    const bytes = Buffer.from(body, 'base64url');
-    const given = Buffer.from(tag, 'base64url');
-    // Another spelling of the same bytes is an alteration too.
-    if (`${bytes.toString('base64url')}.${given.toString('base64url')}` !== cursor) throw refused();
-    if (given.length !== TAG_BYTES || !timingSafeEqual(given, this.#tag(query, bytes))) throw refused();
+    const { bytes, given } = partsOfCursor(cursor);
+    if (!timingSafeEqual(given, this.#tag(query, bytes))) throw refused();
     const [partition, rowKey] = JSON.parse(bytes.toString('utf8')) as [string, string];
     return { partition, rowKey };
   }
@@ -41,6 +36,21 @@ export class Cursors {
     mac.update(`${String(Buffer.byteLength(query))}:${query}`).update(body);
     return mac.digest().subarray(0, TAG_BYTES);
   }
+}
+
+/**
+ * What a cursor is made of. Throws `request-malformed` for a text that no host can have handed out, so that it is refused
+ * before anything is read.
+ */
+export function partsOfCursor(cursor: string): { readonly bytes: Buffer; readonly given: Buffer } {
+  const [body, tag, ...rest] = cursor.length > LIMITS.cursorChars ? [] : cursor.split('.');
+  if (body === undefined || tag === undefined || rest.length > 0) throw refused();
+  const bytes = Buffer.from(body, 'base64url');
+  const given = Buffer.from(tag, 'base64url');
+  // Another spelling of the same bytes is an alteration too.
+  if (`${bytes.toString('base64url')}.${given.toString('base64url')}` !== cursor) throw refused();
+  if (given.length !== TAG_BYTES) throw refused();
+  return { bytes, given };
 }
 
 function refused(): AppError {

@@ -26,3 +26,8 @@ export function ifMatchHolds(header: string, etag: string): boolean {
     return named === '*' || named === etag;
   });
 }
+
+/** The tag of what a tenant has set; from the event that committed it, like that of a revision. */
+export function configurationEtag(eventId: string): string {
+  return `"${sha256Hex(eventId).slice(0, 24)}"`;
+}

@@ -2,10 +2,12 @@ import type { Clock, Entropy } from '../domain/clock.js';
 import type { SecretBox } from '../domain/commitment.js';
 import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
 import type { RecordType } from '../domain/record-type.js';
+import type { TenantConfiguration } from '../domain/tenant-configuration.js';
 import type { Directory, PartitionRef } from './directory.js';
 import type { IdempotencyRequest } from './idempotency.js';
 import type { StoragePorts } from './ports.js';
 import type { Summary } from './record-row.js';
+import type { CacheCounts, Reason } from './timed-cache.js';
 
 /** Who calls, for whom, and under which key. */
 export interface CallContext {
@@ -16,6 +18,8 @@ export interface CallContext {
   readonly ipAddress?: string | undefined;
   readonly sessionId?: string | undefined;
   readonly idempotency?: IdempotencyRequest | undefined;
+  /** A read is to be of what is stored, whatever this process has kept. */
+  readonly fresh?: boolean | undefined;
 }
 
 /** A record whose stored form does not hold together, as found on a read. */
@@ -25,6 +29,12 @@ export interface IntegrityFinding {
   readonly revision: number;
   /** Which part: a member of the envelope, `row`, `blob missing`, … Never a value. */
   readonly what: string;
+}
+
+/** What tenants have set, as it counts for a call. */
+export interface Configurations {
+  of(call: CallContext): Promise<TenantConfiguration>;
+  statistics(): Readonly<CacheCounts>;
 }
 
 export interface StorageManagerOptions {
@@ -43,6 +53,8 @@ export interface StorageManagerOptions {
   readonly onCommitted?: (partition: PartitionRef) => void;
   /** Called after an entry was added to a record's parts. Must not throw; nothing relies on it. */
   readonly onPartAdded?: (type: RecordType, record: { readonly tenant: string; readonly id: string }) => void;
+  /** What tenants have set; absent, each has the defaults. */
+  readonly configurations?: Configurations | undefined;
   /** Audits a finding. Its failure does not change the answer. */
   readonly onIntegrityFailure?: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
 }
@@ -51,6 +63,14 @@ export interface StorageManagerOptions {
 export interface StoredRecord {
   readonly envelope: Envelope;
   readonly etag: string;
+  /** Only from reads of types that are kept in memory: how this one was answered. */
+  readonly served?: Served;
+}
+
+/** Whether a read was answered from memory, else why not; `ageMs`: how long ago what was kept was read from storage. */
+export interface Served {
+  readonly reason: Reason;
+  readonly ageMs: number;
 }
 
 /** The result of a write; `replayed` when an Idempotency-Key had been answered before. */

@@ -5,6 +5,7 @@ import { Budget } from './backoff.js';
 import { putChange } from './change.js';
 import type { CallContext, StorageManagerOptions, WrittenRecord } from './manager-types.js';
 import { notFound } from './record-location.js';
+import type { ReadCache } from './read-cache.js';
 import type { RecordLocator } from './record-locator.js';
 import type { RecordWriter } from './record-writer.js';
 
@@ -22,6 +23,7 @@ export class PutWriter {
     private readonly tools: StorageManagerOptions,
     private readonly writer: RecordWriter,
     private readonly locator: RecordLocator,
+    private readonly reads: ReadCache,
   ) {}
 
   /** The id of the record that has a name: free, or one point read. Throws `record-not-found`. */
@@ -42,9 +44,11 @@ export class PutWriter {
     for (;;) {
       const id = await this.#find(type, at, call);
       if (id !== undefined) {
-        if (onlyNew) throw new AppError('version-conflict', 'There is a record of this name.');
-        const change = putChange(type, accepted, ifMatch);
-        return { ...(await this.writer.change(type, id, change, call)), created: false };
+        const replaced = await this.reads.writing(type, call.tenant, id, () => {
+          if (onlyNew) throw new AppError('version-conflict', 'There is a record of this name.');
+          return this.writer.change(type, id, putChange(type, accepted, ifMatch), call);
+        });
+        return { ...replaced, created: false };
       }
       if (ifMatch !== undefined)
         throw new AppError('version-conflict', 'There is no record of this name yet.');

@@ -29,12 +29,14 @@ import { SummaryRefresh } from './summary-refresh.js';
 import { PutWriter, type PutCondition } from './put-writer.js';
 import { SeriesDigest } from './series-digest.js';
 import { SeriesReader, type SeriesQuery } from './series-reader.js';
+import { ReadCache } from './read-cache.js';
 import { RecordLocator } from './record-locator.js';
 import { RecordReader } from './record-reader.js';
 import { integrityEvidence } from './record-row.js';
 import { RecordLister } from './record-lister.js';
 import { RecordMigrator } from './record-migrator.js';
 import { RecordWriter } from './record-writer.js';
+import type { CacheCounts } from './timed-cache.js';
 
 /**
  * All persistence of records goes through here (REQ-STO-002), for every declared type alike. Usable without HTTP.
@@ -56,6 +58,7 @@ export class UnifiedStorageManager {
   readonly #digest: SeriesDigest;
   readonly #seriesReader: SeriesReader;
   readonly #lineage: LineageReader;
+  readonly #reads: ReadCache;
 
   constructor(protected readonly options: StorageManagerOptions) {
     const details = new DetailStore(options.ports.blobs, options.secretBox);
@@ -74,7 +77,12 @@ export class UnifiedStorageManager {
     this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, summaries);
     this.#seriesReader = new SeriesReader(options, this.#partReader, this.#digest);
     this.#lineage = new LineageReader(options, locator);
-    this.#puts = new PutWriter(options, this.#writer, locator);
+    const { configurations } = options;
+    this.#reads = new ReadCache(
+      options.clock,
+      async (call) => (await configurations?.of(call))?.cache.enabled ?? true,
+    );
+    this.#puts = new PutWriter(options, this.#writer, locator, this.#reads);
   }
 
   /** Stores a new record from the body of a create; the platform makes the id. */
@@ -91,7 +99,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const accepted = { ...acceptCreate(type, body, promised.createdMs), createdMs: promised.createdMs };
-    return this.#audited(type, call, () => this.#writer.create(type, accepted, call, { id: promised.id }));
+    const write = () => this.#writer.create(type, accepted, call, { id: promised.id });
+    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, promised.id, write));
   }
 
   /** Stores up to 100 new records (REQ-STO-020). */
@@ -99,11 +108,9 @@ export class UnifiedStorageManager {
     return this.#audited(type, call, () => this.#batches.create(type, bodies, call));
   }
 
-  /** The current revision of a record. */
+  /** The current revision of a record; of a type that is kept in memory one that was it lately, and frozen. */
   async get(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
-    return this.#audited(type, call, async () =>
-      this.#complete(type, call, await this.#reader.get(type, call.tenant, id)),
-    );
+    return this.#audited(type, call, () => this.#current(type, id, call));
   }
 
   /** The latest revision with `stored_at` at or before `asOf` (RFC 3339 in UTC with milliseconds). */
@@ -161,7 +168,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     return this.#audited(type, call, async () => {
-      const record = await this.#writer.change(type, id, patchChange(type, patch, ifMatch), call);
+      const write = () => this.#writer.change(type, id, patchChange(type, patch, ifMatch), call);
+      const record = await this.#reads.writing(type, call.tenant, id, write);
       return { ...(await this.#complete(type, call, record)), replayed: record.replayed };
     });
   }
@@ -176,7 +184,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const change = actionChange(type, action, body, ifMatch);
-    return this.#audited(type, call, () => this.#writer.change(type, id, change, call));
+    const write = () => this.#writer.change(type, id, change, call);
+    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, id, write));
   }
 
   /**
@@ -192,7 +201,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const way = wayTo(type, path);
-    return this.#audited(type, call, () => this.#partWriter.add(type, way, id, body, ifMatch, call));
+    const write = () => this.#partWriter.add(type, way, id, body, ifMatch, call);
+    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, id, write));
   }
 
   /** Every entry of a record's parts in the order they were added. `limit` 1 to 1,000. */
@@ -234,7 +244,8 @@ export class UnifiedStorageManager {
    * `record-invalid`, `internal-error`, `integrity-failure`; the record is then left as it is.
    */
   async migrate(type: RecordType, id: string, dryRun: boolean, call: CallContext): Promise<boolean> {
-    return this.#audited(type, call, () => this.#migrator.migrate(type, id, dryRun, call));
+    const write = () => this.#migrator.migrate(type, id, dryRun, call);
+    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, id, write));
   }
 
   /** Brings samples and rollups of a series up to date; resolves to how many entries that took. */
@@ -286,6 +297,20 @@ export class UnifiedStorageManager {
     return { view: view(envelope.data), etag };
   }
 
+  /** Hits and misses of reads by record type, and of tenants' configurations, since this process began. */
+  cacheStatistics(): Readonly<Record<string, Readonly<CacheCounts>>> {
+    const { configurations } = this.options;
+    return {
+      ...this.#reads.statistics(),
+      ...(configurations === undefined ? {} : { tenant_configuration: configurations.statistics() }),
+    };
+  }
+
+  #current(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
+    const load = async () => this.#complete(type, call, await this.#reader.get(type, call.tenant, id));
+    return this.#reads.read(type, id, call, load);
+  }
+
   async #complete(type: RecordType, call: CallContext, record: StoredRecord): Promise<StoredRecord> {
     const budget = new Budget(this.options.clock, this.options.entropy);
     return this.#partReader.complete(type, call.tenant, record, budget);
@@ -295,7 +320,7 @@ export class UnifiedStorageManager {
   async getNamed(type: RecordType, at: RecordName, call: CallContext): Promise<StoredRecord> {
     return this.#audited(type, call, async () => {
       const id = await this.#puts.idOf(type, at, call);
-      return this.#complete(type, call, await this.#reader.get(type, call.tenant, id));
+      return this.#current(type, id, call);
     });
   }
 

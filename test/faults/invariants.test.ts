@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { canonicalJson } from '../../src/domain/canonical-json.js';
+import { DEFAULT_CONFIGURATION } from '../../src/domain/tenant-configuration.js';
 import type { Properties, Row } from '../../src/storage/ports.js';
 import { withRowChecksum } from '../../src/storage/row-checksum.js';
 import type { StorageContents } from '../support/memory-ports.js';
@@ -31,6 +32,8 @@ beforeAll(async () => {
     const derived = { by: 'f', derived_from: ['met_01980000-0000-7000-8000-000000000001'] };
     await stage.does('create', { ...body('f'), metadata: derived }, { name: 'f' });
     await stage.does('event', draftOf('e', 'acme', 'ada', stage.subject), { name: 'e' });
+    const call = { tenant: 'acme', actor: 'ada', correlationId: 'f' };
+    await stage.subject.platform.configurations.put(DEFAULT_CONFIGURATION, {}, call);
   };
   expect(await stage.run({ name: 'everything', act })).toEqual([]);
   whole = stage.world.storage.contents();
@@ -144,6 +147,17 @@ const CASES: readonly (readonly [what: string, damage: Damage, named: RegExp])[]
   ['an event is still pending', added('decisions', 'acme:2026-01', 'o:evt_x'), /is still pending/],
   ['a partition is still dirty', added('system', '_system:dirty-03', 'acme:x'), /is still dirty/],
   ['a partition is unknown', without('system', /^decisions:/), /the directory does not know decisions/],
+  [
+    'a configuration that was put is lost',
+    without('system', /^v:evt_/),
+    /put configurations in  and the log/,
+  ],
+  ['another configuration stands', rewritten('system', /^current$/, { event_id: 'x' }), /not the configuration put/], // prettier-ignore
+  [
+    'a configuration is altered',
+    rows((row) => (row.rowKey === 'current' ? { ...row, properties: { ...row.properties, x: 1 } } : row)),
+    /current is not what was written/,
+  ],
   ['a pseudonym is lost', without('actors', /^a:/), /is by nobody of acme/],
   ['a key names nothing', rewritten('decisions', /^k:/, { revisions: '[{"id":"x","revision":1}]' }), /key k:.* names/], // prettier-ignore
   [

@@ -1,4 +1,5 @@
 import type { StorageContents } from '../support/memory-ports.js';
+import { configurationViolations } from './invariants-configuration.js';
 import { actorViolations, logViolations } from './invariants-log.js';
 import { lineageViolations } from './invariants-lineage.js';
 import {
@@ -45,6 +46,7 @@ export function violationsOf(
     ...blobViolations(survey, options),
     ...logViolations(survey),
     ...actorViolations(survey),
+    ...configurationViolations(survey),
     ...directoryViolations(survey),
     ...promiseViolations(survey),
     ...restViolations(survey),

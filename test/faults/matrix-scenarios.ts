@@ -1,3 +1,4 @@
+import { DEFAULT_CONFIGURATION } from '../../src/domain/tenant-configuration.js';
 import { decisionType } from '../../src/records/decision.js';
 import { isAppError } from '../../src/domain/errors.js';
 import { isFault } from '../../src/storage/ports.js';
@@ -7,6 +8,7 @@ import { draftOf } from './simulation-acts.js';
 import type { Scenario, Stage } from './matrix-stage.js';
 
 const HOUR = 3_600_000;
+const ADMIN = { tenant: 'acme', actor: 'olga', correlationId: 'configuration' };
 const body = (by: string, more: object = {}): object => ({
   decision_type: 'strategic',
   title: `Decision ${by}`,
@@ -152,6 +154,26 @@ const WRITES: readonly Scenario[] = [
   },
 ];
 
+/** A tenant sets what counts for it, and again until somebody says that it does. */
+const configuration: Scenario = {
+  name: 'configuration',
+  prepare: (stage) => stage.subject.platform.configurations.put(DEFAULT_CONFIGURATION, {}, ADMIN),
+  act: async (stage) => {
+    const wanted = { ...DEFAULT_CONFIGURATION, list_limit_default: 7 };
+    for (let times = 0; times < 4; times += 1) {
+      const host = stage.choose();
+      const done = await stage.world
+        .ask(host, () => host.platform.configurations.put(wanted, {}, ADMIN))
+        .catch((error: unknown) => stage.world.facts.judge('a put', error, ['storage-unavailable']));
+      if (done === undefined) continue;
+      const counts = await stage.start().platform.configurations.of(ADMIN);
+      if (counts.list_limit_default !== 7) stage.world.facts.violate('what was put does not count');
+      return;
+    }
+    stage.world.facts.violate('the configuration is never put');
+  },
+};
+
 /** A read finds damage and puts it into the audit trail. */
 const integrityReport: Scenario = {
   name: 'integrity report',
@@ -275,5 +297,5 @@ export function scenariosOf(platform: Stage['subject']['platform']): readonly Sc
     act: (stage) => runs(stage, job),
     expiresKeys: job.name === 'expire-keys',
   }));
-  return [...WRITES, integrityReport, ...SEALING, ...jobs];
+  return [...WRITES, configuration, integrityReport, ...SEALING, ...jobs];
 }

@@ -69,7 +69,7 @@ const WRITES: readonly Write[] = [
     // A PUT has no key: that it is repeated is told by its condition.
     run: async ({ platform, type, call, id }) => {
       const { at, body } = putBody(type);
-      const current = await platform.manager.get(type, id, call);
+      const current = await platform.manager.get(type, id, { ...call, fresh: true });
       if (current.envelope.revision > 1) return { ...current, replayed: true };
       return platform.manager.put(type, at, body, { ifMatch: current.etag }, { ...call, idempotency: undefined }); // prettier-ignore
     },

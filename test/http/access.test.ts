@@ -29,6 +29,8 @@ const TABLE: readonly (readonly [string, string, readonly string[], number])[] =
   ['POST', '/inbox/decisions', ['records.writer'], 202],
   ['GET', '/operations/op_01980000-0000-7000-8000-000000000000', [...READERS, 'records.writer'], 404],
   ['GET', '/audit-events', ['records.auditor'], 200],
+  ['GET', '/configuration', ['records.operator'], 200],
+  ['PUT', '/configuration', ['records.operator'], 422],
   ['GET', '/audit-events/evt_01980000-0000-7000-8000-000000000000', ['records.auditor'], 404],
 ];
 

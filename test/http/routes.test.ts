@@ -47,6 +47,7 @@ describe('a method that a resource does not take', () => {
     ['POST', '/health', 'GET'],
     ['POST', '/jobs', 'GET'],
     ['GET', '/jobs/migrate/run', 'POST'],
+    ['POST', '/configuration', 'GET, PUT'],
     ['PATCH', '/audit-events', 'POST, GET'],
     ['DELETE', '/audit-events/evt_1', 'GET'],
   ])('%s %s is 405 and says which it does take', async (method, path, allow) => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_CONFIGURATION } from '../../src/domain/tenant-configuration.js';
 import type { Platform } from '../../src/platform.js';
 import { agentStateType } from '../../src/records/agent-state.js';
 import { covenantType } from '../../src/records/covenant.js';
@@ -188,21 +189,38 @@ describe.each(STORAGES)('transaction counts $name', (kind) => {
       expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.putOnce': 1, 'tables.commit': 1 });
     });
 
-    it('a read by id or name is one point read more the first time in a process, and then as any other', async () => {
+    it('a read by id or name is one point read more the first time in a process, and then as any other, or free', async () => {
       const { counting, id } = await warmAgents();
+      const fresh = caller({ fresh: true });
       for (const name of [undefined, 'first']) {
-        const { manager } = testPlatform(counting.ports);
-        const read = () =>
+        const { manager, configurations } = testPlatform(counting.ports);
+        await configurations.of(call);
+        const read = (as = fresh) =>
           name === undefined
-            ? manager.get(agentStateType, id, call)
-            : manager.getNamed(agentStateType, { partition: 'cfo', name }, call);
+            ? manager.get(agentStateType, id, as)
+            : manager.getNamed(agentStateType, { partition: 'cfo', name }, as);
         counting.reset();
         await read();
         expect(counting.counts()).toEqual({ 'tables.find': 2, 'blobs.find': 1 });
         counting.reset();
         await read();
         expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.find': 1 });
+        counting.reset();
+        await read(call);
+        expect(counting.counts()).toEqual({});
       }
+    });
+
+    it('what a tenant has set is one point read in ten minutes, a put one and a transaction of 3 rows', async () => {
+      const { counting, platform } = await warmAgents();
+      await platform.configurations.of(call);
+      await platform.configurations.of(call);
+      expect(counting.counts()).toEqual({ 'tables.find': 1 });
+      await platform.configurations.put(DEFAULT_CONFIGURATION, {}, call);
+      counting.reset();
+      await platform.configurations.put(DEFAULT_CONFIGURATION, {}, call);
+      expect(counting.counts()).toEqual({ 'tables.find': 1, 'tables.commit': 1 });
+      expect(rowsOf(counting)).toEqual([3]);
     });
 
     it('a batch of 100 of one partition is one lookup write more', async () => {

@@ -9,6 +9,7 @@ import { handle } from '../../src/http/handle.js';
 import type { Problem } from '../../src/http/problem.js';
 import type { Resource } from '../../src/http/resource.js';
 import { auditEventResource, auditEventsResource } from '../../src/http/resources/audit-events.js';
+import { configurationResource } from '../../src/http/resources/configuration.js';
 import { collectionBatchResource } from '../../src/http/resources/collection-batch.js';
 import { collectionResource } from '../../src/http/resources/collection.js';
 import { healthResource } from '../../src/http/resources/health.js';
@@ -47,6 +48,7 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   'operations/{id}': operationResource,
   'audit-events': auditEventsResource,
   'audit-events/{id}': auditEventResource,
+  configuration: configurationResource,
   health: healthResource,
   jobs: jobsResource,
   'jobs/{name}/run': jobRunResource,

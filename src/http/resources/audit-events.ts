@@ -1,7 +1,7 @@
 import { AUDIT_FILTERS } from '../../audit/audit-reader.js';
-import { cursorOf, limitOf, periodOf } from '../query.js';
+import { cursorOf, periodOf } from '../query.js';
 import { API_BASE, type Resource } from '../resource.js';
-import { idOf, JSON_BODY, replayed } from './shared.js';
+import { idOf, JSON_BODY, pageItemsOf, replayed } from './shared.js';
 
 /** `/audit-events`: sealed events, newest first; and those of other systems, which are posted. */
 export const auditEventsResource: Resource = {
@@ -17,12 +17,13 @@ export const auditEventsResource: Resource = {
   GET: {
     permission: 'audit.read',
     query: [...AUDIT_FILTERS, 'from', 'to', 'limit', 'cursor'],
-    run: async ({ services, query, call }) => {
+    run: async (input) => {
+      const { services, query, call } = input;
       const filters = AUDIT_FILTERS.flatMap((name) => {
         const value = query.get(name);
         return value === null ? [] : [[name, value] as const];
       });
-      const asked = { ...periodOf(query), limit: limitOf(query), cursor: cursorOf(query) };
+      const asked = { ...periodOf(query), cursor: cursorOf(query), limit: await pageItemsOf(input) };
       const page = await services.auditReader.list({ filters: Object.fromEntries(filters), ...asked }, call);
       return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
     },

@@ -1,6 +1,6 @@
 import { cursorOf, fieldsOf, limitOf, periodOf, assertKnown } from '../query.js';
 import type { Resource } from '../resource.js';
-import { JSON_BODY, recordPath, theBody, typeOf, written } from './shared.js';
+import { JSON_BODY, pageItemsOf, recordPath, theBody, typeOf, written } from './shared.js';
 
 /** `/{collection}`: create a record, list records. */
 export const collectionResource: Resource = {
@@ -18,14 +18,17 @@ export const collectionResource: Resource = {
     permission: 'records.read',
     query: '*',
     run: async (input) => {
-      const paging = { ...periodOf(input.query), limit: limitOf(input.query), cursor: cursorOf(input.query) };
+      // What is wrong with the query is said before anything is read.
+      limitOf(input.query);
+      const paging = { ...periodOf(input.query), cursor: cursorOf(input.query) };
       const type = typeOf(input);
       assertKnown(input.query, [...type.filters, 'from', 'to', 'limit', 'cursor', 'fields']);
       const filters = type.filters.flatMap((name) => {
         const value = input.query.get(name);
         return value === null ? [] : [[name, value] as const];
       });
-      const query = { filters: Object.fromEntries(filters), fields: fieldsOf(input.query), ...paging };
+      const asked = { ...paging, limit: await pageItemsOf(input), fields: fieldsOf(input.query) };
+      const query = { filters: Object.fromEntries(filters), ...asked };
       const page = await input.services.manager.list(type, query, input.call);
       const shows = page.items.map((item) => item['schema_version']);
       return { status: 200, body: { items: page.items, next_cursor: page.nextCursor }, shows };

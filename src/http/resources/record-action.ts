@@ -3,9 +3,9 @@ import type { RecordName } from '../../domain/apply-change.js';
 import { formatTime } from '../../domain/clock.js';
 import type { RecordType } from '../../domain/record-type.js';
 import { addingOf } from '../../storage/part-reader.js';
-import { assertKnown, cursorOf, limitOf, periodOf, timeOf } from '../query.js';
+import { assertKnown, cursorOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { idOf, JSON_BODY, recordPath, shown, shownAs, theBody, typeOf, written } from './shared.js';
+import { idOf, JSON_BODY, pageItemsOf, putConditionOf, recordPath, shown, shownAs, theBody, typeOf, written } from './shared.js'; // prettier-ignore
 
 /**
  * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; a view such as
@@ -35,11 +35,13 @@ export const recordActionResource: Resource = {
     creates: theBody,
     run: async (input) => {
       const { type, at } = namedBy(input);
-      const condition = {
-        ifMatch: input.headers.get('if-match') ?? undefined,
-        onlyNew: input.headers.get('if-none-match')?.trim() === '*',
-      };
-      const record = await input.services.manager.put(type, at, input.body, condition, input.call);
+      const record = await input.services.manager.put(
+        type,
+        at,
+        input.body,
+        putConditionOf(input),
+        input.call,
+      );
       if (!record.created) return written(200, record);
       return written(201, record, { location: recordPath(type, record.envelope.id) });
     },
@@ -97,7 +99,7 @@ async function listParts(input: Input): Promise<Answer> {
   const type = typeOf(input);
   if (type.parts?.series !== undefined) return listValues(input);
   assertKnown(input.query, [...(type.parts?.timeMember === undefined ? [] : ['from']), 'limit', 'cursor']);
-  const page = { fromMs: timeOf(input.query, 'from'), limit: limitOf(input.query), cursor: cursorOf(input.query) }; // prettier-ignore
+  const page = { fromMs: timeOf(input.query, 'from'), cursor: cursorOf(input.query), limit: await pageItemsOf(input) }; // prettier-ignore
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listParts(type, idOf(input), path, page, input.call);
   return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
@@ -108,7 +110,7 @@ async function listValues(input: Input): Promise<Answer> {
   const resolution = input.query.get('resolution') ?? 'raw';
   if (resolution !== 'raw' && resolution !== 'hour' && resolution !== 'day')
     throw new AppError('request-malformed', 'resolution must be raw, hour or day.');
-  const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
+  const page = { cursor: cursorOf(input.query), limit: await pageItemsOf(input) };
   const query = { resolution, ...periodOf(input.query), ...page } as const;
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listValues(typeOf(input), idOf(input), path, query, input.call);

@@ -1,7 +1,7 @@
 import { AppError } from '../../domain/errors.js';
-import { cursorOf, limitOf } from '../query.js';
+import { cursorOf } from '../query.js';
 import type { Resource } from '../resource.js';
-import { idOf, storedIn, typeOf } from './shared.js';
+import { idOf, pageItemsOf, storedIn, typeOf } from './shared.js';
 
 /** `/{collection}/{id}/revisions`: what a record was, oldest first. */
 export const revisionsResource: Resource = {
@@ -9,7 +9,7 @@ export const revisionsResource: Resource = {
     permission: 'records.read',
     query: ['limit', 'cursor'],
     run: async (input) => {
-      const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
+      const page = { cursor: cursorOf(input.query), limit: await pageItemsOf(input) };
       const found = await input.services.manager.listRevisions(typeOf(input), idOf(input), page, input.call);
       const shows = found.items.map((item) => item.schema_version);
       return { status: 200, body: { items: found.items, next_cursor: found.nextCursor }, shows };

@@ -2,6 +2,9 @@ import fresh from 'fresh';
 import { AppError } from '../../domain/errors.js';
 import type { RecordType } from '../../domain/record-type.js';
 import type { StoredRecord, WrittenRecord } from '../../storage/manager-types.js';
+import type { PutCondition } from '../../storage/put-writer.js';
+import { servedHeaders } from '../cache-headers.js';
+import { limitOf } from '../query.js';
 import { API_BASE, type Answer, type Input } from '../resource.js';
 
 export const JSON_BODY = ['application/json'] as const;
@@ -25,14 +28,19 @@ export function recordPath(type: RecordType, id: string): string {
 
 /** The answer to a read of one record, which `If-None-Match` may make shorter. */
 export function shown(input: Input, record: StoredRecord): Answer {
-  return { ...shownAs(input, record.etag, record.envelope), shows: [storedIn(record)] };
+  const headers = servedHeaders(record.served);
+  return { ...shownAs(input, record.etag, record.envelope, headers), shows: [storedIn(record)] };
 }
 
 /** Like `shown`, for something that follows from the record of this entity tag. */
-export function shownAs(input: Input, etag: string, body: unknown): Answer {
-  const headers = { etag };
-  const condition = input.headers.get('if-none-match');
-  if (condition !== null && fresh({ 'if-none-match': condition }, { etag })) return { status: 304, headers };
+export function shownAs(
+  input: Input,
+  etag: string,
+  body: unknown,
+  more: Readonly<Record<string, string>> = {},
+): Answer {
+  const headers = { etag, ...more };
+  if (isUnchanged(input, etag)) return { status: 304, headers };
   return { status: 200, headers, body };
 }
 
@@ -43,6 +51,26 @@ export function storedIn({ envelope }: StoredRecord): string {
 
 /** The body of a request that creates one record. */
 export const theBody = (body: unknown): readonly unknown[] => [body];
+
+/** Whether the caller has what has this tag already. */
+export function isUnchanged(input: Input, etag: string): boolean {
+  const condition = input.headers.get('if-none-match');
+  return condition !== null && fresh({ 'if-none-match': condition }, { etag });
+}
+
+/** `If-Match` and `If-None-Match: *` of a PUT. */
+export function putConditionOf(input: Input): PutCondition {
+  return {
+    ifMatch: input.headers.get('if-match') ?? undefined,
+    onlyNew: input.headers.get('if-none-match')?.trim() === '*',
+  };
+}
+
+/** Items of a page: `limit` of the request, else what the tenant has set. Throws `request-malformed`. */
+export async function pageItemsOf({ query, services, call }: Input): Promise<number> {
+  if (query.has('limit')) return limitOf(query);
+  return (await services.configurations.of(call)).list_limit_default;
+}
 
 /** The answer to a write of one record. */
 export function written(
