@@ -66,7 +66,7 @@ async function run(
   });
 }
 
-/** The caller of a public route; nothing but health is public. */
+/** The caller of a public route: health, and what describes the API. */
 const NOBODY: Caller = { tenant: 'default', actor: 'anonymous', roles: [] };
 
 function callOf(
@@ -102,6 +102,10 @@ function shortHeader(request: HttpRequest, name: string): string | undefined {
 
 function respond(answer: Answer): HttpResponseInit {
   const headers = { 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff', ...answer.headers };
+  if (answer.content !== undefined) {
+    const { type, bytes } = answer.content;
+    return { status: answer.status, headers: { 'content-type': type, ...headers }, body: bytes };
+  }
   if (answer.body === undefined) return { status: answer.status, headers };
   return {
     status: answer.status,

@@ -15,7 +15,10 @@ export const API_BASE = '/api';
 /** What HTTP handlers need of the platform; `composition.ts` provides it. */
 export interface HttpServices {
   readonly manager: UnifiedStorageManager;
-  readonly types: { findByCollection(collection: string): RecordType | undefined };
+  readonly types: {
+    readonly types: readonly RecordType[];
+    findByCollection(collection: string): RecordType | undefined;
+  };
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;
   readonly externalEvents: ExternalEvents;
@@ -42,6 +45,15 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON; absent for 304. */
   readonly body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  readonly content?: Content;
+}
+
+/** A body that is no record: a page, a script, a document that is written already. */
+export interface Content {
+  /** Media type. */
+  readonly type: string;
+  readonly bytes: Uint8Array;
 }
 
 /** One method of a resource. */

@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { submittedEvent } from '../../audit/external-events.js';
+import { auditEventResource, auditEventsResource } from '../resources/audit-events.js';
+import { healthResource } from '../resources/health.js';
+import { operationResource } from '../resources/inbox.js';
+import type { Operation } from '../resource.js';
+import { answer, notModified } from './answers.js';
+import { describe } from './operation.js';
+import type { Paths } from './record-paths.js';
+import { auditEvent, health, operation, pageOf } from './shared-schemas.js';
+
+/** What describes the API itself (resources/openapi.ts, resources/docs.ts): no caller, no body, no query. */
+const OPEN: Operation = { permission: 'public', run: () => Promise.reject(new TypeError('described only')) };
+
+/** Paths that no record type has. */
+export function platformPaths(): Paths {
+  return {
+    '/operations/{id}': {
+      get: describe(operationResource.GET, {
+        id: 'getOperation',
+        tag: 'operations',
+        summary: 'Ask how far a promised write has come',
+        parameters: ['Id'],
+        answers: answer(200, 'The operation; `Retry-After` while it is pending.', operation, ['Retry-After']),
+        problems: [404],
+      }),
+    },
+    '/audit-events': {
+      post: describe(auditEventsResource.POST, {
+        id: 'createAuditEvent',
+        tag: 'audit-events',
+        summary: 'Record an event of another system',
+        parameters: ['IdempotencyKey'],
+        body: { schema: submittedEvent, example: EXTERNAL_EVENT },
+        answers: answer(201, 'The event; it is listed once it is sealed.', auditEvent, ['Location', 'Idempotency-Replayed']), // prettier-ignore
+        problems: [409],
+      }),
+      get: describe(auditEventsResource.GET, {
+        id: 'listAuditEvents',
+        tag: 'audit-events',
+        summary: 'List sealed events, newest first',
+        filters: {
+          event_type: auditEvent.shape.event_type,
+          severity: auditEvent.shape.severity,
+          outcome: auditEvent.shape.outcome,
+        },
+        answers: answer(200, 'A page of events.', pageOf(auditEvent)),
+      }),
+    },
+    '/audit-events/{id}': {
+      get: describe(auditEventResource.GET, {
+        id: 'getAuditEvent',
+        tag: 'audit-events',
+        summary: 'Read an event',
+        parameters: ['Id'],
+        answers: answer(200, 'The event.', auditEvent),
+        problems: [404],
+      }),
+    },
+    '/health': {
+      get: describe(healthResource.GET, {
+        id: 'getHealth',
+        tag: 'platform',
+        summary: 'Ask whether the process lives and storage answers',
+        answers: answer(200, 'Both do.', health),
+      }),
+    },
+    '/openapi.json': {
+      get: describe(OPEN, {
+        id: 'getOpenApi',
+        tag: 'platform',
+        summary: 'Read this description',
+        parameters: ['IfNoneMatch'],
+        answers: {
+          ...answer(200, 'OpenAPI 3.1.', z.looseObject({ openapi: z.string() }), ['ETag']),
+          ...notModified(),
+        },
+      }),
+    },
+    '/docs': {
+      get: describe(OPEN, {
+        id: 'getDocs',
+        tag: 'platform',
+        summary: 'Browse this description',
+        parameters: ['IfNoneMatch'],
+        answers: { ...file('A page; it needs nothing from elsewhere.', ['text/html']), ...notModified() },
+      }),
+    },
+    '/docs/{file}': {
+      get: describe(OPEN, {
+        id: 'getDocsFile',
+        tag: 'platform',
+        summary: 'Read a file of that page',
+        parameters: [{ name: 'file', in: 'path', required: true, description: 'Its name.', schema: { type: 'string' } }, 'IfNoneMatch'], // prettier-ignore
+        answers: { ...file('The file.', ['text/css', 'text/javascript', 'image/png']), ...notModified() },
+        problems: [404],
+      }),
+    },
+  };
+}
+
+const EXTERNAL_EVENT = {
+  event_type: 'user.signed_in',
+  action: 'sign-in',
+  resource_type: 'user',
+  resource_id: 'u-17',
+  outcome: 'success',
+};
+
+function file(description: string, types: readonly string[]) {
+  return {
+    200: {
+      description,
+      headers: { ETag: { $ref: '#/components/headers/ETag' } },
+      content: Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' as const } }])),
+    },
+  };
+}

@@ -1,0 +1,207 @@
+import { z } from 'zod';
+import type { ZodOpenApiPathItemObject } from 'zod-openapi';
+import { LIMITS } from '../../domain/limits.js';
+import type { PartsDeclaration } from '../../domain/parts.js';
+import type { RecordType } from '../../domain/record-type.js';
+import { collectionBatchResource } from '../resources/collection-batch.js';
+import { collectionResource } from '../resources/collection.js';
+import { inboxResource } from '../resources/inbox.js';
+import { recordActionResource } from '../resources/record-action.js';
+import { recordResource } from '../resources/record.js';
+import { revisionResource, revisionsResource } from '../resources/revisions.js';
+import { answer, camelCase, notModified } from './answers.js';
+import { describe } from './operation.js';
+import { nameParameters } from './parameters.js';
+import { inputOf, memberOf, shownEntry, type RecordSchemas } from './record-schemas.js';
+import { envelopeHead, operation, pageOf, rollup, sample } from './shared-schemas.js';
+
+export type Paths = Record<string, ZodOpenApiPathItemObject>;
+
+/** What changes a record that is there. */
+const CHANGE_PROBLEMS = [404, 409, 410, 412];
+
+/** Every path of a record type. */
+export function recordPaths(type: RecordType, schemas: RecordSchemas): Paths {
+  const base = `/${type.collection}`;
+  return {
+    [base]: { post: create(type, schemas), get: list(type, schemas) },
+    [`${base}/batch`]: { post: createBatch(type, schemas) },
+    [`${base}/{id}`]: { get: read(type, schemas), patch: patch(type, schemas) },
+    [`${base}/{id}/revisions`]: { get: listRevisions(type, schemas) },
+    [`${base}/{id}/revisions/{revision}`]: { get: readRevision(type, schemas) },
+    ...Object.fromEntries(
+      Object.keys(type.actions).map((path) => [`${base}/{id}/${path}`, { post: act(type, schemas, path) }]),
+    ),
+    ...(type.parts === undefined ? {} : partPaths(type, type.parts, schemas)),
+    ...(type.named === undefined ? {} : namedPaths(type, schemas)),
+    [`/inbox${base}`]: { post: submit(type, schemas) },
+  };
+}
+
+/** What the declaration gives as an example of a create. */
+const exampleOf = (type: RecordType) => ({ example: type.example });
+
+function create(type: RecordType, { name, create: schema, envelope }: RecordSchemas) {
+  return describe(collectionResource.POST, {
+    id: camelCase('create', name),
+    tag: type.collection,
+    summary: `Create a ${type.recordType}`,
+    parameters: ['IdempotencyKey'],
+    body: { schema, ...exampleOf(type) },
+    answers: answer(201, 'The record.', envelope, ['ETag', 'Location', 'Idempotency-Replayed']),
+    problems: [409],
+  });
+}
+
+function list(type: RecordType, { summaryPage }: RecordSchemas) {
+  return describe(collectionResource.GET, {
+    id: camelCase('list', type.collection),
+    tag: type.collection,
+    summary: `List ${type.collection}, newest first`,
+    description: 'Filters combine with AND.',
+    parameters: ['From', 'To', 'Limit', 'Cursor'],
+    filters: Object.fromEntries(type.filters.map((filter) => [filter, memberOf(type, filter)])),
+    answers: answer(200, 'A page of summaries.', summaryPage),
+  });
+}
+
+function createBatch(type: RecordType, { name, create: schema }: RecordSchemas) {
+  const items = z.array(schema).min(1).max(LIMITS.batchItems);
+  return describe(collectionBatchResource.POST, {
+    id: `${camelCase('create', name)}Batch`,
+    tag: type.collection,
+    summary: `Create up to ${LIMITS.batchItems} records`,
+    description:
+      'Validated as a whole before anything is stored. Not atomic against a storage fault: interrupted is 503, and the same key completes it.', // prettier-ignore
+    parameters: ['IdempotencyKey'],
+    body: { schema: z.strictObject({ items }), example: { items: [type.example] } },
+    answers: answer(201, 'The envelopes in the order of the items.', z.strictObject({ items: z.array(envelopeHead) }), ['Idempotency-Replayed']), // prettier-ignore
+    problems: [409],
+  });
+}
+
+function read(type: RecordType, { name, envelope }: RecordSchemas) {
+  return describe(recordResource.GET, {
+    id: camelCase('get', name),
+    tag: type.collection,
+    summary: `Read a ${type.recordType}`,
+    parameters: ['Id', 'IfNoneMatch'],
+    answers: { ...answer(200, 'The record.', envelope, ['ETag']), ...notModified() },
+    problems: [404, 410],
+  });
+}
+
+function patch(type: RecordType, { name, patch: schema, envelope }: RecordSchemas) {
+  return describe(recordResource.PATCH, {
+    id: camelCase('patch', name),
+    tag: type.collection,
+    summary: `Change a ${type.recordType}`,
+    parameters: ['Id', 'IfMatchRequired'],
+    body: { schema },
+    answers: answer(200, 'The new revision.', envelope, ['ETag']),
+    problems: [...CHANGE_PROBLEMS, 428],
+  });
+}
+
+function listRevisions(type: RecordType, { name }: RecordSchemas) {
+  return describe(revisionsResource.GET, {
+    id: `${camelCase('list', name)}Revisions`,
+    tag: type.collection,
+    summary: `List the revisions of a ${type.recordType}, oldest first`,
+    parameters: ['Id'],
+    answers: answer(200, 'A page of envelopes without data.', pageOf(envelopeHead)),
+    problems: [404, 410],
+  });
+}
+
+function readRevision(type: RecordType, { name, envelope }: RecordSchemas) {
+  return describe(revisionResource.GET, {
+    id: `${camelCase('get', name)}Revision`,
+    tag: type.collection,
+    summary: `Read a revision of a ${type.recordType} as it was stored`,
+    parameters: ['Id', 'Revision'],
+    answers: answer(200, 'The revision.', envelope, ['ETag']),
+    problems: [404, 410],
+  });
+}
+
+function act(type: RecordType, { name, actions, envelope }: RecordSchemas, path: string) {
+  return describe(recordActionResource.POST, {
+    id: camelCase(camelCase('post', name), path),
+    tag: type.collection,
+    summary: `Act on a ${type.recordType}: ${path}`,
+    description: `In the audit trail: \`${type.actions[path]?.verb ?? ''}\`.`,
+    parameters: ['Id', 'IfMatch', 'IdempotencyKey'],
+    body: { schema: actions[path] ?? z.unknown() },
+    answers: answer(200, 'The record after it.', envelope, ['ETag', 'Idempotency-Replayed']),
+    problems: CHANGE_PROBLEMS,
+  });
+}
+
+function partPaths(type: RecordType, parts: PartsDeclaration, { name, envelope }: RecordSchemas): Paths {
+  const add = describe(recordActionResource.POST, {
+    id: camelCase(camelCase('post', name), parts.path),
+    tag: type.collection,
+    summary: `Add to the ${parts.path} of a ${type.recordType}`,
+    description: `No revision of the record. In the audit trail: \`${parts.verb}\`.`,
+    parameters: ['Id', 'IfMatch', 'IdempotencyKey'],
+    body: { schema: inputOf(name, parts.path, parts.input), example: parts.example },
+    answers: answer(200, 'The record after it.', envelope, ['ETag', 'Idempotency-Replayed']),
+    problems: CHANGE_PROBLEMS,
+  });
+  const isSeries = parts.series !== undefined;
+  const entries = isSeries ? z.union([pageOf(sample), pageOf(rollup)]) : pageOf(shownEntry(parts));
+  const show = describe(recordActionResource.GET, {
+    id: camelCase(camelCase('list', name), parts.path),
+    tag: type.collection,
+    summary: `List the ${parts.path} of a ${type.recordType}, oldest first`,
+    parameters: ['Id', ...(isSeries ? (['From', 'To', 'Resolution'] as const) : []), 'Limit', 'Cursor'],
+    answers: answer(
+      200,
+      isSeries ? 'A page of values, or of what they come to.' : 'A page of entries.',
+      entries,
+    ),
+    problems: [404, 410],
+  });
+  return { [`/${type.collection}/{id}/${parts.path}`]: { post: add, get: show } };
+}
+
+function namedPaths(type: RecordType, { name, put: schema, envelope }: RecordSchemas): Paths {
+  const segments = nameParameters(type);
+  const put = describe(recordActionResource.PUT, {
+    id: camelCase('put', name),
+    tag: type.collection,
+    summary: `Create or replace the ${type.recordType} of a name`,
+    parameters: [...segments, 'IfMatch', 'IfNoneMatchAny'],
+    body: { schema: schema ?? z.unknown() },
+    answers: {
+      ...answer(200, 'The record, replaced.', envelope, ['ETag']),
+      ...answer(201, 'The record, created.', envelope, ['ETag', 'Location']),
+    },
+    problems: CHANGE_PROBLEMS,
+  });
+  const get = describe(recordActionResource.GET, {
+    id: camelCase('getNamed', name),
+    tag: type.collection,
+    summary: `Read the ${type.recordType} of a name`,
+    parameters: [...segments, 'AsOf', 'IfNoneMatch'],
+    answers: { ...answer(200, 'The record.', envelope, ['ETag']), ...notModified() },
+    problems: [404, 410],
+  });
+  return {
+    [`/${type.collection}/${segments.map((segment) => `{${segment.name}}`).join('/')}`]: { put, get },
+  };
+}
+
+function submit(type: RecordType, { name, create: schema }: RecordSchemas) {
+  return describe(inboxResource.POST, {
+    id: camelCase('submit', name),
+    tag: type.collection,
+    summary: `Create a ${type.recordType} later`,
+    description: 'Validated now, stored by a queue function.',
+    parameters: ['IdempotencyKey'],
+    body: { schema, ...exampleOf(type) },
+    answers: answer(202, 'The promise.', operation, ['Location', 'Idempotency-Replayed']),
+    problems: [409],
+  });
+}
