@@ -62,6 +62,24 @@ export class ApiContract {
     );
   }
 
+  /** What the document says against a body of a request. */
+  bodyFaults(path: string, method: string, body: unknown): readonly string[] {
+    const content = ['paths', path, method.toLowerCase(), 'requestBody', 'content'];
+    const type = Object.keys(this.#at(content) ?? {})[0] ?? 'none';
+    return this.#validate([...content, type, 'schema'], body);
+  }
+
+  /** Every operation with an example of its body, and what its own schema says against it. */
+  examples(): readonly (readonly [operation: string, faults: readonly string[]])[] {
+    return this.operations().flatMap((operation) => {
+      const [method = '', path = ''] = operation.toLowerCase().split(' ');
+      const content = this.#at(['paths', path, method, 'requestBody', 'content', 'application/json']);
+      return content?.['example'] === undefined
+        ? []
+        : [[operation, this.bodyFaults(path, method, content['example'])] as const];
+    });
+  }
+
   #faultsOf(answer: Answered): readonly string[] {
     const template = this.#templates.find((one) => matches(one, answer.path)) ?? '';
     const operation = ['paths', template, answer.method.toLowerCase()];

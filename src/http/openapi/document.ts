@@ -3,9 +3,10 @@ import type { RecordType } from '../../domain/record-type.js';
 import { API_BASE } from '../resource.js';
 import { HEADERS, problemResponses } from './answers.js';
 import { withCommitments } from './commitments.js';
+import type { Paths } from './operation.js';
 import { PARAMETERS } from './parameters.js';
 import { platformPaths } from './platform-paths.js';
-import { recordPaths, type Paths } from './record-paths.js';
+import { recordPaths } from './record-paths.js';
 import { recordSchemas } from './record-schemas.js';
 
 /** That of the package. */

@@ -1,9 +1,19 @@
 import { z } from 'zod';
-import type { oas31, ZodOpenApiOperationObject, ZodOpenApiResponsesObject } from 'zod-openapi';
+import type {
+  oas31,
+  ZodOpenApiOperationObject,
+  ZodOpenApiPathItemObject,
+  ZodOpenApiResponsesObject,
+} from 'zod-openapi';
 import { rolesFor } from '../../security/roles.js';
 import type { Operation } from '../resource.js';
 import { problems } from './answers.js';
 import { CALL_HEADERS, parameter, queryParameter, type ParameterName } from './parameters.js';
+
+export type Paths = Record<string, ZodOpenApiPathItemObject>;
+
+/** Statuses of problems with changes of a record that is there. */
+export const CHANGE_PROBLEMS = [404, 409, 410, 412];
 
 /** What the description of an operation says that its code does not. */
 export interface Details {
@@ -76,4 +86,12 @@ function roleText({ permission }: Operation): string {
   return roles.length === 1
     ? `Needs the role ${roles.join('')}.`
     : `Needs one of the roles ${roles.join(', ')}.`;
+}
+
+/** All of them, those of one path together. */
+export function joined(...all: readonly Paths[]): Paths {
+  const joined: Paths = {};
+  for (const [path, item] of all.flatMap((paths) => Object.entries(paths)))
+    joined[path] = { ...joined[path], ...item };
+  return joined;
 }

@@ -5,8 +5,7 @@ import { healthResource } from '../resources/health.js';
 import { operationResource } from '../resources/inbox.js';
 import type { Operation } from '../resource.js';
 import { answer, notModified } from './answers.js';
-import { describe } from './operation.js';
-import type { Paths } from './record-paths.js';
+import { describe, type Paths } from './operation.js';
 import { auditEvent, health, operation, pageOf } from './shared-schemas.js';
 
 /** What describes the API itself (resources/openapi.ts, resources/docs.ts): no caller, no body, no query. */

@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import type { ZodOpenApiPathItemObject } from 'zod-openapi';
 import { LIMITS } from '../../domain/limits.js';
-import type { PartsDeclaration } from '../../domain/parts.js';
 import type { RecordType } from '../../domain/record-type.js';
 import { collectionBatchResource } from '../resources/collection-batch.js';
 import { collectionResource } from '../resources/collection.js';
@@ -9,33 +7,30 @@ import { inboxResource } from '../resources/inbox.js';
 import { recordActionResource } from '../resources/record-action.js';
 import { recordResource } from '../resources/record.js';
 import { revisionResource, revisionsResource } from '../resources/revisions.js';
+import { actionPaths, partPaths, viewPaths } from './below-record.js';
 import { answer, camelCase, notModified } from './answers.js';
-import { describe } from './operation.js';
+import { CHANGE_PROBLEMS, describe, joined, type Paths } from './operation.js';
 import { nameParameters } from './parameters.js';
-import { inputOf, memberOf, shownEntry, type RecordSchemas } from './record-schemas.js';
-import { envelopeHead, operation, pageOf, rollup, sample } from './shared-schemas.js';
-
-export type Paths = Record<string, ZodOpenApiPathItemObject>;
-
-/** What changes a record that is there. */
-const CHANGE_PROBLEMS = [404, 409, 410, 412];
+import { filterOf, type RecordSchemas } from './record-schemas.js';
+import { envelopeHead, operation, pageOf } from './shared-schemas.js';
 
 /** Every path of a record type. */
 export function recordPaths(type: RecordType, schemas: RecordSchemas): Paths {
   const base = `/${type.collection}`;
-  return {
-    [base]: { post: create(type, schemas), get: list(type, schemas) },
-    [`${base}/batch`]: { post: createBatch(type, schemas) },
-    [`${base}/{id}`]: { get: read(type, schemas), patch: patch(type, schemas) },
-    [`${base}/{id}/revisions`]: { get: listRevisions(type, schemas) },
-    [`${base}/{id}/revisions/{revision}`]: { get: readRevision(type, schemas) },
-    ...Object.fromEntries(
-      Object.keys(type.actions).map((path) => [`${base}/{id}/${path}`, { post: act(type, schemas, path) }]),
-    ),
-    ...(type.parts === undefined ? {} : partPaths(type, type.parts, schemas)),
-    ...(type.named === undefined ? {} : namedPaths(type, schemas)),
-    [`/inbox${base}`]: { post: submit(type, schemas) },
-  };
+  return joined(
+    {
+      [base]: { post: create(type, schemas), get: list(type, schemas) },
+      [`${base}/batch`]: { post: createBatch(type, schemas) },
+      [`${base}/{id}`]: { get: read(type, schemas), patch: patch(type, schemas) },
+      [`${base}/{id}/revisions`]: { get: listRevisions(type, schemas) },
+      [`${base}/{id}/revisions/{revision}`]: { get: readRevision(type, schemas) },
+    },
+    actionPaths(type, schemas),
+    type.parts === undefined ? {} : partPaths(type, type.parts, schemas),
+    viewPaths(type, schemas),
+    type.named === undefined ? {} : namedPaths(type, schemas),
+    { [`/inbox${base}`]: { post: submit(type, schemas) } },
+  );
 }
 
 /** What the declaration gives as an example of a create. */
@@ -60,7 +55,7 @@ function list(type: RecordType, { summaryPage }: RecordSchemas) {
     summary: `List ${type.collection}, newest first`,
     description: 'Filters combine with AND.',
     parameters: ['From', 'To', 'Limit', 'Cursor'],
-    filters: Object.fromEntries(type.filters.map((filter) => [filter, memberOf(type, filter)])),
+    filters: Object.fromEntries(type.filters.map((filter) => [filter, filterOf(type, filter)])),
     answers: answer(200, 'A page of summaries.', summaryPage),
   });
 }
@@ -123,47 +118,6 @@ function readRevision(type: RecordType, { name, envelope }: RecordSchemas) {
     answers: answer(200, 'The revision.', envelope, ['ETag']),
     problems: [404, 410],
   });
-}
-
-function act(type: RecordType, { name, actions, envelope }: RecordSchemas, path: string) {
-  return describe(recordActionResource.POST, {
-    id: camelCase(camelCase('post', name), path),
-    tag: type.collection,
-    summary: `Act on a ${type.recordType}: ${path}`,
-    description: `In the audit trail: \`${type.actions[path]?.verb ?? ''}\`.`,
-    parameters: ['Id', 'IfMatch', 'IdempotencyKey'],
-    body: { schema: actions[path] ?? z.unknown() },
-    answers: answer(200, 'The record after it.', envelope, ['ETag', 'Idempotency-Replayed']),
-    problems: CHANGE_PROBLEMS,
-  });
-}
-
-function partPaths(type: RecordType, parts: PartsDeclaration, { name, envelope }: RecordSchemas): Paths {
-  const add = describe(recordActionResource.POST, {
-    id: camelCase(camelCase('post', name), parts.path),
-    tag: type.collection,
-    summary: `Add to the ${parts.path} of a ${type.recordType}`,
-    description: `No revision of the record. In the audit trail: \`${parts.verb}\`.`,
-    parameters: ['Id', 'IfMatch', 'IdempotencyKey'],
-    body: { schema: inputOf(name, parts.path, parts.input), example: parts.example },
-    answers: answer(200, 'The record after it.', envelope, ['ETag', 'Idempotency-Replayed']),
-    problems: CHANGE_PROBLEMS,
-  });
-  const isSeries = parts.series !== undefined;
-  const entries = isSeries ? z.union([pageOf(sample), pageOf(rollup)]) : pageOf(shownEntry(parts));
-  const show = describe(recordActionResource.GET, {
-    id: camelCase(camelCase('list', name), parts.path),
-    tag: type.collection,
-    summary: `List the ${parts.path} of a ${type.recordType}, oldest first`,
-    parameters: ['Id', ...(isSeries ? (['From', 'To', 'Resolution'] as const) : []), 'Limit', 'Cursor'],
-    answers: answer(
-      200,
-      isSeries ? 'A page of values, or of what they come to.' : 'A page of entries.',
-      entries,
-    ),
-    problems: [404, 410],
-  });
-  return { [`/${type.collection}/{id}/${parts.path}`]: { post: add, get: show } };
 }
 
 function namedPaths(type: RecordType, { name, put: schema, envelope }: RecordSchemas): Paths {

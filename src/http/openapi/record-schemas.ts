@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { PartsDeclaration } from '../../domain/parts.js';
 import type { RecordType } from '../../domain/record-type.js';
 import { sha256, time } from '../../domain/schema-parts.js';
+import { olderCreates, summaryPath } from './abilities.js';
 import { component, headShape, pageOf, summaryShape } from './shared-schemas.js';
 
 /** Schemas of what requests and answers of one record type hold, all from its declaration. */
@@ -38,7 +39,7 @@ export function recordSchemas(type: RecordType): RecordSchemas {
   }); // prettier-ignore
   return {
     name,
-    create: component(`${name}Create`, type.createSchema),
+    create: createOf(name, type),
     put: type.named === undefined ? undefined : component(`${name}Put`, putOf(type)),
     patch: component(`${name}Patch`, patchOf(type)),
     envelope: component(
@@ -60,16 +61,26 @@ export function inputOf(name: string, path: string, input: z.ZodType): z.ZodType
 
 /** An entry as lists show it: what is stored, its number, and when it came. */
 export function shownEntry({ entry }: PartsDeclaration): z.ZodType {
-  return z.strictObject({ seq: z.int().min(1), added_at: time(), checksum: sha256(), ...membersOf(entry) });
+  return z.strictObject({ seq: z.int().min(0), added_at: time(), checksum: sha256(), ...membersOf(entry) });
 }
 
-/** The schema of a member of the data; any JSON where the type does not say. */
-export function memberOf(type: RecordType, member: string): z.ZodType {
-  return membersOf(type.schema)[member] ?? z.unknown();
+/** What a list may be filtered by under a name. */
+export function filterOf(type: RecordType, name: string): z.ZodType {
+  return summaryMember(type, name).inner;
 }
 
 function membersOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> {
   return schema instanceof z.ZodObject ? schema.shape : {};
+}
+
+/** The body of a create, also in the older schema versions that are still taken. */
+function createOf(name: string, type: RecordType): z.ZodType {
+  const current = component(`${name}Create`, type.createSchema);
+  const older = olderCreates(type).map(({ version, schema }) => {
+    const members = { ...membersOf(schema), schema_version: z.literal(version) };
+    return component(`${name}Create_${version.replaceAll('.', '_')}`, z.strictObject(members));
+  });
+  return older.length === 0 ? current : z.union([current, ...older]);
 }
 
 /** A create without the members that the address says. */
@@ -83,31 +94,49 @@ function putOf(type: RecordType): z.ZodType {
 function patchOf(type: RecordType): z.ZodType {
   const free = Object.entries(membersOf(type.schema)).filter(([member]) => !type.immutable.includes(member));
   const members = free.map(([member, schema]) => {
-    const { inner, needed } = unwrapped(schema);
+    const inner = unwrapped(schema);
     const value =
       inner instanceof z.ZodObject || inner instanceof z.ZodRecord
         ? z
             .record(z.string(), z.unknown())
             .meta({ description: 'Merged into what is there; null removes a member.' })
         : inner;
-    return [member, needed ? value.optional() : value.nullable().optional()] as const;
+    return [member, inner === schema ? value.optional() : value.nullable().optional()] as const;
   });
   return z.strictObject(Object.fromEntries(members)).meta({ description: 'RFC 7396.' });
 }
 
-/** A schema without what says that its value may be missing, and whether it is needed. */
-function unwrapped(schema: z.ZodType): { readonly inner: z.ZodType; readonly needed: boolean } {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable)
-    return { inner: unwrapped(schema.unwrap() as z.ZodType).inner, needed: false };
-  return { inner: schema, needed: true };
+/** A schema without what says that its value may be missing. */
+function unwrapped(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable
+    ? unwrapped(schema.unwrap() as z.ZodType)
+    : schema;
 }
 
 function summaryOf(type: RecordType): z.ZodType {
   const members = type.summary.map((member) => {
-    const { inner } = unwrapped(memberOf(type, member));
+    const { inner, needed } = summaryMember(type, member);
     // A row of an older version may not have what the current one needs.
-    const always = memberOf(type, member)._zod.optout === undefined && type.migrations.length === 0;
+    const always = needed && type.migrations.length === 0;
     return [member, always ? inner : inner.optional()] as const;
   });
   return z.strictObject({ ...summaryShape(type), ...Object.fromEntries(members) });
+}
+
+/** A schema, and whether a record always has a value of it. */
+interface Member {
+  readonly inner: z.ZodType;
+  readonly needed: boolean;
+}
+
+/** What a summary shows under a name; any JSON where the type does not say. */
+function summaryMember(type: RecordType, name: string): Member {
+  return summaryPath(type, name).reduce<Member>(
+    (found, member) => {
+      const next = membersOf(found.inner)[member] ?? z.unknown();
+      const isOptional = next.safeParse(undefined).success && !(next instanceof z.ZodDefault);
+      return { inner: unwrapped(next), needed: found.needed && !isOptional };
+    },
+    { inner: type.schema, needed: true },
+  );
 }

@@ -45,7 +45,7 @@ export function component(id: string, schema: z.ZodType, description?: string): 
 const UUID_V7 = '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}';
 
 /** An id with this prefix. */
-export function idOf(prefix: string) {
+function idOf(prefix: string) {
   return z.string().regex(new RegExp(`^${prefix}_${UUID_V7}$`));
 }
 
@@ -92,7 +92,7 @@ export const envelopeHead = z
   .strictObject(headShape())
   .meta({ id: 'EnvelopeHead', description: 'The envelope of a revision without its data.' });
 
-export const commitment = z.strictObject({ $commitment: sha256() }).meta({
+const commitment = z.strictObject({ $commitment: sha256() }).meta({
   id: 'Commitment',
   description: 'Stands for a sensitive value: hex SHA-256 of its salt and of its canonical JSON.',
 });
@@ -116,7 +116,7 @@ export function problemOfCodes(codes: readonly ErrorCode[]) {
 }
 
 /** Any problem document: why an operation failed. */
-export const problem = problemOfCodes(ERROR_CODES).meta({ id: 'Problem', description: 'RFC 9457.' });
+const problem = problemOfCodes(ERROR_CODES).meta({ id: 'Problem', description: 'RFC 9457.' });
 
 export const operation = z
   .strictObject({
