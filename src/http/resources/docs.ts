@@ -1,6 +1,6 @@
 import { AppError } from '../../domain/errors.js';
+import { unchanging } from '../openapi/served.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { unchanging } from './shared.js';
 
 /** The page loads nothing from elsewhere and asks nobody but this platform, also when a script of it has been tampered with. */
 const POLICY = [

@@ -1,7 +1,6 @@
 import type { RecordType } from '../../domain/record-type.js';
-import { served, type Served } from '../openapi/served.js';
+import { served, unchanging, type Served } from '../openapi/served.js';
 import type { Resource } from '../resource.js';
-import { unchanging } from './shared.js';
 
 /** By the types that are described. */
 const documents = new WeakMap<readonly RecordType[], Promise<Served>>();

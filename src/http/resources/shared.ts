@@ -2,7 +2,6 @@ import fresh from 'fresh';
 import { AppError } from '../../domain/errors.js';
 import type { RecordType } from '../../domain/record-type.js';
 import type { StoredRecord, WrittenRecord } from '../../storage/manager-types.js';
-import type { Served } from '../openapi/served.js';
 import { API_BASE, type Answer, type Input } from '../resource.js';
 
 export const JSON_BODY = ['application/json'] as const;
@@ -27,23 +26,10 @@ export function recordPath(type: RecordType, id: string): string {
 /** The answer to a read of one record, which `If-None-Match` may make shorter. */
 export function shown(input: Input, record: StoredRecord): Answer {
   const headers = { etag: record.etag };
-  if (isKnown(input, record.etag)) return { status: 304, headers };
-  return { status: 200, headers, body: record.envelope };
-}
-
-/** The same for what is no record. */
-export function unchanging(
-  input: Input,
-  { content, etag }: Served,
-  more: Readonly<Record<string, string>> = {},
-): Answer {
-  const headers = { ...more, etag };
-  return isKnown(input, etag) ? { status: 304, headers } : { status: 200, headers, content };
-}
-
-function isKnown(input: Input, etag: string): boolean {
   const condition = input.headers.get('if-none-match');
-  return condition !== null && fresh({ 'if-none-match': condition }, { etag });
+  if (condition !== null && fresh({ 'if-none-match': condition }, { etag: record.etag }))
+    return { status: 304, headers };
+  return { status: 200, headers, body: record.envelope };
 }
 
 /** The answer to a write of one record. */
