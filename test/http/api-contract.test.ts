@@ -26,7 +26,7 @@ const contactType: RecordType = defineRecord<RecordData, RecordData>({
   schema: z.strictObject({
     card_id: z.string(),
     created_at: z.string(),
-    label: z.string().transform((text) => text.toUpperCase()),
+    label: z.union([z.string().transform((text) => text.toUpperCase()), z.number()]),
     contact: z.strictObject({ email: z.string(), 'a/b': z.string().optional() }),
     phones: z.array(z.strictObject({ number: z.string(), kind: z.string() })).default([]),
   }),

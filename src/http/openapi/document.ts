@@ -50,11 +50,14 @@ const SECURITY_SCHEMES = {
 
 const OPTIONS: CreateDocumentOptions = {
   // A declaration may transform what it takes in ways that no schema tells: then any JSON may come of it.
-  allowEmptySchema: { pipe: true, transform: true, custom: true },
-  // The conversion leaves out the default of a value that is transformed.
+  allowEmptySchema: { pipe: true, transform: true, custom: true, union: true },
   override: ({ zodSchema, jsonSchema }) => {
     const { def } = zodSchema._zod;
+    // The conversion leaves out the default of a value that is transformed.
     if (def.type === 'default') jsonSchema.default = def.defaultValue;
+    // Any JSON or something else is any JSON.
+    if (jsonSchema.anyOf?.some((option) => Object.keys(option).length === 0) === true)
+      delete jsonSchema.anyOf;
   },
 };
 
