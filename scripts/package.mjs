@@ -69,12 +69,28 @@ async function bundle(out) {
   });
 }
 
-/** Folders of the packages that went into the bundle, sorted. */
+/** The files of `/docs` are served as they are, and looked for here (src/http/openapi/docs-files.ts). */
+const DOCS_PACKAGE = 'node_modules/swagger-ui-dist';
+const DOCS_FILES = [
+  'swagger-ui.css',
+  'swagger-ui-bundle.js',
+  'favicon-32x32.png',
+  'NOTICE',
+  'swagger-ui-bundle.js.LICENSE.txt',
+];
+
+function copyDocs(out) {
+  const folder = join(out, 'functions', 'swagger-ui');
+  mkdirSync(folder);
+  for (const name of DOCS_FILES) copyFileSync(join(root, DOCS_PACKAGE, name), join(folder, name));
+}
+
+/** Folders of the packages that went into the bundle, and of the one beside it, sorted. */
 function bundledPackages(metafile) {
   const inputs = Object.keys(metafile.inputs).map(
     (input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0],
   );
-  return [...new Set(inputs.filter((folder) => folder !== undefined))].sort();
+  return [...new Set([...inputs.filter((folder) => folder !== undefined), DOCS_PACKAGE])].sort();
 }
 
 /** Name, version and licence text of every package in the bundle: most licences want to travel along. */
@@ -108,10 +124,10 @@ function nameSources(out) {
   }
 }
 
-/** Kibibytes of the files below a folder whose names end so. */
+/** Kibibytes of the files below a folder whose names end so, but for those of `/docs`, which nothing loads. */
 function size(folder, ending) {
   return readdirSync(folder, { recursive: true })
-    .filter((name) => name.endsWith(ending))
+    .filter((name) => name.endsWith(ending) && !name.includes('swagger-ui'))
     .reduce((sum, name) => sum + statSync(join(folder, name)).size / 1024, 0)
     .toFixed(0);
 }
@@ -121,6 +137,7 @@ clear(out);
 mkdirSync(out, { recursive: true });
 const { metafile } = await bundle(out);
 nameSources(out);
+copyDocs(out);
 for (const name of ['host.json', 'LICENSE']) copyFileSync(join(root, name), join(out, name));
 writeFileSync(join(out, 'THIRD-PARTY-LICENSES.txt'), licences(metafile));
 writeManifest(out);

@@ -16,7 +16,7 @@ import type { AuditReader } from './audit-reader.js';
 import type { AuditDraft, AuditEmitter } from './emitter.js';
 
 /** REQ-DATA-006, as another system posts it. */
-const submittedEvent = z.strictObject({
+export const submittedEvent = z.strictObject({
   event_type: label(),
   action: label(),
   resource_type: label(),

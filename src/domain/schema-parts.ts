@@ -3,7 +3,10 @@ import { formatTime, parseTime } from './clock.js';
 import { parseId } from './ids.js';
 import { LIMITS } from './limits.js';
 
-/** Pieces that record schemas are made of. Each carries its limit, so no field is unbounded by accident. */
+/**
+ * Pieces that record schemas are made of. Each carries its limit, so no field is unbounded by accident; what a JSON
+ * schema could not tell of a refinement or a transformation is said by its `meta`.
+ */
 
 /** A name: 1 to 256 characters, not blank. */
 export const label = (): z.ZodType<string, string> =>
@@ -47,7 +50,8 @@ export const time = (): z.ZodType<string, string> =>
       const ms = parseTime(value);
       return ms !== undefined && ms >= 0;
     }, 'must be an RFC 3339 time not before 1970')
-    .transform((value) => formatTime(parseTime(value) ?? 0));
+    .transform((value) => formatTime(parseTime(value) ?? 0))
+    .meta({ type: 'string', format: 'date-time' });
 
 /** A share of certainty, 0 to 1. */
 export const confidence = (): z.ZodType<number, number> => z.number().min(0).max(1);
@@ -58,7 +62,10 @@ export const dictionary = (): z.ZodType<Record<string, unknown>, Record<string, 
 
 /** The id of a record of any type. */
 export const recordId = (): z.ZodType<string, string> =>
-  z.string().refine((value) => parseId(value) !== undefined, 'must be the id of a record');
+  z
+    .string()
+    .refine((value) => parseId(value) !== undefined, 'must be the id of a record')
+    .meta({ format: 'record-id' });
 
 /** Lower-case hex SHA-256. */
 export const sha256 = (): z.ZodType<string, string> =>

@@ -6,7 +6,7 @@ import { jsonIssues } from './json-input.js';
 import { LIMITS } from './limits.js';
 
 /** What a tenant may set for itself. Whatever is left out has its default; no setting is without effect. */
-const tenantConfiguration = z.strictObject({
+export const tenantConfiguration = z.strictObject({
   schema_version: z.literal('1.0').default('1.0'),
   /** Items on a page of a list that was asked for without `limit`. */
   list_limit_default: z.int().min(1).max(LIMITS.pageItems).default(LIMITS.pageItemsDefault),

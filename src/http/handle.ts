@@ -69,7 +69,7 @@ async function inputOf(
   return { services, params: request.params, query, headers: request.headers, body, call };
 }
 
-/** The caller of a public route; nothing but health is public. */
+/** The caller of a public route: health, and what describes the API. */
 const NOBODY: Caller = { tenant: 'default', actor: 'anonymous', roles: [] };
 
 function callOf(
@@ -106,6 +106,10 @@ function shortHeader(request: HttpRequest, name: string): string | undefined {
 
 function respond(answer: Answer, announced: Answer['headers']): HttpResponseInit {
   const headers = { 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff', ...announced, ...answer.headers }; // prettier-ignore
+  if (answer.content !== undefined) {
+    const { type, bytes } = answer.content;
+    return { status: answer.status, headers: { 'content-type': type, ...headers }, body: bytes };
+  }
   if (answer.body === undefined) return { status: answer.status, headers };
   return {
     status: answer.status,

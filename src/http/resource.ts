@@ -18,7 +18,10 @@ export const API_BASE = '/api';
 export interface HttpServices {
   readonly manager: UnifiedStorageManager;
   readonly configurations: TenantConfigurations;
-  readonly types: { findByCollection(collection: string): RecordType | undefined };
+  readonly types: {
+    readonly types: readonly RecordType[];
+    findByCollection(collection: string): RecordType | undefined;
+  };
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;
   readonly externalEvents: ExternalEvents;
@@ -48,6 +51,15 @@ export interface Answer {
   readonly body?: unknown;
   /** Schema versions that the records it shows are stored in: deprecated ones are announced. */
   readonly shows?: readonly unknown[];
+  /** Sent as it is, instead of `body`. */
+  readonly content?: Content;
+}
+
+/** A body that is no record: a page, a script, a document that is written already. */
+export interface Content {
+  /** Media type. */
+  readonly type: string;
+  readonly bytes: Uint8Array;
 }
 
 /** One method of a resource. */

@@ -31,7 +31,12 @@ const GRANTS: Readonly<Record<Exclude<Permission, 'public'>, readonly Role[]>> =
   'configuration.write': ['records.operator'],
 };
 
+/** The roles of which any may do what `permission` names; none where everybody may. */
+export function rolesFor(permission: Permission): readonly Role[] {
+  return permission === 'public' ? [] : GRANTS[permission];
+}
+
 /** True when one of `roles` may do what `permission` names. */
 export function mayDo(roles: readonly Role[], permission: Permission): boolean {
-  return permission === 'public' || GRANTS[permission].some((role) => roles.includes(role));
+  return permission === 'public' || rolesFor(permission).some((role) => roles.includes(role));
 }

@@ -48,6 +48,9 @@ describe('a method that a resource does not take', () => {
     ['POST', '/jobs', 'GET'],
     ['GET', '/jobs/migrate/run', 'POST'],
     ['POST', '/configuration', 'GET, PUT'],
+    ['POST', '/openapi.json', 'GET'],
+    ['PUT', '/docs', 'GET'],
+    ['DELETE', '/docs/start.js', 'GET'],
     ['PATCH', '/audit-events', 'POST, GET'],
     ['DELETE', '/audit-events/evt_1', 'GET'],
   ])('%s %s is 405 and says which it does take', async (method, path, allow) => {

@@ -87,6 +87,32 @@ describe('the package', () => {
     expect(withIdentity.filter((name) => eager.includes(name))).toEqual([]);
   });
 
+  it('loads what describes the API, and serves its page, only when somebody asks', async () => {
+    const loaded = new Map<string, string>();
+    const load = (name: string): void => {
+      if (loaded.has(name)) return;
+      const code = readFileSync(join(folder, 'functions', name), 'utf8');
+      loaded.set(name, code);
+      // A dynamic import is written with brackets.
+      for (const [, path = ''] of code.matchAll(/(?:from|import)\s*"\.\/(?:chunks\/)?([^"]+)"/g))
+        load(join('chunks', path));
+    };
+    load('index.js');
+    expect(loaded.size).toBeGreaterThan(2);
+    // Of zod-openapi and of the page.
+    for (const text of ['cannot be represented in OpenAPI', 'swagger-ui-bundle.js'])
+      expect([text, [...loaded.values()].some((code) => code.includes(text))]).toEqual([text, false]);
+    const baseUrl = platform?.baseUrl ?? '';
+    const described = (await (await fetch(`${baseUrl}/openapi.json`)).json()) as { paths: object };
+    expect(Object.keys(described.paths)).toContain('/decisions/{id}/votes');
+    const page = await (await fetch(`${baseUrl}/docs`)).text();
+    const files = [...page.matchAll(/"\/api(\/docs\/[^"]+)"/g)].map(([, path]) => path ?? '');
+    const answers = await Promise.all(files.map((path) => fetch(`${baseUrl}${path}`)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const licences = readFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
+    expect(licences).toMatch(/^swagger-ui-dist \d/m);
+  });
+
   it('mentions no folder of the machine it was made on', () => {
     const files = namesBelow(folder).filter((name) => /\.(js|map|json)$/.test(name));
     expect(files.filter((name) => readFileSync(join(folder, name), 'utf8').includes(ROOT))).toEqual([]);

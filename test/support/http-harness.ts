@@ -12,11 +12,13 @@ import { auditEventResource, auditEventsResource } from '../../src/http/resource
 import { configurationResource } from '../../src/http/resources/configuration.js';
 import { collectionBatchResource } from '../../src/http/resources/collection-batch.js';
 import { collectionResource } from '../../src/http/resources/collection.js';
+import { docsFileResource, docsResource } from '../../src/http/resources/docs.js';
 import { healthResource } from '../../src/http/resources/health.js';
 import { inboxResource, operationResource } from '../../src/http/resources/inbox.js';
 import { lineageResource } from '../../src/http/resources/lineage.js';
 import { jobRunResource, jobsResource } from '../../src/http/resources/jobs.js';
 import { nowhereResource } from '../../src/http/resources/nowhere.js';
+import { openapiResource } from '../../src/http/resources/openapi.js';
 import { recordActionResource } from '../../src/http/resources/record-action.js';
 import { recordResource } from '../../src/http/resources/record.js';
 import { revisionResource, revisionsResource } from '../../src/http/resources/revisions.js';
@@ -25,6 +27,7 @@ import type { Platform } from '../../src/platform.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
 import type { Summary } from '../../src/storage/record-row.js';
 import { createLog } from '../../src/telemetry/log.js';
+import { contractOf } from './api-contract.js';
 import { testPlatform, type TestPlatformOptions } from './platform.js';
 
 /** The classes of the worker; the package offers them to CommonJS alone. */
@@ -52,6 +55,9 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   health: healthResource,
   jobs: jobsResource,
   'jobs/{name}/run': jobRunResource,
+  'openapi.json': openapiResource,
+  docs: docsResource,
+  'docs/{file}': docsFileResource,
   '{*path}': nowhereResource,
 };
 
@@ -107,7 +113,7 @@ export class Reply {
   }
 }
 
-/** One host of the platform, asked through its HTTP handlers. */
+/** One host of the platform, asked through its HTTP handlers; every answer is held against /openapi.json. */
 export interface HttpHost {
   readonly platform: Platform;
   request(method: string, path: string, options?: RequestOptions): Promise<Reply>;
@@ -132,14 +138,18 @@ export function httpHost(ports: StoragePorts, options: TestPlatformOptions = {})
   );
   const request = async (method: string, path: string, sent: RequestOptions = {}): Promise<Reply> => {
     const init = requestOf(method, path, sent);
-    const match = table.match(method, new URL(init.url ?? '').pathname);
+    const { pathname } = new URL(init.url ?? '');
+    const match = table.match(method, pathname);
     if (match.kind !== 'found') throw new Error(`no route for ${path}`);
     const answer = await match.target(
       new worker.HttpRequest({ ...init, params: match.params }),
       invocation(),
     );
     const { status = 200, headers = {}, body = '' } = answer as functions.HttpResponseInit;
-    return new Reply(status, headers as Record<string, string>, body as string);
+    const text = typeof body === 'string' ? body : Buffer.from(body as Uint8Array).toString();
+    const reply = new Reply(status, headers as Record<string, string>, text);
+    contractOf(options.types).check({ method, path: pathname.slice('/api'.length), ...reply });
+    return reply;
   };
   return {
     platform,

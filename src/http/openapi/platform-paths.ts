@@ -1,0 +1,168 @@
+import { z } from 'zod';
+import { submittedEvent } from '../../audit/external-events.js';
+import { tenantConfiguration } from '../../domain/tenant-configuration.js';
+import { auditEventResource, auditEventsResource } from '../resources/audit-events.js';
+import { configurationResource } from '../resources/configuration.js';
+import { healthResource } from '../resources/health.js';
+import { operationResource } from '../resources/inbox.js';
+import { jobRunResource, jobsResource } from '../resources/jobs.js';
+import type { Operation } from '../resource.js';
+import { answer, notModified } from './answers.js';
+import { describe, type Paths } from './operation.js';
+import { auditEvent, health, job, jobRun, operation, pageOf } from './shared-schemas.js';
+
+/** What describes the API itself (resources/openapi.ts, resources/docs.ts): no caller, no body, no query. */
+const OPEN: Operation = { permission: 'public', run: () => Promise.reject(new TypeError('described only')) };
+
+const configuration = tenantConfiguration.meta({
+  id: 'Configuration',
+  description: 'What a tenant sets for itself.',
+});
+
+/** Paths that no record type has. */
+export function platformPaths(): Paths {
+  return {
+    '/operations/{id}': {
+      get: describe(operationResource.GET, {
+        id: 'getOperation',
+        tag: 'operations',
+        summary: 'Ask how far a promised write has come',
+        parameters: ['Id'],
+        answers: answer(200, 'The operation; `Retry-After` while it is pending.', operation, ['Retry-After']),
+        problems: [404],
+      }),
+    },
+    '/audit-events': {
+      post: describe(auditEventsResource.POST, {
+        id: 'createAuditEvent',
+        tag: 'audit-events',
+        summary: 'Record an event of another system',
+        parameters: ['IdempotencyKey'],
+        body: { schema: submittedEvent, example: EXTERNAL_EVENT },
+        answers: answer(201, 'The event; it is listed once it is sealed.', auditEvent, ['Location', 'Idempotency-Replayed']), // prettier-ignore
+        problems: [409],
+      }),
+      get: describe(auditEventsResource.GET, {
+        id: 'listAuditEvents',
+        tag: 'audit-events',
+        summary: 'List sealed events, newest first',
+        filters: {
+          event_type: auditEvent.shape.event_type,
+          severity: auditEvent.shape.severity,
+          outcome: auditEvent.shape.outcome,
+        },
+        answers: answer(200, 'A page of events.', pageOf(auditEvent)),
+      }),
+    },
+    '/audit-events/{id}': {
+      get: describe(auditEventResource.GET, {
+        id: 'getAuditEvent',
+        tag: 'audit-events',
+        summary: 'Read an event',
+        parameters: ['Id'],
+        answers: answer(200, 'The event.', auditEvent),
+        problems: [404],
+      }),
+    },
+    '/configuration': {
+      get: describe(configurationResource.GET, {
+        id: 'getConfiguration',
+        tag: 'configuration',
+        summary: 'Read what the tenant has set for itself',
+        parameters: ['IfNoneMatch'],
+        answers: {
+          ...answer(200, 'The settings; defaults have no `ETag`.', configuration),
+          ...notModified(),
+        },
+      }),
+      put: describe(configurationResource.PUT, {
+        id: 'putConfiguration',
+        tag: 'configuration',
+        summary: 'Set it; whatever is left out has its default',
+        parameters: ['IfMatch', 'IfNoneMatchAny'],
+        body: { schema: configuration, example: { list_limit_default: 100 } },
+        answers: answer(200, 'The settings.', configuration, ['ETag']),
+        problems: [412],
+      }),
+    },
+    '/jobs': {
+      get: describe(jobsResource.GET, {
+        id: 'listJobs',
+        tag: 'jobs',
+        summary: 'See what every job has done last',
+        answers: answer(200, 'All jobs.', z.strictObject({ items: z.array(job) })),
+      }),
+    },
+    '/jobs/{name}/run': {
+      post: describe(jobRunResource.POST, {
+        id: 'runJob',
+        tag: 'jobs',
+        summary: 'Start a job, or go on with its round',
+        description: 'Answers after 15 s at most. `dry_run` and `sample` make a run of its own.',
+        parameters: [{ name: 'name', in: 'path', required: true, description: 'Of the job.', schema: { type: 'string' } }], // prettier-ignore
+        answers: {
+          ...answer(200, 'It is through.', jobRun),
+          ...answer(202, 'There is more: its timer goes on, or the next request.', jobRun),
+        },
+        problems: [404],
+      }),
+    },
+    '/health': {
+      get: describe(healthResource.GET, {
+        id: 'getHealth',
+        tag: 'platform',
+        summary: 'Ask whether the process lives and storage answers',
+        answers: answer(200, 'Both do.', health),
+      }),
+    },
+    '/openapi.json': {
+      get: describe(OPEN, {
+        id: 'getOpenApi',
+        tag: 'platform',
+        summary: 'Read this description',
+        parameters: ['IfNoneMatch'],
+        answers: {
+          ...answer(200, 'OpenAPI 3.1.', z.looseObject({ openapi: z.string() }), ['ETag']),
+          ...notModified(),
+        },
+      }),
+    },
+    '/docs': {
+      get: describe(OPEN, {
+        id: 'getDocs',
+        tag: 'platform',
+        summary: 'Browse this description',
+        parameters: ['IfNoneMatch'],
+        answers: { ...file('A page; it needs nothing from elsewhere.', ['text/html']), ...notModified() },
+      }),
+    },
+    '/docs/{file}': {
+      get: describe(OPEN, {
+        id: 'getDocsFile',
+        tag: 'platform',
+        summary: 'Read a file of that page',
+        parameters: [{ name: 'file', in: 'path', required: true, description: 'Its name.', schema: { type: 'string' } }, 'IfNoneMatch'], // prettier-ignore
+        answers: { ...file('The file.', ['text/css', 'text/javascript', 'image/png']), ...notModified() },
+        problems: [404],
+      }),
+    },
+  };
+}
+
+const EXTERNAL_EVENT = {
+  event_type: 'user.signed_in',
+  action: 'sign-in',
+  resource_type: 'user',
+  resource_id: 'u-17',
+  outcome: 'success',
+};
+
+function file(description: string, types: readonly string[]) {
+  return {
+    200: {
+      description,
+      headers: { ETag: { $ref: '#/components/headers/ETag' } },
+      content: Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' as const } }])),
+    },
+  };
+}
