@@ -74,6 +74,12 @@ const role = z.strictObject({
   responsibilities: texts(),
 });
 
+/** A role, or its name alone. */
+const namedRole = z
+  .union([label(), role])
+  .transform((given): z.input<typeof role> => (typeof given === 'string' ? { role: given } : given))
+  .pipe(role);
+
 /** `GovernanceModel`: who decides, how, by how many, and how the covenant itself is changed and kept under review. */
 const governanceModel = z.strictObject({
   model: label().optional(),
@@ -86,7 +92,7 @@ const governanceModel = z.strictObject({
   approval_threshold: threshold.optional(),
   amendment_process: text().optional(),
   amendment_threshold: threshold.optional(),
-  roles: z.array(z.union([label().transform((named) => ({ role: named, responsibilities: [] })), role])).max(LIMITS.listItems).default([]), // prettier-ignore
+  roles: z.array(namedRole).max(LIMITS.listItems).default([]),
   bodies: z.array(label()).max(LIMITS.listItems).default([]),
   review_cadence: label().optional(),
   last_reviewed_at: time().optional(),
