@@ -83,6 +83,7 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...migrationFaults(d),
     ...transitionFaults(d, members),
     ...Object.keys(d.actions).filter((a) => !/^[a-z][a-z-]{0,39}$/.test(a) || RESERVED_PATHS.includes(a)).map((a) => `action path ${a} is not allowed`),
+    ...Object.entries(d.actions).filter(([, a]) => a.example !== undefined && !a.input.safeParse(a.example).success).map(([path]) => `the example of ${path} is not valid`),
     ...(d.parts === undefined ? [] : partsFaults(d, d.parts)),
     ...exampleFaults(d),
   ]; // prettier-ignore

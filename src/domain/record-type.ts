@@ -51,6 +51,8 @@ export interface ActionDeclaration<Data extends RecordData = RecordData, Input =
   /** The audit event's `action`. */
   readonly verb: string;
   readonly input: z.ZodType<Input>;
+  /** A body that the action accepts for a record made of the type's example; documentation and the generic tests use it. */
+  readonly example?: unknown;
   /** Pure: the record after the action. Throws AppError 409 codes for what the record's state does not allow. */
   readonly apply: (current: Data, input: Input, context: DomainContext) => Data;
 }
