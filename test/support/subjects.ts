@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import { patchData, type RecordName } from '../../src/domain/apply-change.js';
 import { isAppError } from '../../src/domain/errors.js';
 import type { RecordData, RecordType } from '../../src/domain/record-type.js';
+import type { Platform } from '../../src/platform.js';
+import type { CallContext, WrittenRecord } from '../../src/storage/manager-types.js';
 
 /** What tests of every record type need to know of a type: all of it follows from its declaration. */
 
@@ -41,14 +43,38 @@ export interface Addition {
   readonly input: z.ZodType;
   /** Undefined where an action declares none, which the generic suite complains about. */
   readonly example: unknown;
+  /** What a new record needs before its example is taken. */
+  readonly after: readonly Addition[];
 }
 
+/** By record type and path, the paths whose examples come first. Without an entry a new record takes the example. */
+const AFTER: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {};
+
 /** Every way to add to records of a type: its actions, its parts, and whatever else its parts take. */
-export function additionsOf({ actions, parts }: RecordType): readonly Addition[] {
-  const acts = Object.entries(actions).map(([path, { input, example }]): Addition => ({ of: 'action', path, input, example })); // prettier-ignore
-  if (parts === undefined) return acts;
-  const { path, input, example } = parts;
-  return [...acts, { of: 'parts', path, input, example }];
+export function additionsOf({ recordType, actions, parts }: RecordType): readonly Addition[] {
+  const ways: readonly Omit<Addition, 'after'>[] = [
+    ...Object.entries(actions).map(([path, { input, example }]) => ({ of: 'action' as const, path, input, example })), // prettier-ignore
+    ...(parts === undefined ? [] : [{ of: 'parts' as const, path: parts.path, input: parts.input, example: parts.example }]), // prettier-ignore
+  ];
+  const with_ = (way: Omit<Addition, 'after'>): Addition => {
+    const needed = AFTER[recordType]?.[way.path] ?? [];
+    return { ...way, after: ways.filter(({ path }) => needed.includes(path)).map(with_) };
+  };
+  return ways.map(with_);
+}
+
+/** Adds to a record in one of its ways, and before that what it needs. */
+export async function add(
+  manager: Platform['manager'],
+  type: RecordType,
+  id: string,
+  { of, path, example, after }: Addition,
+  call: CallContext,
+): Promise<WrittenRecord> {
+  for (const first of after) await add(manager, type, id, first, { ...call, idempotency: undefined });
+  return of === 'action'
+    ? manager.act(type, id, path, example, undefined, call)
+    : manager.addPart(type, id, path, example, undefined, call);
 }
 
 /** A patch that a record takes and that changes it; undefined for a type that takes none. */
