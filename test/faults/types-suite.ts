@@ -149,37 +149,37 @@ class Stage {
   }
 }
 
-async function outcomeOf(
-  type: RecordType,
-  write: Write,
-  fault: { readonly call: number; readonly way: Way } | undefined,
-) {
+interface Fault {
+  readonly call: number;
+  readonly way: Way;
+}
+
+/** A storage with a record that the write can be done to. */
+async function prepared(type: RecordType, write: Write): Promise<Subject> {
   const stage = new Stage([type]);
-  const calm = stage.host();
-  const { id } = (await calm.manager.create(type, bodyOf(type, 'first'), plain)).envelope;
-  const subject: Subject = { type, stage, platform: calm, call: keyed, id };
+  const platform = stage.host();
+  const { id } = (await platform.manager.create(type, bodyOf(type, 'first'), plain)).envelope;
+  const subject = { type, stage, platform, call: keyed, id };
   await write.before?.(subject);
-  const before = await lookAt(stage, type, id);
+  return subject;
+}
+
+async function outcomeOf(type: RecordType, write: Write, fault: Fault | undefined) {
+  const { stage, ...subject } = await prepared(type, write);
   const platform = stage.troubled(fault);
-  const first = write.run({ ...subject, platform }).catch((error: unknown) => error);
+  const first = write.run({ ...subject, stage, platform }).catch((error: unknown) => error);
   if (fault?.way === 'stopped right after') await stage.clock.advance(90_000);
   else await inTime(stage.clock, first);
   await stage.clock.advance(90_000);
   const { calls } = stage;
   // The client repeats with its key, and another host answers.
-  const answer = await inTime(stage.clock, write.run({ ...subject, platform: stage.host() }));
+  const answer = await inTime(stage.clock, write.run({ ...subject, stage, platform: stage.host() }));
   const stored = await stage.host().manager.get(type, answer.id, plain);
-  const after = await lookAt(stage, type, id);
   const told = Object.entries(answer).map(([name, value]) => [name, value, (stored.envelope as unknown as Record<string, unknown>)[name]] as const); // prettier-ignore
   return {
     calls,
     differs: told.filter(([, said, is]) => JSON.stringify(said) !== JSON.stringify(is)),
-    made: {
-      records: after.records - before.records,
-      revisions: after.revisions - before.revisions,
-      parts: after.parts - before.parts,
-      events: after.events - before.events,
-    },
+    there: await lookAt(stage, type, subject.id),
   };
 }
 
@@ -209,9 +209,17 @@ export function describeTypeFaults(types: readonly RecordType[]): void {
     (_, type) => {
       for (const write of writesOf(type))
         it(`${write.name} is done once, with its event`, { timeout: 60_000 }, async () => {
-          const { calls, ...calm } = await outcomeOf(type, write, undefined);
+          const { stage, id } = await prepared(type, write);
+          const before = await lookAt(stage, type, id);
           const { records = 0, revisions = 0, parts = 0 } = write.makes;
-          const right = { differs: [], made: { records, revisions, parts, events: records + revisions + parts } }; // prettier-ignore
+          const there = {
+            records: before.records + records,
+            revisions: before.revisions + revisions,
+            parts: before.parts + parts,
+            events: before.events + records + revisions + parts,
+          };
+          const right = { differs: [], there };
+          const { calls, ...calm } = await outcomeOf(type, write, undefined);
           expect(calm).toEqual(right);
           expect(calls).toBeGreaterThan(2);
           for (let call = 1; call <= calls; call += 1)
