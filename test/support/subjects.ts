@@ -52,9 +52,11 @@ const AFTER: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
 
 /** Every way to add to records of a type: its actions, its parts, and whatever else its parts take. */
 export function additionsOf({ recordType, actions, parts }: RecordType): readonly Addition[] {
+  const further = (parts as { readonly more?: RecordType['actions'] } | undefined)?.more ?? {};
   const ways: readonly Omit<Addition, 'after'>[] = [
     ...Object.entries(actions).map(([path, { input, example }]) => ({ of: 'action' as const, path, input, example })), // prettier-ignore
     ...(parts === undefined ? [] : [{ of: 'parts' as const, path: parts.path, input: parts.input, example: parts.example }]), // prettier-ignore
+    ...Object.entries(further).map(([path, { input, example }]) => ({ of: 'parts' as const, path, input, example })), // prettier-ignore
   ];
   const with_ = (way: Omit<Addition, 'after'>): Addition => {
     const needed = AFTER[recordType]?.[way.path] ?? [];
