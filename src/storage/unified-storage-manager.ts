@@ -74,7 +74,9 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const accepted = { ...acceptCreate(type, body, promised.createdMs), createdMs: promised.createdMs };
-    return this.#audited(type, call, () => this.#writer.create(type, accepted, call, { id: promised.id }));
+    return this.#audited(type, call, () =>
+      this.#writer.create(type, accepted, call, { fixed: { id: promised.id } }),
+    );
   }
 
   /** Stores up to 100 new records (REQ-STO-020). */

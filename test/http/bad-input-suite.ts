@@ -57,9 +57,10 @@ function faultsOfCreates(type: RecordType): readonly InputFault[] {
 /** The second of two items is wrong: neither is stored. */
 function batched(type: RecordType, faults: readonly InputFault[]): readonly InputFault[] {
   const good = bodyOf(type);
-  const many = Array<unknown>(LIMITS.batchItems + 1).fill(good);
+  const many = Array.from({ length: LIMITS.batchItems + 1 }, () => bodyOf(type));
   return [
     ...faults.map(({ what, pointer, body }) => ({ what, pointer: `/items/1${pointer}`, body: { items: [good, body] } })), // prettier-ignore
+    ...(type.named === undefined ? [] : [{ what: 'a name twice', pointer: `/items/1/${type.named.member}`, body: { items: [good, good] } }]), // prettier-ignore
     { what: 'too few items', pointer: '/items', body: { items: [] } },
     { what: 'too many items', pointer: '/items', body: { items: many } },
     { what: 'an unknown member', pointer: '/no_such_member', body: { no_such_member: 1, items: [good] } },
@@ -118,6 +119,34 @@ export function describeBadInput(types: readonly RecordType[]): void {
         expect(items.map((item) => item['id'])).toEqual([made.envelope.id]);
       },
       60_000,
+    );
+
+    it.each(types.filter((type) => type.named !== undefined).map((type) => [type.collection, type] as const))(
+      '%s refuse a name that is taken, and store nothing',
+      async (_, type) => {
+        const tenant = newTenant();
+        const body = bodyOf(type);
+        const made = await host.post(`/${type.collection}`, body, { tenant });
+        // The second host has not seen the name.
+        const other = httpHost(watched(storage.ports, changes), { types });
+        const taken = (to: HttpHost, path: string, sent: unknown) => to.post(path, sent, { tenant });
+        for (const to of [host, other]) {
+          changes.length = 0;
+          const replies = [
+            await taken(to, `/${type.collection}`, body),
+            await taken(to, `/${type.collection}/batch`, { items: [bodyOf(type), body] }),
+          ];
+          expect(replies.map(({ status, code }) => [status, code])).toEqual(Array(2).fill([409, 'record-exists'])); // prettier-ignore
+          expect(changes).toEqual([]);
+          // A key is open again at once: the same request is refused for what it asks.
+          for (let time = 0; time < 2; time += 1) {
+            const keyed = await to.post(`/${type.collection}`, body, { tenant, key: 'k' });
+            expect([keyed.status, keyed.code]).toEqual([409, 'record-exists']);
+          }
+        }
+        const { items } = (await host.get(`/${type.collection}`, { tenant })).page;
+        expect(items.map((item) => item['id'])).toEqual([made.envelope.id]);
+      },
     );
 
     it.each(types.map((type) => [type.collection, type] as const))(
