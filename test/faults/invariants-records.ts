@@ -1,3 +1,5 @@
+import type { RecordType } from '../../src/domain/record-type.js';
+import { RECORD_TYPES } from '../../src/records/registry.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
 import type { Survey, SurveyedRecord } from './invariants-survey.js';
 
@@ -44,52 +46,54 @@ function isVoid({ row }: SurveyedRecord): boolean {
   return row?.properties['void'] === true && rowIntact(row);
 }
 
-/** Filters of an index and the members they are filled from, as docs/storage-layout.md has them. */
-const INDEXES: readonly (readonly [name: string, fields: readonly string[]])[] = [
-  ['all', []],
-  ['status', ['status']],
-  ['decision_type', ['decision_type']],
-  ['status.decision_type', ['status', 'decision_type']],
-  ['created_by', ['created_by']],
-];
-const SUMMARY = ['decision_type', 'title', 'status', 'created_by', 'completed_at'];
+/** A value inside a row key, as docs/storage-layout.md has it; none here is long enough to be cut. */
+function encoded(value: unknown): string {
+  return String(value).replaceAll(/[^A-Za-z0-9._-]/gu, (character) =>
+    [...Buffer.from(character)]
+      .map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+      .join(''),
+  );
+}
+
+/** What docs/storage-layout.md makes of a declaration: the index rows of a record, and what stands in them. */
+function indexRowsOf(type: RecordType, record: SurveyedRecord): readonly (readonly [string, Record<string, unknown>])[] {
+  const last = record.revisions.at(-1);
+  if (last?.data === undefined) return [];
+  const { data, id, revision, checksum, storedAt } = last;
+  const written = Number.parseInt(id.slice(id.indexOf('_') + 1).replace('-', '').slice(0, 12), 16);
+  const ms = type.orderedBy === undefined ? written : Date.parse(String(data[type.orderedBy]));
+  const { listedIn } = type.partition as unknown as { readonly listedIn?: string };
+  const partition = listedIn === undefined ? record.partitionKey : `${record.tenant}:${listedIn}`;
+  const present = type.summary.filter((member) => data[member] !== undefined);
+  const summary = Object.fromEntries(present.map((member) => [member, data[member]]));
+  const columns = { ...summary, id, revision, checksum, created_at: new Date(ms).toISOString(), updated_at: storedAt };
+  // What parts bring to a summary follows them by seconds.
+  const kept = type.parts === undefined ? columns : { id, revision };
+  const indexes = type.allIndexes.filter(({ fields }) => fields.every((field) => typeof data[field] === 'string'));
+  return indexes.map(({ name, fields }) => {
+    const value = fields.map((field) => encoded(data[field])).join('=00');
+    return [`${partition} i:${name}:${value}:${String(9_999_999_999_999 - ms).padStart(13, '0')}:${id}`, kept];
+  });
+} // prettier-ignore
 
 /** Index rows are exactly those of the records' current revisions. */
 export function indexViolations(survey: Survey): string[] {
-  const found: string[] = [];
-  const expected = new Map<string, Record<string, unknown>>();
-  for (const record of survey.records.values()) {
-    const last = record.revisions.at(-1);
-    if (last?.data === undefined) continue;
-    const data = last.data;
-    const time = String(9_999_999_999_999 - Date.parse(String(data['created_at']))).padStart(13, '0');
-    for (const [name, fields] of INDEXES) {
-      const value = fields.map((field) => String(data[field])).join('=00');
-      const key = `${record.partitionKey} i:${name}:${value}:${time}:${record.id}`;
-      const summary = Object.fromEntries(
-        SUMMARY.filter((member) => member in data).map((member) => [member, data[member]]),
-      );
-      expected.set(key, {
-        ...summary,
-        id: record.id,
-        revision: last.revision,
-        checksum: last.checksum,
-        created_at: data['created_at'],
-        updated_at: last.storedAt,
-      });
+  return RECORD_TYPES.flatMap((type) => {
+    const found: string[] = [];
+    const records = [...survey.records.values()].filter(({ table }) => table === type.table);
+    const expected = new Map(records.flatMap((record) => indexRowsOf(type, record)));
+    for (const row of survey.rows(type.table, 'i:')) {
+      const key = `${row.partitionKey} ${row.rowKey}`;
+      const columns = expected.get(key);
+      if (columns === undefined) found.push(`index row ${key} belongs to nothing`);
+      else if (!rowIntact(row)) found.push(`index row ${key} is not what was written`);
+      else
+        for (const [member, value] of Object.entries(columns))
+          if (row.properties[member] !== value) found.push(`index row ${key} differs in ${member}`);
+      expected.delete(key);
     }
-  }
-  for (const row of survey.rows('decisions', 'i:')) {
-    const key = `${row.partitionKey} ${row.rowKey}`;
-    const columns = expected.get(key);
-    if (columns === undefined) found.push(`index row ${key} belongs to nothing`);
-    else if (!rowIntact(row)) found.push(`index row ${key} is not what was written`);
-    else
-      for (const [member, value] of Object.entries(columns))
-        if (row.properties[member] !== value) found.push(`index row ${key} differs in ${member}`);
-    expected.delete(key);
-  }
-  return [...found, ...[...expected.keys()].map((key) => `index row ${key} is missing`)];
+    return [...found, ...[...expected.keys()].map((key) => `index row ${key} is missing`)];
+  });
 }
 
 /** Every detail blob is named by a row, and everything of a tenant lies with that tenant. */
@@ -118,6 +122,12 @@ function isKept(survey: Survey, name: string): boolean {
   return operation !== undefined && status !== undefined && status !== 'succeeded';
 }
 
+/** How far something derived has come, which nobody looks for in the directory. */
+const isDerived = ({ rowKey }: { readonly rowKey: string }): boolean => rowKey.startsWith('w:');
+
+/** Tables of records and of their parts: where events are pending. */
+const SEALED_TABLES: ReadonlySet<string> = new Set(RECORD_TYPES.flatMap(({ table, parts }) => [table, parts?.table ?? table])); // prettier-ignore
+
 /** Whatever names a record of the directory's partitions can be found from it. */
 export function directoryViolations(survey: Survey): string[] {
   const known = new Set(
@@ -132,7 +142,9 @@ export function directoryViolations(survey: Survey): string[] {
     survey.contents.rows
       .filter(
         ({ table, row }) =>
-          (table === 'decisions' || table === 'auditevents') && row.properties['void'] !== true,
+          (SEALED_TABLES.has(table) || table === 'auditevents') &&
+          row.properties['void'] !== true &&
+          !isDerived(row),
       )
       .map(({ table, row }) => `${table} ${row.partitionKey}`),
   );
@@ -145,7 +157,8 @@ export function directoryViolations(survey: Survey): string[] {
 export function promiseViolations(survey: Survey): string[] {
   const isThere = ({ id, revision }: { readonly id: string; readonly revision: number }): boolean =>
     survey.records.get(id)?.revisions[revision - 1]?.revision === revision;
-  const keys = survey.rows('decisions', 'k:').flatMap((row) => {
+  const keyRows = [...SEALED_TABLES].flatMap((table) => survey.rows(table, 'k:'));
+  const keys = keyRows.flatMap((row) => {
     const named = JSON.parse(String(row.properties['revisions'])) as { id: string; revision: number }[];
     if (!rowIntact(row)) return [`the key ${row.rowKey} is not what was written`];
     return named.every(isThere) ? [] : [`the key ${row.rowKey} names a revision that is not there`];
