@@ -59,6 +59,7 @@ async function openOnce(settings: Config): Promise<Running> {
     cursorKey: settings.cursorKey,
     wrappingKey: settings.wrappingKey,
     log,
+    migrating: settings.migrating,
   });
   const keys = {
     CURSOR_KEY: keyFingerprint('cursor', settings.cursorKey),
@@ -80,6 +81,7 @@ export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log
     inbox: platform.inbox,
     auditReader: platform.auditReader,
     externalEvents: platform.externalEvents,
+    jobs: platform.jobs,
     log,
     authenticate: (request) =>
       Promise.resolve(developmentCaller(request.url, (name) => request.headers.get(name))),

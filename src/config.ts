@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
+import { parseMode, parseWindow, type MigrateSettings } from './lifecycle/migrate-settings.js';
 
 /** Anything that keeps the platform from starting. The message is one clear line for whoever starts it. */
 export class StartupError extends Error {
@@ -16,6 +17,20 @@ const signingKey = z
   .string()
   .transform((text) => text.replaceAll('\\n', '\n'))
   .refine((pem) => publicKeyOf(pem) !== undefined, 'must be an Ed25519 private key in PKCS #8 PEM');
+
+const migrateMode = z.string().transform((text, context) => {
+  const mode = parseMode(text);
+  if (mode === undefined) context.addIssue('must be on, off, dry-run or sample: and a number up to 1000000');
+  return mode ?? z.NEVER;
+});
+
+/** Empty: always. */
+const dailyWindow = z.string().transform((text, context) => {
+  const window = text === '' ? undefined : parseWindow(text);
+  if (text !== '' && window === undefined)
+    context.addIssue('must be two times of a day in UTC, such as 22:00-04:00');
+  return window;
+});
 
 const environment = z.object({
   AUTH_MODE: z.enum(['entra', 'development']).default('entra'),
@@ -35,6 +50,11 @@ const environment = z.object({
   EXPIRE_KEYS_SCHEDULE: z.string().min(1).default('25 */5 * * * *'),
   CHECK_PARTITIONS_SCHEDULE: z.string().min(1).default('40 */5 * * * *'),
   ROLL_UP_SERIES_SCHEDULE: z.string().min(1).default('55 */5 * * * *'),
+  MOVE_PARTS_SCHEDULE: z.string().min(1).default('5 */5 * * * *'),
+  MIGRATE_SCHEDULE: z.string().min(1).default('48 */5 * * * *'),
+  /** What the job `migrate` does when its timer runs, and when on a day it may. */
+  MIGRATE_MODE: migrateMode.prefault('on'),
+  MIGRATE_WINDOW: dailyWindow.prefault(''),
   /** Set by Azure on every instance of an app. */
   WEBSITE_INSTANCE_ID: z.string().optional(),
 });
@@ -56,6 +76,9 @@ export interface Config {
   readonly expireKeysSchedule: string;
   readonly checkPartitionsSchedule: string;
   readonly rollUpSeriesSchedule: string;
+  readonly movePartsSchedule: string;
+  readonly migrateSchedule: string;
+  readonly migrating: MigrateSettings;
 }
 
 /** Environment -> Config, or a StartupError that names the setting at fault and never its value. */
@@ -86,6 +109,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     expireKeysSchedule: settings.EXPIRE_KEYS_SCHEDULE,
     checkPartitionsSchedule: settings.CHECK_PARTITIONS_SCHEDULE,
     rollUpSeriesSchedule: settings.ROLL_UP_SERIES_SCHEDULE,
+    movePartsSchedule: settings.MOVE_PARTS_SCHEDULE,
+    migrateSchedule: settings.MIGRATE_SCHEDULE,
+    migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },
   };
 }
 

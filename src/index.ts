@@ -2,8 +2,12 @@
 export { BusinessStorageManager } from './storage/business-storage-manager.js';
 export type {
   DecisionQuery,
+  ListedMessage,
+  MessageQuery,
   StoredAgentState,
   StoredBusinessMetric,
+  StoredConversation,
+  StoredCovenant,
   StoredDecision,
   StoredWorkflowExecution,
 } from './storage/business-storage-manager.js';
@@ -17,6 +21,8 @@ export type {
   WrittenBatch,
   WrittenRecord,
 } from './storage/manager-types.js';
+export type { Lineage, LineageDirection, LineageNode, LineageQuery } from './storage/lineage-reader.js';
+export type { LineageEdge } from './domain/lineage.js';
 export type { BlobStore, RecordTable, StoragePorts, WorkQueue } from './storage/ports.js';
 export { assemblePlatform, storageNames } from './platform.js';
 export type { Platform, PlatformOptions } from './platform.js';
@@ -25,7 +31,7 @@ export type { AzureStorage, AzureStorageOptions } from './azure/index.js';
 export { AppError, isAppError } from './domain/errors.js';
 export type { ErrorCode, Issue } from './domain/errors.js';
 export { defineAction, defineRecord } from './domain/define-record.js';
-export type { RecordDeclaration, RecordType } from './domain/record-type.js';
+export type { Migration, RecordDeclaration, RecordType } from './domain/record-type.js';
 export { decisionType } from './records/decision.js';
 export type {
   AgentVote,
@@ -47,6 +53,27 @@ export type {
 } from './records/workflow-execution.js';
 export { metricType } from './records/metric.js';
 export type { BusinessMetric, BusinessMetricInput, MetricValue, MetricValueInput } from './records/metric.js';
+export { conversationType } from './records/conversation.js';
+export type {
+  Conversation,
+  ConversationEntry,
+  ConversationInput,
+  ConversationMessage,
+  ConversationMessageInput,
+  MessageEditInput,
+  MessageReactionInput,
+} from './records/conversation.js';
+export { covenantType } from './records/covenant.js';
+export type {
+  Covenant,
+  CovenantAmendment,
+  CovenantAmendmentInput,
+  CovenantInput,
+  CovenantLedger,
+  CovenantVersionInput,
+  PeerRecognition,
+  PeerRecognitionInput,
+} from './records/covenant.js';
 export { RECORD_TYPES } from './records/registry.js';
 export { backgroundClock, systemClock, systemEntropy } from './system.js';
 export { createLog } from './telemetry/log.js';

@@ -10,7 +10,10 @@ import type { Clock, Entropy } from './domain/clock.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
+import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
+import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { RollUpSeries, type RollUpTools } from './lifecycle/roll-up-series.js';
+import { MoveParts } from './lifecycle/move-parts.js';
 import type { Job } from './lifecycle/job.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
 import { PoisonBox } from './queue/poison-box.js';
@@ -24,6 +27,7 @@ import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { DigestScheduler } from './storage/digest-scheduler.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
+import { LINEAGE_TABLE } from './storage/lineage-rows.js';
 import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
@@ -41,6 +45,8 @@ export interface PlatformOptions {
   readonly log: Log;
   readonly types?: readonly RecordType[];
   readonly sealing?: Partial<SchedulerSettings>;
+  /** What the timer of the job `migrate` does; by default everything, at any time. */
+  readonly migrating?: Partial<MigrateSettings>;
 }
 
 /** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
@@ -75,6 +81,7 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
     'auditevents',
     ACTORS_TABLE,
     LOOKUPS_TABLE,
+    LINEAGE_TABLE,
   ];
   return {
     tables: [...tablesOf(types), ...own],
@@ -103,6 +110,10 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     ports,
     directory,
     clock,
+    beforeClearing: async (tenant, changes) => {
+      for (const type of registry.types)
+        await manager.followChanges(type, tenant, changes.filter(({ recordType }) => recordType === type.recordType)); // prettier-ignore
+    },
     onCorrupt: (row) => {
       const finding = {
         recordType: 'audit_event',
@@ -136,12 +147,15 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   const auditor = new IntegrityAuditor({ emitter, clock, entropy, log });
   const onIntegrityFailure = auditor.report.bind(auditor);
   const digest = (type: RecordType, tenant: string, id: string): Promise<number> =>
-    manager.digestSeries(type, tenant, id);
+    manager.digestParts(type, tenant, id);
   const digests = new DigestScheduler({
     digest,
     clock: backgroundClock,
     onError: (error, tenant) => {
-      log.warn('digesting a series failed; the job will do it', { tenant, reason: String(error) });
+      log.warn('digesting what was added to a record failed; the job will do it', {
+        tenant,
+        reason: String(error),
+      });
     },
   });
   const manager = new BusinessStorageManager({
@@ -151,6 +165,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     directory,
     secretBox,
     cursorKey,
+    typeOfId: registry.findById.bind(registry),
     pseudonym,
     onCommitted,
     onPartAdded: digests.added.bind(digests),
@@ -189,7 +204,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
-      jobsOf(options, registry, directory, digest),
+      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager)),
     ),
     actors,
   };
@@ -201,15 +216,25 @@ function jobsOf(
   registry: RecordRegistry,
   directory: Directory,
   digest: RollUpTools['digest'],
+  migrate: MigrateTools['migrate'],
 ): readonly Job[] {
   const { ports, clock, entropy, log } = options;
   const { tables } = ports;
   const { types } = registry;
   const budget = (): Budget => new Budget(clock, entropy);
+  const settings = {
+    enabled: true,
+    dryRun: false,
+    sample: undefined,
+    window: undefined,
+    ...options.migrating,
+  };
   return [
     new CollectOrphans({ ports, types, budget, log }),
     new ExpireKeys({ tables, directory, recordTables: tablesOf(types), budget }),
     new CheckPartitions({ tables, directory, budget }),
     new RollUpSeries({ tables, directory, types, digest, budget }),
+    new MoveParts({ tables, directory, types, digest, budget, log }),
+    new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
   ];
 }

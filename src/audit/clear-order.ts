@@ -52,6 +52,25 @@ export function clearOrder(stage: Stage): readonly PartitionGroup[] {
   return grouped(elsewhere, ({ table, partition_key }) => [table, partition_key]);
 }
 
+/** A revision that an event of a stage is of. */
+export interface SealedChange {
+  readonly recordType: string;
+  readonly id: string;
+  readonly revision: number;
+}
+
+/** The records that the stage's events changed, each with the last of its revisions. */
+export function changesOf(stage: Stage): readonly SealedChange[] {
+  const last = new Map<string, SealedChange>();
+  for (const { facts } of sealedEvents(stage)) {
+    const { record_type: recordType, resource_id: id, revision } = facts;
+    // A record's events are in the order of its revisions.
+    if (recordType !== undefined && revision !== undefined)
+      last.set(`${recordType} ${id}`, { recordType, id, revision });
+  }
+  return [...last.values()];
+}
+
 /**
  * The pending row that finishing the stage deletes last. Everybody who finishes a stage takes the same steps in the
  * same order, so once this row is gone, somebody took them all: one point read tells a finished stage from another.

@@ -2,13 +2,18 @@ import type { Directory } from '../storage/directory.js';
 import type { StoragePorts } from '../storage/ports.js';
 import { appendLines, sealOlderStream } from './append-stream.js';
 import { applyUnits } from './apply-units.js';
-import { clearOrder, INDEX_TABLE, indexOrder } from './clear-order.js';
+import { changesOf, clearOrder, INDEX_TABLE, indexOrder, type SealedChange } from './clear-order.js';
 import { clearUnits, indexUnits } from './index-rows.js';
 import type { Stage } from './ledger-state.js';
 
 export interface FinishTools {
   readonly ports: StoragePorts;
   readonly directory: Directory;
+  /**
+   * Called with what a stage's events changed before their pending rows go, and again when that was not finished: what
+   * follows from a change and could not be in its commit is done by then. Faults: `unavailable`, as an AppError.
+   */
+  readonly beforeClearing?: (tenant: string, changes: readonly SealedChange[]) => Promise<void>;
 }
 
 /**
@@ -31,6 +36,7 @@ export async function finishStage(tools: FinishTools, stage: Stage): Promise<voi
     const target = { tables, table: INDEX_TABLE, partitionKey: group.partitionKey, ordered: true };
     await applyUnits(target, indexUnits(group));
   }
+  await tools.beforeClearing?.(stage.tenant, changesOf(stage));
   for (const group of clearOrder(stage)) {
     const target = { tables, table: group.table, partitionKey: group.partitionKey, ordered: true };
     await applyUnits(target, clearUnits(group));

@@ -43,6 +43,7 @@ const factsSchema = z.object({
   timestamp: z.string().refine((text) => parseTime(text) !== undefined),
   actor: z.string(),
   resource_id: z.string(),
+  record_type: z.string().optional(),
   revision: z.number().int().positive().optional(),
 });
 export type EventFacts = z.infer<typeof factsSchema>;

@@ -2,9 +2,8 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../domain/clock.js';
 import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
-import type { Directory, PartitionRef } from '../storage/directory.js';
-import type { StoragePorts } from '../storage/ports.js';
-import { finishStage } from './finish-stage.js';
+import type { PartitionRef } from '../storage/directory.js';
+import { finishStage, type FinishTools } from './finish-stage.js';
 import { ledgerBroken, type Stage } from './ledger-state.js';
 import { LedgerStore, type StoredHead } from './ledger-store.js';
 import type { CorruptRow } from './pending-row.js';
@@ -13,9 +12,7 @@ import { planStage, takeRound } from './plan-stage.js';
 import { answering } from './storage-trouble.js';
 import { TenantLease } from './tenant-lease.js';
 
-export interface SealerTools {
-  readonly ports: StoragePorts;
-  readonly directory: Directory;
+export interface SealerTools extends FinishTools {
   readonly clock: Clock;
   /** Told of every pending row that is not what was written, in every call that meets it. Must not throw. */
   readonly onCorrupt: (row: CorruptRow) => void;

@@ -4,9 +4,11 @@ import { RESERVED_PATHS } from './define-record.js';
 import { AppError, invalid, isAppError, type Issue } from './errors.js';
 import { jsonIssues, pointerOf } from './json-input.js';
 import { LIMITS } from './limits.js';
+import { linkIssues } from './links.js';
 import { isObject, mergePatch } from './merge-patch.js';
-import type { Addition, PartsDeclaration } from './parts.js';
-import type { DomainContext, RecordData, RecordType } from './record-type.js';
+import type { AddingDeclaration, Addition, PartsDeclaration } from './parts.js';
+import type { ActionDeclaration, DomainContext, RecordData, RecordType } from './record-type.js';
+import { inTermsOf, migrationsOf, versionedBody, type WritableMigration } from './versions.js';
 
 /**
  * Pure changes of a record: `(current, input, context) -> next`. All throw AppError and never touch storage:
@@ -43,26 +45,60 @@ export function parseShape<T>(schema: z.ZodType<T>, value: unknown): T {
 
 /** What a create fixes before anything is stored: the parsed body and the time its id will carry. */
 export interface AcceptedCreate {
+  /** Of the current schema version, whatever it was written in. */
   readonly input: unknown;
   readonly createdMs: number;
+  /** What an older body went through; what is still found wrong with it is told of the body that was sent. */
+  readonly migrations?: readonly WritableMigration[];
 }
 
-/** Parses the body of a create. `created_at` (or what the type orders by) defaults to now and is bounded. */
+/**
+ * Parses the body of a create, which may name an older `schema_version`: it is held to that version first, so that
+ * pointers are into the body that was sent, then migrated and held to the current one (REQ-STO-018). `created_at` (or
+ * what the type orders by) defaults to now and is bounded.
+ */
 export function acceptCreate(type: RecordType, body: unknown, nowMs: number): AcceptedCreate {
-  const input = parseBody(type.createSchema, body);
-  if (type.orderedBy === undefined) return { input, createdMs: nowMs };
+  const written = versionedBody(type, body);
+  const migrations = migrationsOf(type, written.version);
+  const input = parseWritten(type, migrations, written.body);
+  const accepted = { input, ...(migrations.length === 0 ? {} : { migrations }) };
+  if (type.orderedBy === undefined) return { ...accepted, createdMs: nowMs };
   const stated = (input as RecordData)[type.orderedBy];
   const createdMs = typeof stated === 'string' ? (parseTime(stated) ?? nowMs) : nowMs;
   if (createdMs > nowMs + LIMITS.createdAtAheadMs) {
-    throw invalid([{ pointer: pointerOf([type.orderedBy]), detail: 'must be at most 5 minutes ahead' }]);
+    const ahead = { pointer: pointerOf([type.orderedBy]), detail: 'must be at most 5 minutes ahead' };
+    return inTermsOf(migrations, () => {
+      throw invalid([ahead]);
+    });
   }
-  return { input, createdMs };
+  return { ...accepted, createdMs };
+}
+
+/** A body as one of the current version, by way of every version between. */
+function parseWritten(
+  type: RecordType,
+  [first, ...later]: readonly WritableMigration[],
+  body: unknown,
+): unknown {
+  if (first === undefined) return parseBody(type.createSchema, body);
+  const older = parseBody(first.create.schema, body) as RecordData;
+  return inTermsOf([first], () => parseWritten(type, later, first.create.migrate(older)));
 }
 
 /** The first revision of a record. */
 export function createData(type: RecordType, accepted: AcceptedCreate, context: DomainContext): RecordData {
   const stamp = type.orderedBy === undefined ? {} : { [type.orderedBy]: formatTime(accepted.createdMs) };
-  return whole(type, type.create({ ...(accepted.input as RecordData), ...stamp }, context));
+  return inTermsOf(accepted.migrations ?? [], () =>
+    whole(type, type.create({ ...(accepted.input as RecordData), ...stamp }, context)),
+  );
+}
+
+/**
+ * What a migration makes of a record: its upgraded data as it is, held to the current schema and rules. Nothing is
+ * settled and no state forbids it: the record says the same as before. Throws `record-invalid`.
+ */
+export function migratedData(type: RecordType, upgraded: RecordData): RecordData {
+  return whole(type, upgraded);
 }
 
 /** Where a record is put: the value of its partition's member, and the name it has there. */
@@ -112,12 +148,14 @@ export function replaceData(
   accepted: AcceptedCreate,
   context: DomainContext,
 ): RecordData {
-  const made = type.create(accepted.input, context);
-  const frozen = [type.idField, type.orderedBy].filter((member) => member !== undefined);
-  const kept = Object.fromEntries(frozen.map((member) => [member, current[member]]));
-  const next = parseShape(type.schema, { ...made, ...kept });
-  assertMove(type, current, next, Object.keys(accepted.input as RecordData));
-  return whole(type, settled(type, next, current, context));
+  return inTermsOf(accepted.migrations ?? [], () => {
+    const made = type.create(accepted.input, context);
+    const frozen = [type.idField, type.orderedBy].filter((member) => member !== undefined);
+    const kept = Object.fromEntries(frozen.map((member) => [member, current[member]]));
+    const next = parseShape(type.schema, { ...made, ...kept });
+    assertMove(type, current, next, Object.keys(accepted.input as RecordData));
+    return whole(type, settled(type, next, current, context));
+  });
 }
 
 /** JSON merge patch (RFC 7396) of a record. */
@@ -152,7 +190,15 @@ export function actOn(
   const action = type.actions[path];
   if (action === undefined) throw new AppError('record-not-found', 'There is no such action.');
   const input = parseBody(action.input, body);
+  assertAllowed(type, action, current);
   return whole(type, settled(type, action.apply(current, input, context), current, context));
+}
+
+function assertAllowed(type: RecordType, { allowedIn, verb }: ActionDeclaration, current: RecordData): void {
+  const state = String(current[type.transitions?.field ?? '']);
+  if (allowedIn?.includes(state) !== false) return;
+  const name = type.recordType.replaceAll('_', ' ');
+  throw new AppError('transition-not-allowed', `A ${name} that is ${state} takes no ${verb}.`);
 }
 
 function settled(
@@ -164,15 +210,17 @@ function settled(
   return type.settle?.(next, previous, context) ?? next;
 }
 
-/** The next entry of a record's parts. Throws `record-invalid`, and what the declaration throws. */
+/** The next entry of a record's parts, undefined when there is nothing to add. Throws `record-invalid`, and what the declaration throws. */
 export function addPart(
   type: RecordType,
   parts: PartsDeclaration,
-  now: Parameters<PartsDeclaration['add']>[0],
+  adding: AddingDeclaration,
+  now: Parameters<AddingDeclaration['add']>[0],
   input: RecordData,
   context: DomainContext,
-): Addition {
-  const added = parts.add(now, input, context);
+): Addition | undefined {
+  const added = adding.add(now, input, context);
+  if (added === undefined) return undefined;
   const entry = JSON.parse(JSON.stringify(parseShape(parts.entry, added.entry))) as RecordData;
   if (JSON.stringify(entry).length > LIMITS.partChars)
     throw new AppError('payload-too-large', `One of the ${parts.path} of a ${type.recordType} is at most 256 Ki characters.`); // prettier-ignore
@@ -180,14 +228,14 @@ export function addPart(
 }
 
 /** Parses the body of an addition. Throws `record-invalid`. */
-export function acceptPart(parts: PartsDeclaration, body: unknown): RecordData {
-  return parseBody(parts.input, body) as RecordData;
+export function acceptPart(adding: AddingDeclaration, body: unknown): RecordData {
+  return parseBody(adding.input, body) as RecordData;
 }
 
 /** Asserts the whole record before the write and strips members that are undefined. */
 function whole(type: RecordType, data: RecordData): RecordData {
   const parsed = parseShape(type.schema, data);
-  const issues = type.check?.(parsed) ?? [];
+  const issues = [...linkIssues(type, parsed), ...(type.check?.(parsed) ?? [])];
   if (issues.length > 0) throw invalid(issues);
   return JSON.parse(JSON.stringify(parsed)) as RecordData;
 }
@@ -206,6 +254,8 @@ function assertMove(
   if (from !== to && !moves.includes(to)) {
     throw new AppError('transition-not-allowed', `A record that is ${from} cannot become ${to}.`);
   }
+  if (rule.patchableIn?.includes(from) === false)
+    throw new AppError('record-immutable', `A record that is ${from} is changed by its actions alone.`);
   if (moves.length > 0) return;
   const beyond = patched.filter((member) => !rule.mutableWhenFinal.includes(member));
   if (beyond.length > 0) {

@@ -3,26 +3,7 @@ import type { Json } from './canonical-json.js';
 import { COMMITMENT_MEMBER, commit, newSalt, type Secret, type Secrets } from './commitment.js';
 import { pointerOf } from './json-input.js';
 import { isObject } from './merge-patch.js';
-
-type Path = readonly (string | number)[];
-
-/** Paths of the values in `data` that a list of pointer patterns (`*`: any list index) declares sensitive. */
-function sensitivePaths(data: unknown, patterns: readonly string[]): Path[] {
-  return patterns.flatMap((pattern) => expand(data, pattern.split('/').slice(1), []));
-}
-
-function expand(value: unknown, rest: readonly string[], path: Path): Path[] {
-  const [head, ...tail] = rest;
-  if (head === undefined) return value === undefined ? [] : [path];
-  if (head === '*') {
-    if (!Array.isArray(value)) return [];
-    return value.flatMap((item: unknown, index) => expand(item, tail, [...path, index]));
-  }
-  const member = head.replaceAll('~1', '/').replaceAll('~0', '~');
-  return isObject(value) && Object.hasOwn(value, member)
-    ? expand(value[member], tail, [...path, member])
-    : [];
-}
+import { pathsOf, valueAt, type Path } from './pointer-patterns.js';
 
 /** A copy of `value` with what stands at `path` replaced. */
 function replaceAt(value: unknown, path: Path, replacement: unknown): unknown {
@@ -37,10 +18,6 @@ function replaceAt(value: unknown, path: Path, replacement: unknown): unknown {
   );
 }
 
-function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>((inner, part) => (inner as Record<string | number, unknown>)[part], value);
-}
-
 /**
  * The committed form of `data`: every sensitive value replaced by a commitment under a fresh 32-byte salt
  * (architecture.md, the envelope). The secrets are keyed by RFC 6901 pointer.
@@ -52,7 +29,7 @@ export function commitData(
 ): { readonly committed: Record<string, unknown>; readonly secrets: Secrets } {
   const secrets: Record<string, Secret> = {};
   let committed: unknown = data;
-  for (const path of sensitivePaths(data, patterns)) {
+  for (const path of pathsOf(data, patterns)) {
     const secret: Secret = { salt: newSalt(entropy), value: valueAt(data, path) as Json };
     secrets[pointerOf(path)] = secret;
     committed = replaceAt(committed, path, commit(secret));

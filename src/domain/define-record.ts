@@ -1,8 +1,11 @@
 import { z } from 'zod';
+import { parseTime } from './clock.js';
 import type { PartsDeclaration } from './parts.js';
+import { patternsOverlap } from './pointer-patterns.js';
 import type {
   ActionDeclaration,
   IndexDeclaration,
+  Migration,
   RecordData,
   RecordDeclaration,
   RecordType,
@@ -18,7 +21,13 @@ const ROW_COLUMNS = [
   'previous_checksum', 'stored_at', 'action', 'blob', 'offset', 'length', 'index_keys', 'row_checksum', 'void',
   // Table Storage's own, whatever their case.
   'timestamp', 'etag',
+  // What a lineage says of a record beside its summary.
+  'depth', 'missing', 'damaged',
 ] as const; // prettier-ignore
+const isColumn = (name: string): boolean =>
+  (ROW_COLUMNS as readonly string[]).includes(name) || /^links_\d+$/.test(name);
+/** Query parameters that every list has besides its filters. */
+const LIST_PARAMETERS = ['from', 'to', 'limit', 'cursor', 'fields'];
 /** A create writes the record, its revision, its event and an idempotency row besides index rows (cost contract). */
 const MAX_INDEX_ROWS = 20;
 
@@ -71,18 +80,24 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...(/^[a-z]{2,8}$/.test(d.idPrefix) ? [] : ['bad id prefix']),
     ...known(keyMembers, 'identity'),
     ...(d.named !== undefined && d.partition.kind !== 'member' ? ['named records need a partition by member'] : []),
+    ...ownPartitionFaults(d),
     ...partitionMembers(d).filter((m) => !d.summary.includes(m)).map((m) => `${m} is filtered by and must be in the summary`),
-    ...known(d.summary, 'summary'),
+    ...known(d.summary.filter((m) => d.summaryFrom?.[m] === undefined), 'summary'),
+    ...summaryFromFaults(d, members),
     ...known(d.immutable, 'immutable'),
     ...known(sensitiveRoots, 'sensitive'),
+    ...known((d.links ?? []).map((pattern) => pattern.split('/')[1] ?? ''), 'links'),
     ...Object.keys(d.sensitive).filter((p) => !p.startsWith('/')).map((p) => `sensitive ${p} is not a pointer`),
     ...keyMembers.filter((m) => !d.immutable.includes(m)).map((m) => `key member ${m} must be immutable`),
     ...[...keyMembers, ...d.summary].filter((m) => sensitiveRoots.includes(m)).map((m) => `${m} is a key or in the summary and must not be sensitive`),
-    ...d.summary.filter((m) => (ROW_COLUMNS as readonly string[]).includes(m)).map((m) => `summary member ${m} collides with a column`),
+    ...d.summary.filter(isColumn).map((m) => `summary member ${m} collides with a column`),
+    ...linkFaults(d),
     ...indexFaults(d),
     ...migrationFaults(d),
     ...transitionFaults(d, members),
-    ...Object.keys(d.actions).filter((a) => !/^[a-z][a-z-]{0,39}$/.test(a) || RESERVED_PATHS.includes(a)).map((a) => `action path ${a} is not allowed`),
+    ...Object.keys(d.actions).filter((a) => !isPath(a)).map((a) => `action path ${a} is not allowed`),
+    ...Object.keys(d.views ?? {}).filter((v) => !isPath(v)).map((v) => `view path ${v} is not allowed`),
+    ...(d.views !== undefined && d.named !== undefined ? ['named records have no views: their address is taken'] : []),
     ...Object.entries(d.actions).filter(([, a]) => a.example !== undefined && !a.input.safeParse(a.example).success).map(([path]) => `the example of ${path} is not valid`),
     ...(d.parts === undefined ? [] : partsFaults(d, d.parts)),
     ...exampleFaults(d),
@@ -94,16 +109,59 @@ export const RESERVED_PATHS: readonly string[] = [
   'revisions', 'proof', 'lineage', 'rehydrate', 'batch', 'hold', 'erasure', 'parts',
 ]; // prettier-ignore
 
-function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDeclaration): string[] {
-  const taken = [...RESERVED_PATHS, ...Object.keys(d.actions)];
+function isPath(segment: string): boolean {
+  return /^[a-z][a-z-]{0,39}$/.test(segment) && !RESERVED_PATHS.includes(segment);
+}
+
+function ownPartitionFaults({ partition, parts }: RecordDeclaration<RecordData, unknown>): string[] {
+  if (partition.kind !== 'own') return [];
   return [
-    ...(/^[a-z][a-z-]{0,39}$/.test(parts.path) && !taken.includes(parts.path) ? [] : [`parts path ${parts.path} is not allowed`]), // prettier-ignore
-    ...(NAME.test(parts.table) && parts.table !== d.table ? [] : [`bad parts table ${parts.table}`]),
-    ...(parts.input.safeParse(parts.example).success ? [] : [`the example of ${parts.path} is not valid`]),
-    ...(parts.series === undefined || parts.nameMember === undefined
+    ...(NAME.test(partition.listedIn) ? [] : [`bad partition of lists ${partition.listedIn}`]),
+    ...(parts !== undefined && parts.nameMember === undefined
+      ? ['what lists show of a record with a partition of its own cannot follow from parts']
+      : []),
+  ];
+}
+
+function summaryFromFaults(
+  d: RecordDeclaration<RecordData, unknown>,
+  members: readonly string[],
+): readonly string[] {
+  const sensitive = Object.keys(d.sensitive);
+  return Object.entries(d.summaryFrom ?? {}).flatMap(([name, pointer]) => [
+    ...(d.summary.includes(name) && NAME.test(name) ? [] : [`${name} is not in the summary`]),
+    ...(members.includes(name) ? [`summary member ${name} is a member of the record already`] : []),
+    ...(/^(\/[a-z][a-z0-9_]*){2,}$/.test(pointer) && members.includes(pointer.split('/')[1] ?? '')
       ? []
-      : ['values of a series have no names']),
+      : [`summary member ${name} is nowhere`]),
+    ...(sensitive.some((s) => pointer === s || pointer.startsWith(`${s}/`) || s.startsWith(`${pointer}/`))
+      ? [`summary member ${name} must not be sensitive`]
+      : []),
+  ]);
+}
+
+function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDeclaration): string[] {
+  const taken = [...Object.keys(d.actions), ...Object.keys(d.views ?? {})];
+  const ways = [[parts.path, parts] as const, ...Object.entries(parts.more ?? {})];
+  return [
+    ...ways.flatMap(([path, way], at) => [
+      ...(isPath(path) && !taken.includes(path) && (at === 0 || path !== parts.path) ? [] : [`parts path ${path} is not allowed`]),
+      ...(way.input.safeParse(way.example).success ? [] : [`the example of ${path} is not valid`]),
+    ]),
+    ...(NAME.test(parts.table) && parts.table !== d.table ? [] : [`bad parts table ${parts.table}`]),
+    ...(parts.series === undefined || parts.nameMember === undefined ? [] : ['values of a series have no names']),
+    ...(parts.series === undefined || parts.stream === undefined ? [] : ['values of a series have no stream']),
+    ...(parts.namePrefix === undefined || parts.nameMember !== undefined ? [] : ['names are made for entries that have them']),
     ...(d.named === undefined ? [] : ['named records have no parts: their address is taken']),
+  ]; // prettier-ignore
+}
+
+function linkFaults({ links = [], sensitive }: RecordDeclaration<RecordData, unknown>): string[] {
+  const secret = (link: string): boolean =>
+    Object.keys(sensitive).some((place) => patternsOverlap(link, place));
+  return [
+    ...links.filter((link) => !link.startsWith('/')).map((link) => `link ${link} is not a pointer`),
+    ...links.filter(secret).map((link) => `link ${link} is sensitive: rows repeat it in clear`),
   ];
 }
 
@@ -117,6 +175,10 @@ function indexFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...d.indexes
       .filter((i) => !/^[a-z][a-z0-9._]{0,79}$/.test(i.name))
       .map((i) => `bad index name ${i.name}`),
+    ...d.indexes
+      .flatMap((i) => i.fields)
+      .filter((field) => LIST_PARAMETERS.includes(field))
+      .map((field) => `filter ${field} is a parameter of every list`),
     ...d.indexes.filter((i) => i.fields.length === 0).map((i) => `index ${i.name} has no fields`),
     ...d.indexes
       .flatMap((index) => index.fields)
@@ -135,14 +197,63 @@ function migrationFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
     if (migration.to !== next)
       faults.push(`migration from ${migration.from} leads to ${migration.to}, not ${next}`);
   });
+  return faults.length > 0 ? faults : d.migrations.flatMap((_, at) => olderFaults(d, at));
+}
+
+/** What is wrong with the migration at a place of a sound chain: its examples are taken all the way. */
+function olderFaults(d: RecordDeclaration<RecordData, unknown>, at: number): string[] {
+  const chain = d.migrations.slice(at);
+  const { from, schema, example, create, deprecated } = chain[0] as Migration;
+  const faults: string[] = [];
+  const { since = '', sunset = '' } = deprecated ?? {};
+  const [sinceMs, sunsetMs] = [parseTime(since), parseTime(sunset)];
+  if (deprecated !== undefined && !(sinceMs !== undefined && sunsetMs !== undefined && sinceMs <= sunsetMs))
+    faults.push(`the deprecation of ${from} is not two times in order`);
+  if (!schema.safeParse(example).success) faults.push(`the example of ${from} is not valid`);
+  else if (!isValidNow(d, () => chain.reduce((data, step) => step.migrate(data), example)))
+    faults.push(`the example of ${from} does not migrate to valid data`);
+  if (create === undefined) return faults;
+  if (chain.some((step) => step.create === undefined))
+    faults.push(`${from} can be written and a version after it cannot`);
+  else if (!isWritableNow(d, chain, create.example))
+    faults.push(`the example of a create in ${from} does not migrate to a valid one`);
   return faults;
 }
 
+function isValidNow(d: RecordDeclaration<RecordData, unknown>, migrated: () => RecordData): boolean {
+  try {
+    const parsed = d.schema.safeParse(migrated());
+    return parsed.success && (d.check?.(parsed.data) ?? []).length === 0;
+  } catch {
+    return false;
+  }
+}
+
+function isWritableNow(
+  d: RecordDeclaration<RecordData, unknown>,
+  chain: readonly Migration[],
+  example: unknown,
+): boolean {
+  try {
+    let body = example;
+    for (const { create } of chain) body = create?.migrate(create.schema.parse(body) as RecordData);
+    return d.createSchema.safeParse(body).success;
+  } catch {
+    return false;
+  }
+}
+
 function transitionFaults(d: RecordDeclaration<RecordData, unknown>, members: readonly string[]): string[] {
-  if (d.transitions === undefined) return [];
-  const { field, moves, mutableWhenFinal } = d.transitions;
+  if (d.transitions === undefined)
+    return Object.values(d.actions).some(({ allowedIn }) => allowedIn !== undefined)
+      ? ['an action is bound to states and there are none']
+      : [];
+  const { field, moves, mutableWhenFinal, patchableIn = [] } = d.transitions;
   const states = Object.keys(moves);
   return [
+    ...[...patchableIn, ...Object.values(d.actions).flatMap(({ allowedIn = [] }) => allowedIn)]
+      .filter((state) => !states.includes(state))
+      .map((state) => `there is no state ${state}`),
     ...[field, ...mutableWhenFinal]
       .filter((m) => !members.includes(m))
       .map((m) => `transitions name unknown ${m}`),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { v7, validate } from 'uuid';
 import type { Entropy } from './clock.js';
 
@@ -12,6 +13,17 @@ export interface ParsedId {
 /** `<prefix>_<UUIDv7>` whose time is `ms` (architecture.md, storage layout); 73 random bits make it unique. */
 export function newId(prefix: string, ms: number, entropy: Entropy): string {
   return `${prefix}_${v7({ msecs: ms, random: entropy.bytes(16) })}`;
+}
+
+/**
+ * A name for the part `at` of what a record was created with: follows from the record's id, whose randomness it has, so that
+ * every attempt at the create names it the same.
+ */
+export function partName(prefix: string, ms: number, recordId: string, at: number): string {
+  const seed = createHash('sha256')
+    .update(`${recordId}/${String(at)}`)
+    .digest();
+  return newId(prefix, ms, { bytes: (count) => seed.subarray(0, count) });
 }
 
 /** The parts of an id of this platform, or undefined when it is not one (another version, upper case, no prefix). */

@@ -28,6 +28,19 @@ export const LIMITS = {
   partsAnswered: 50,
   /** Entries that are read with a record at most. */
   partsShown: 10_000,
+  /** Distinct records that one record names as those it is derived from, and that all of a batch name together. */
+  links: 1000,
+  batchLinks: 5000,
+  /** Steps from the root that a lineage is followed; how many records it looks at in one step, and shows in all. */
+  lineageDepth: 10,
+  lineageLevelNodes: 100,
+  lineageNodes: 1000,
+  lineageEdges: 10_000,
+  /** Entries that one round moves into an append blob, and bytes of their lines. */
+  partsMoved: 90,
+  partsMovedBytes: 3 * MIB,
+  /** An append blob of entries is followed by another beyond this. */
+  partStreamBytes: 256 * MIB,
   memberNameChars: 256,
   idempotencyKeyChars: 255,
   headerValueChars: 256,
@@ -36,6 +49,8 @@ export const LIMITS = {
   keyValueChars: 128,
   keyChars: 512,
   eventBytes: 32 * KIB,
+  /** Records of a type that a job takes on when it is asked for a sample: more is no sample. */
+  sampleRecords: 1_000_000,
   createdAtAheadMs: 5 * 60_000,
 
   /** Azure Table Storage: one entity-group transaction. */
@@ -56,6 +71,8 @@ export const LIMITS = {
   /** Time one request may spend on storage before it answers 503. */
   storageBudgetMs: 20_000,
   storageTryMs: 10_000,
+  /** Of it, what an answer waits for list rows that are written after the commit. */
+  listRefreshMs: 5_000,
   /** A reservation older than this is taken over by a retry (http-api.md, Idempotency). */
   idempotencyTakeoverMs: 60_000,
   idempotencyKeptMs: 7 * 24 * 3_600_000,

@@ -31,19 +31,30 @@ export interface Addition {
   readonly details: JsonObject;
 }
 
+/** A way to add to a record's parts: `POST /{collection}/{id}/{path}`. */
+export interface AddingDeclaration {
+  /** The audit event's `action`. */
+  readonly verb: string;
+  readonly input: z.ZodType;
+  /** A body that it accepts; documentation and the generic tests use it. */
+  readonly example: unknown;
+  /**
+   * Pure. `previous` is the standing entry of the same name. Undefined when there is nothing to do, because what is asked
+   * for is so already. Throws `AppError` 409 codes, `record-invalid`.
+   */
+  readonly add: (now: { readonly record: RecordData; readonly previous: RecordData | undefined; readonly totals: Totals }, input: RecordData, context: DomainContext) => Addition | undefined; // prettier-ignore
+}
+
 /**
  * What grows with a record (architecture.md, "Life of a record"): entries that are added and never rewritten, each a row
  * of its own with its own audit event, and no revision of the record. An entry costs the same however many there are.
  * `POST` and `GET /{collection}/{id}/{path}`.
  */
-export interface PartsDeclaration {
+export interface PartsDeclaration extends AddingDeclaration {
   /** Path segment, e.g. `steps`. */
   readonly path: string;
   /** Table of the rows; partitioned by the month of the record's id and its last digit. */
   readonly table: string;
-  /** The audit event's `action`. */
-  readonly verb: string;
-  readonly input: z.ZodType;
   /** The whole entry as it is stored. */
   readonly entry: z.ZodType<RecordData>;
   /**
@@ -51,26 +62,53 @@ export interface PartsDeclaration {
    * entries stand each for itself, and a read of the record does not show them.
    */
   readonly nameMember?: string;
+  /** Prefix of the name that the platform makes for an entry that comes without one: `<prefix>_<UUIDv7>`. */
+  readonly namePrefix?: string;
+  /** Further ways to add to the same entries, by their path segments; only `GET` of `path` lists them. */
+  readonly more?: Readonly<Record<string, AddingDeclaration>>;
+  /** Pure: entries that came with the record itself and never change there; a list shows them first, as number 0. */
+  readonly came?: (record: RecordData) => readonly RecordData[];
+  /** Member of entries, a time as it is stored, by which `GET …/{path}?from=` finds them. */
+  readonly timeMember?: string;
+  /** A read of the record shows the latest so many entries; absent: the first, up to `LIMITS.partsShown`. */
+  readonly shown?: number;
   /** Where entries bring values of a time series. */
   readonly series?: SeriesDeclaration;
+  /** Whether entries move into append blobs once they are committed, one a line. */
+  readonly stream?: true;
   readonly initial: Totals;
-  /** A body that `POST /{collection}/{id}/{path}` accepts; documentation and the generic tests use it. */
-  readonly example: unknown;
-  /** Pure. `previous` is the standing entry of the same name. Throws `AppError` 409 codes, `record-invalid`. */
-  readonly add: (now: { readonly record: RecordData; readonly previous: RecordData | undefined; readonly totals: Totals }, input: RecordData, context: DomainContext) => Addition; // prettier-ignore
   /** Pure: the record as its parts make it; `entries` are the standing ones, the oldest name first. */
   readonly derive: (record: RecordData, totals: Totals, entries: readonly RecordData[]) => RecordData;
 }
 
+/** Whether something that runs behind the additions keeps lists in line with the totals. */
+export function isDigested(parts: PartsDeclaration): boolean {
+  return parts.series !== undefined || parts.stream === true;
+}
+
+interface TypedAdding<Data, Input, Entry, Sum> {
+  readonly verb: string;
+  readonly input: z.ZodType<Input>;
+  readonly example: unknown;
+  readonly add: (now: { readonly record: Data; readonly previous: Entry | undefined; readonly totals: Sum }, input: Input, context: DomainContext) => { readonly entry: Entry; readonly totals: Sum; readonly details: JsonObject } | undefined; // prettier-ignore
+}
+
+/** A further way to add whose input is typed; the types are erased for generic code. */
+export function defineAdding<Data extends RecordData, Input, Entry extends RecordData, Sum extends Totals>(
+  adding: TypedAdding<Data, Input, Entry, Sum>,
+): AddingDeclaration {
+  return adding as unknown as AddingDeclaration;
+}
+
 /** Parts whose input and entries are typed; the types are erased for generic code. */
 export function defineParts<Data extends RecordData, Input, Entry extends RecordData, Sum extends Totals>(
-  parts: Omit<PartsDeclaration, 'input' | 'entry' | 'initial' | 'add' | 'derive'> & {
-    readonly input: z.ZodType<Input>;
-    readonly entry: z.ZodType<Entry>;
-    readonly initial: Sum;
-    readonly add: (now: { readonly record: Data; readonly previous: Entry | undefined; readonly totals: Sum }, input: Input, context: DomainContext) => { readonly entry: Entry; readonly totals: Sum; readonly details: JsonObject }; // prettier-ignore
-    readonly derive: (record: Data, totals: Sum, entries: readonly Entry[]) => Data;
-  },
+  parts: Omit<PartsDeclaration, 'input' | 'entry' | 'initial' | 'add' | 'came' | 'derive'> &
+    TypedAdding<Data, Input, Entry, Sum> & {
+      readonly entry: z.ZodType<Entry>;
+      readonly initial: Sum;
+      readonly came?: (record: Data) => readonly Entry[];
+      readonly derive: (record: Data, totals: Sum, entries: readonly Entry[]) => Data;
+    },
 ): PartsDeclaration {
   return parts as unknown as PartsDeclaration;
 }

@@ -9,4 +9,6 @@ export interface DomainContext {
   readonly nowMs: number;
   /** Name of the caller. */
   readonly actor: string;
+  /** The number of the revision that a change makes; absent where a record is created, or no revision is made. */
+  readonly revision?: number;
 }

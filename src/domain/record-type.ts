@@ -7,11 +7,41 @@ export type { DomainContext, RecordData } from './record-data.js';
 
 export type SensitivityClass = 'pii' | 'phi' | 'pci' | 'financial' | 'credential';
 
+/** Since when an older version is deprecated and when it may stop being taken: RFC 3339 times, the first not after the other. */
+export interface Deprecation {
+  readonly since: string;
+  readonly sunset: string;
+}
+
+/** How a create may still be written in an older version (REQ-STO-018, "support both versions during transition"). */
+export interface OlderCreate {
+  /** The body of a create as version `from` took it; strict. Faults are told by pointers into the body that was sent. */
+  readonly schema: z.ZodType;
+  /** Pure: a parsed body of version `from` as one of version `to`. */
+  readonly migrate: (input: RecordData) => RecordData;
+  /**
+   * Pointer patterns (`*` for any list index) of what is called otherwise in version `to`, and what it is in `from`: rules
+   * of the newer version are held after the migration, and what they find is told of the body that was sent.
+   */
+  readonly renamed: Readonly<Record<string, string>>;
+  /** A body that version `from` took; it must migrate to one that is valid. */
+  readonly example: unknown;
+}
+
+/** The step from one schema version to the next (REQ-STO-016, 017). */
 export interface Migration {
   readonly from: string;
   readonly to: string;
+  /** The whole record as version `from` stored it; strict. Documentation and tests hold old data to it. */
+  readonly schema: z.ZodType<RecordData>;
   /** Pure; gets the data of version `from` and returns that of version `to`. */
   readonly migrate: (data: RecordData) => RecordData;
+  /** Data of version `from`; it must migrate to data that is valid now. */
+  readonly example: RecordData;
+  /** Absent: creates are no longer taken in version `from`. */
+  readonly create?: OlderCreate;
+  /** Absent: version `from` is as good as the current one. */
+  readonly deprecated?: Deprecation;
 }
 
 /** A declared way to find records: all of them (`fields` empty) or those with certain values of certain fields. */
@@ -27,6 +57,11 @@ export interface IndexDeclaration {
  */
 export type PartitionRule =
   | { readonly kind: 'month-of-creation' }
+  /**
+   * A partition of its own for each record, named by its id; `listedIn` is the partition of the same table that has the
+   * index rows of all of them, and so cannot be in a record's commit: they follow it (storage/list-refresh.ts).
+   */
+  | { readonly kind: 'own'; readonly listedIn: string }
   /** `member`: an immutable string, made with `partitionName` of `schema-parts.ts`. */
   | { readonly kind: 'member'; readonly member: string };
 
@@ -38,12 +73,14 @@ export interface NamingRule {
   readonly reserved?: readonly string[];
 }
 
-/** Legal moves of a status field; a state without moves is final. */
+/** Legal moves of a status field; a state without moves is final, or left by actions alone. */
 export interface TransitionRule {
   readonly field: string;
   readonly moves: Readonly<Record<string, readonly string[]>>;
   /** The only fields a PATCH may change once the state is final. */
   readonly mutableWhenFinal: readonly string[];
+  /** The only states in which a PATCH may change a record; in all others only actions may. Absent: any that is not final. */
+  readonly patchableIn?: readonly string[];
 }
 
 /** A typed action: `POST /{collection}/{id}/{path}`. */
@@ -53,9 +90,16 @@ export interface ActionDeclaration<Data extends RecordData = RecordData, Input =
   readonly input: z.ZodType<Input>;
   /** A body that the action accepts for a record made of the type's example; documentation and the generic tests use it. */
   readonly example?: unknown;
+  /** States of the `transitions` in which it may be taken, else `transition-not-allowed`. Absent: `apply` decides. */
+  readonly allowedIn?: readonly string[];
+  /** What it makes has an address of its own, that of the revision: 201 with `Location` instead of 200. */
+  readonly makesRevision?: boolean;
   /** Pure: the record after the action. Throws AppError 409 codes for what the record's state does not allow. */
   readonly apply: (current: Data, input: Input, context: DomainContext) => Data;
 }
+
+/** Something that follows from a record and can be read by itself: `GET /{collection}/{id}/{path}`. Pure. */
+export type View<Data extends RecordData = RecordData> = (data: Data) => Readonly<Record<string, unknown>>;
 
 /** When a record moves to cheaper storage, in days after `orderedBy`; executed by the lifecycle jobs. */
 export interface TierRule {
@@ -91,6 +135,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly named?: NamingRule;
   /** Members repeated in every index row: strings, numbers or booleans. */
   readonly summary: readonly string[];
+  /** Where those of them are that are no members of the record but lie inside one, by JSON pointer. */
+  readonly summaryFrom?: Readonly<Record<string, string>>;
   /** Besides the index of all records, which every type has. */
   readonly indexes: readonly IndexDeclaration[];
   /** Members a PATCH may never name. */
@@ -102,9 +148,16 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly check?: (data: Data) => readonly Issue[];
   /** Pointer patterns (`*` for any list index) of sensitive values and their class. */
   readonly sensitive: Readonly<Record<string, SensitivityClass>>;
+  /**
+   * Pointer patterns (`*` for any list index) of ids of records, of any type, that this one is derived from: its lineage
+   * (`domain/links.ts`). What stands there and is no id is no link. Not sensitive: links are repeated in rows.
+   */
+  readonly links?: readonly string[];
   readonly tiers: TierRule;
   readonly retention: RetentionRule;
   readonly actions: Readonly<Record<string, ActionDeclaration<Data>>>;
+  /** By path segment. */
+  readonly views?: Readonly<Record<string, View<Data>>>;
   /** What grows with the record without being part of a revision. */
   readonly parts?: PartsDeclaration;
   /** A body that `POST /{collection}` accepts; documentation and the generic tests use it. */

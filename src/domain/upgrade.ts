@@ -3,7 +3,8 @@ import type { RecordData, RecordType } from './record-type.js';
 
 /**
  * Data of any schema version this build knows, as the current version (REQ-STO-018). Throws `internal-error` for a
- * version it does not know, such as one written by a newer build: nothing is guessed.
+ * version it does not know, such as one written by a newer build, and for data that is not what that version stored:
+ * nothing is guessed.
  */
 export function upgradeData(type: RecordType, storedVersion: string, data: RecordData): RecordData {
   if (storedVersion === type.schemaVersion) return data;
@@ -17,5 +18,12 @@ export function upgradeData(type: RecordType, storedVersion: string, data: Recor
       },
     );
   }
-  return type.migrations.slice(first).reduce((current, migration) => migration.migrate(current), data);
+  try {
+    return type.migrations.slice(first).reduce((current, migration) => migration.migrate(current), data);
+  } catch (cause) {
+    throw new AppError('internal-error', `Data of schema version ${storedVersion} cannot be upgraded.`, {
+      cause,
+      evidence: { record_type: type.recordType, schema_version: storedVersion },
+    });
+  }
 }

@@ -1,14 +1,16 @@
 import type { HttpHandler, HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions';
 import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
+import { namedVersion } from '../domain/versions.js';
 import type { Caller } from '../security/development-caller.js';
 import { mayDo } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
 import { readJson } from './body.js';
+import { deprecationHeaders } from './deprecation.js';
 import { idempotencyOf } from './idempotency-header.js';
 import { problemOf, toAppError } from './problem.js';
 import { assertKnown } from './query.js';
-import type { Answer, HttpServices, Operation, Resource } from './resource.js';
+import type { Answer, HttpServices, Input, Operation, Resource } from './resource.js';
 
 /** Every method is routed to us, so that a wrong one gets a problem document and not the host's bare 404. */
 export const ALL_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE'] as const;
@@ -19,14 +21,21 @@ export const ALL_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OP
  */
 export function handle(resource: Resource, services: () => Promise<HttpServices>): HttpHandler {
   return async (request, context) => {
+    let announced: Answer['headers'] = {};
     try {
       const operation = operationOf(resource, request.method);
       const platform = await services();
-      return respond(await run(operation, request, context, platform));
+      const input = await inputOf(operation, request, context, platform);
+      const type = platform.types.findByCollection(request.params['collection'] ?? '');
+      const created = operation.creates?.(input.body) ?? [];
+      const named = type === undefined ? [] : created.map((body) => namedVersion(type, body));
+      announced = deprecationHeaders(type, named);
+      const answer = await operation.run(input);
+      return respond(answer, deprecationHeaders(type, [...named, ...(answer.shows ?? [])]));
     } catch (thrown) {
       const error = toAppError(thrown);
       await logFailure(services, error, context);
-      return refuse(error, context.invocationId);
+      return refuse(error, context.invocationId, announced);
     }
   };
 }
@@ -39,12 +48,12 @@ function operationOf(resource: Resource, method: string): Operation {
   return operation;
 }
 
-async function run(
+async function inputOf(
   operation: Operation,
   request: HttpRequest,
   context: InvocationContext,
   services: HttpServices,
-): Promise<Answer> {
+): Promise<Input> {
   const caller = operation.permission === 'public' ? NOBODY : await services.authenticate(request);
   if (!mayDo(caller.roles, operation.permission))
     throw new AppError('forbidden', 'No role of the caller allows this.');
@@ -56,14 +65,7 @@ async function run(
   const query = new URL(request.url).searchParams;
   if (operation.query !== '*') assertKnown(query, operation.query ?? []);
   const call = callOf(request, context, caller, body);
-  return operation.run({
-    services,
-    params: request.params,
-    query,
-    headers: request.headers,
-    body,
-    call,
-  });
+  return { services, params: request.params, query, headers: request.headers, body, call };
 }
 
 /** The caller of a public route; nothing but health is public. */
@@ -100,8 +102,8 @@ function shortHeader(request: HttpRequest, name: string): string | undefined {
   return value;
 }
 
-function respond(answer: Answer): HttpResponseInit {
-  const headers = { 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff', ...answer.headers };
+function respond(answer: Answer, announced: Answer['headers']): HttpResponseInit {
+  const headers = { 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff', ...announced, ...answer.headers }; // prettier-ignore
   if (answer.body === undefined) return { status: answer.status, headers };
   return {
     status: answer.status,
@@ -111,7 +113,7 @@ function respond(answer: Answer): HttpResponseInit {
 }
 
 /** The answer to a failure. */
-function refuse(error: AppError, invocationId: string): HttpResponseInit {
+function refuse(error: AppError, invocationId: string, announced: Answer['headers']): HttpResponseInit {
   const problem = problemOf(error, invocationId);
   return {
     status: problem.status,
@@ -119,6 +121,7 @@ function refuse(error: AppError, invocationId: string): HttpResponseInit {
       'content-type': 'application/problem+json; charset=utf-8',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
+      ...announced,
       ...(error.retryAfterS === undefined
         ? {}
         : { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterS))) }),

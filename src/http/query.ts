@@ -22,6 +22,11 @@ export function limitOf(query: URLSearchParams): number {
   return limit;
 }
 
+/** Names separated by commas; undefined when it is not asked for. What they may be is for the list to say. */
+export function fieldsOf(query: URLSearchParams): readonly string[] | undefined {
+  return query.get('fields')?.split(',');
+}
+
 export function cursorOf(query: URLSearchParams): string | undefined {
   return query.get('cursor') ?? undefined;
 }

@@ -2,6 +2,7 @@ import type { HttpRequest } from '@azure/functions';
 import type { RecordType } from '../domain/record-type.js';
 import type { ExternalEvents } from '../audit/external-events.js';
 import type { AuditReader } from '../audit/audit-reader.js';
+import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
 import type { Caller } from '../security/development-caller.js';
 import type { Permission } from '../security/roles.js';
@@ -19,6 +20,7 @@ export interface HttpServices {
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;
   readonly externalEvents: ExternalEvents;
+  readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
   readonly log: Log;
   /** Throws `unauthenticated`. */
   readonly authenticate: (request: HttpRequest) => Promise<Caller>;
@@ -42,6 +44,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON; absent for 304. */
   readonly body?: unknown;
+  /** Schema versions that the records it shows are stored in: deprecated ones are announced. */
+  readonly shows?: readonly unknown[];
 }
 
 /** One method of a resource. */
@@ -53,6 +57,8 @@ export interface Operation {
   readonly bodyLimit?: number;
   /** Query parameters it knows; others are refused. `'*'` leaves that to the operation. */
   readonly query?: readonly string[] | '*';
+  /** The bodies of creates in its body, which may name a schema version; absent where it creates nothing. */
+  readonly creates?: (body: unknown) => readonly unknown[];
   readonly run: (input: Input) => Promise<Answer>;
 }
 

@@ -1,18 +1,25 @@
 import type { Clock, Entropy } from '../domain/clock.js';
-import { isAppError } from '../domain/errors.js';
+import { AppError, isAppError } from '../domain/errors.js';
 import { Budget } from '../storage/backoff.js';
 import { partitionKey, SYSTEM_TENANT } from '../storage/keys.js';
 import { isFault, type RecordTable, type Row, type RowOperation } from '../storage/ports.js';
+import { readRange } from '../storage/range.js';
+import { withRowChecksum } from '../storage/row-checksum.js';
 import type { Log } from '../telemetry/log.js';
-import type { Counts, Job, StepContext } from './job.js';
+import { addCounts, type Asked, type Counts, type Job, type Step, type StepContext } from './job.js';
 import { advance, claim, jobColumns, parseJob, released, type JobState } from './job-state.js';
+import { viewOf, type JobView } from './job-view.js';
 
 export const JOBS_TABLE = 'jobs';
 const PARTITION = partitionKey(SYSTEM_TENANT, 'jobs');
+/** Not the name of a job. */
+const CLOCK = '_clock';
 /** How long one run works before it leaves the rest to the next; well within what any function may take. */
 const RUN_MS = 60_000;
 /** A run that dies loses what it did since it last saved where it is, which is then done again. */
 const SAVE_MS = 2_000;
+/** How long a run works that somebody waits for. */
+const ASKED_MS = 15_000;
 
 export interface JobRunnerTools {
   readonly tables: RecordTable;
@@ -21,7 +28,10 @@ export interface JobRunnerTools {
   readonly log: Log;
 }
 
-/** `paused`: there is more to do; `resting`: the next round is not due; `busy`, `lost`: another host is at work. */
+/**
+ * `paused`: there is more to do; `resting`: the next round is not due, or may not work now; `busy`, `lost`: another host
+ * is at work.
+ */
 export interface JobReport {
   readonly outcome: 'done' | 'paused' | 'resting' | 'busy' | 'lost';
   /** Of the round so far. */
@@ -43,28 +53,87 @@ export class JobRunner {
     private readonly jobs: readonly Job[],
   ) {}
 
-  /** One run of a job. One point read when there is nothing to do. Throws `storage-unavailable`. */
+  /** One run of a job by its timer. One point read when there is nothing to do. Throws `storage-unavailable`. */
   async run(name: string): Promise<JobReport> {
+    const job = this.#job(name);
+    const mayWork = (): boolean => job.mayWork?.(this.tools.clock.now()) ?? true;
+    if (!mayWork()) return { outcome: 'resting', counts: {} };
+    const timeIsUp = this.#after(RUN_MS);
+    return this.#claimAndWork(job, job.everyMs, { timeIsUp: () => timeIsUp() || !mayWork() });
+  }
+
+  /**
+   * One run that somebody waits for: goes on with the round under way or begins one, whether or not it is due, and
+   * leaves to the timer what takes longer than 15 s. Throws `storage-unavailable`.
+   */
+  async start(name: string): Promise<JobReport> {
+    return this.#claimAndWork(this.#job(name), 0, { timeIsUp: this.#after(ASKED_MS), asked: {} });
+  }
+
+  /**
+   * A run of its own, from the beginning and for 15 s at most: it neither takes part in a round nor is remembered.
+   * Throws `request-malformed` for what the job does not take, `storage-unavailable`.
+   */
+  async tryOut(name: string, asked: Asked): Promise<JobReport> {
+    const job = this.#job(name);
+    assertTaken(job, asked);
+    const context = { nowMs: await this.#serviceTime(), timeIsUp: this.#after(ASKED_MS), asked };
+    let counts: Counts = {};
+    let cursor: string | undefined = '';
+    do {
+      const step: Step = await job.step(cursor, context);
+      counts = addCounts(counts, step.counts);
+      cursor = step.next;
+    } while (cursor !== undefined && !context.timeIsUp());
+    return { outcome: cursor === undefined ? 'done' : 'paused', counts };
+  }
+
+  /** True for a job there is. */
+  knows(name: string): boolean {
+    return this.jobs.some((job) => job.name === name);
+  }
+
+  /** Where every job is. One range read. */
+  async list(): Promise<readonly JobView[]> {
+    const rows = await this.#budget().retry(() =>
+      readRange(this.tools.tables, JOBS_TABLE, PARTITION, { from: '!', to: '~' }),
+    );
+    const nowMs = this.tools.clock.now();
+    return this.jobs.map((job) => {
+      const row = rows.find(({ rowKey }) => rowKey === job.name);
+      return viewOf(job, row === undefined ? undefined : parseJob(row), nowMs);
+    });
+  }
+
+  #job(name: string): Job {
     const job = this.jobs.find((one) => one.name === name);
     if (job === undefined) throw new TypeError(`there is no job ${name}`);
-    const row = await this.#read(name);
+    return job;
+  }
+
+  #after(ms: number): () => boolean {
+    const began = this.tools.clock.monotonic();
+    return () => this.tools.clock.monotonic() - began >= ms;
+  }
+
+  async #claimAndWork(job: Job, everyMs: number, how: Omit<StepContext, 'nowMs'>): Promise<JobReport> {
+    const row = await this.#read(job.name);
     const state = row === undefined ? undefined : parseJob(row);
-    const next = claim(state, job.everyMs, this.tools.clock.now());
+    const next = claim(state, everyMs, this.tools.clock.now());
     if (typeof next === 'string') return { outcome: next, counts: {} };
-    const etag = await this.#write(name, next, row?.etag);
-    const claimed = etag === undefined ? undefined : await this.#read(name);
+    const etag = await this.#write(job.name, next, row?.etag);
+    const claimed = etag === undefined ? undefined : await this.#read(job.name);
     if (claimed === undefined || claimed.etag !== etag) return { outcome: 'busy', counts: {} };
-    const report = await this.#work(job, { state: next, etag }, claimed.timestampMs);
-    this.tools.log.info(`a job is ${report.outcome}`, { functionName: name, counts: report.counts });
+    const context = { ...how, nowMs: claimed.timestampMs };
+    const report = await this.#work(job, { state: next, etag }, context);
+    this.tools.log.info(`a job is ${report.outcome}`, { functionName: job.name, counts: report.counts });
     return report;
   }
 
-  async #work(job: Job, claimed: Held, nowMs: number): Promise<JobReport> {
+  async #work(job: Job, claimed: Held, context: StepContext): Promise<JobReport> {
     const { clock } = this.tools;
-    const began = clock.monotonic();
-    const context: StepContext = { nowMs, timeIsUp: () => clock.monotonic() - began >= RUN_MS };
     let held = claimed;
-    let saved = began;
+    let saved = clock.monotonic();
     let { state } = held;
     for (;;) {
       try {
@@ -87,6 +156,17 @@ export class JobRunner {
   async #leave(name: string, { state, etag }: Held): Promise<void> {
     await this.#write(name, state, etag).catch(() => undefined);
     this.tools.log.warn('a job broke off; its next run goes on', { functionName: name, reason: state.error, counts: state.counts }); // prettier-ignore
+  }
+
+  /** A run that writes no row of its own reads the service's clock from one that is there for that. */
+  async #serviceTime(): Promise<number> {
+    const operation = {
+      kind: 'upsert',
+      rowKey: CLOCK,
+      properties: withRowChecksum(PARTITION, CLOCK, {}),
+    } as const;
+    await this.#budget().retry(() => this.tools.tables.commit(JOBS_TABLE, PARTITION, [operation]));
+    return (await this.#read(CLOCK))?.timestampMs ?? 0;
   }
 
   #read(name: string): Promise<Row | undefined> {
@@ -118,4 +198,10 @@ export class JobRunner {
 function reasonOf(error: unknown): string {
   if (isAppError(error)) return error.code;
   return isFault(error) ? error.kind : 'internal-error';
+}
+
+function assertTaken({ name, takes = [] }: Job, { dryRun, sample }: Asked): void {
+  const asked = [...(dryRun === true ? ['dry_run'] : []), ...(sample === undefined ? [] : ['sample'])];
+  const unknown = asked.find((option) => !(takes as readonly string[]).includes(option));
+  if (unknown !== undefined) throw new AppError('request-malformed', `The job ${name} takes no ${unknown}.`);
 }

@@ -1,11 +1,21 @@
 /** What a job counted, by name. */
 export type Counts = Readonly<Record<string, number>>;
 
+/** What somebody who starts a job by hand may ask of a run besides. */
+export interface Asked {
+  /** Says what it would do and does nothing. */
+  readonly dryRun?: boolean;
+  /** At most so many records of each type. */
+  readonly sample?: number | undefined;
+}
+
 export interface StepContext {
   /** The service's clock when this run began, or a little earlier: ages are told by it and by nobody's own clock. */
   readonly nowMs: number;
   /** True once the run should end; a step that sees it stops at the next place it can go on from. */
   readonly timeIsUp: () => boolean;
+  /** Set when the job was started by hand and not by its timer. */
+  readonly asked?: Asked;
 }
 
 export interface Step {
@@ -23,6 +33,10 @@ export interface Job {
   readonly name: string;
   /** A round begins when the last one began this long ago. */
   readonly everyMs: number;
+  /** What it takes of `Asked`, as the API names it; nothing when absent. */
+  readonly takes?: readonly ('dry_run' | 'sample')[];
+  /** Whether its timer may work on it at a time; asked before every step. Whoever starts it by hand need not care. */
+  readonly mayWork?: (nowMs: number) => boolean;
   /**
    * A bounded piece of work that always gets somewhere, from the beginning when `cursor` is empty. Throws AppError
    * `storage-unavailable`; the next run does the step again.

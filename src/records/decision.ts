@@ -3,6 +3,7 @@ import { endTime, formatTime } from '../domain/clock.js';
 import { defineAction, defineRecord } from '../domain/define-record.js';
 import { AppError, type Issue } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
+import { METADATA_LINKS } from '../domain/links.js';
 import type { DomainContext } from '../domain/record-type.js';
 import {
   confidence,
@@ -14,6 +15,7 @@ import {
   time,
   title,
 } from '../domain/schema-parts.js';
+import { decisionFrom09 } from './older/decision-0-9.js';
 
 /** REQ-DATA-001. */
 const DECISION_TYPES = ['strategic', 'financial', 'technical', 'operational'] as const;
@@ -177,7 +179,7 @@ export const decisionType = defineRecord<Decision, z.output<typeof createDecisio
   idPrefix: 'dec',
   idField: 'decision_id',
   schemaVersion: '1.0',
-  migrations: [],
+  migrations: [decisionFrom09],
   schema: decision,
   createSchema: createDecision,
   create,
@@ -209,6 +211,7 @@ export const decisionType = defineRecord<Decision, z.output<typeof createDecisio
       : next,
   check,
   sensitive: {},
+  links: ['/provenance/derived_from/*', ...METADATA_LINKS],
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 7, from: 'created_at' },
   actions: { votes, outcome: decide },

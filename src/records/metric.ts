@@ -4,6 +4,7 @@ import { defineRecord } from '../domain/define-record.js';
 import { invalid } from '../domain/errors.js';
 import { parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
+import { METADATA_LINKS } from '../domain/links.js';
 import { defineParts } from '../domain/parts.js';
 import type { DomainContext } from '../domain/record-type.js';
 import { dictionary, label, recordId, time } from '../domain/schema-parts.js';
@@ -141,6 +142,7 @@ export const metricType = defineRecord<BusinessMetric, z.output<typeof submitted
   indexes: [{ name: 'name', fields: ['name'] }],
   immutable: ['metric_id', 'metric_type', 'timestamp', 'current_value', 'historical_values'],
   sensitive: {},
+  links: METADATA_LINKS,
   tiers: { coolAfterDays: 30, archiveAfterDays: 365 },
   retention: { years: 5, from: 'timestamp' },
   actions: {},

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { endTime, formatTime } from '../domain/clock.js';
 import { defineRecord } from '../domain/define-record.js';
 import { AppError, invalid, type Issue } from '../domain/errors.js';
+import { METADATA_LINKS } from '../domain/links.js';
 import { defineParts } from '../domain/parts.js';
 import type { DomainContext } from '../domain/record-type.js';
 import { dictionary, label, partitionName, recordId, text, time } from '../domain/schema-parts.js';
@@ -195,6 +196,7 @@ export const workflowExecutionType = defineRecord<WorkflowExecution, z.output<ty
   settle,
   check,
   sensitive: {},
+  links: METADATA_LINKS,
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 3, from: 'started_at' },
   actions: {},

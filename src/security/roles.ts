@@ -10,7 +10,8 @@ export const ROLES = [
 export type Role = (typeof ROLES)[number];
 
 /** What a route needs. Every route names exactly one. */
-export type Permission = 'public' | 'records.read' | 'records.write' | 'operations.read' | 'audit.read';
+export type Permission =
+  'public' | 'records.read' | 'records.write' | 'operations.read' | 'audit.read' | 'jobs.run';
 
 /** The one table from what a route needs to the roles that may; any of them suffices. */
 const GRANTS: Readonly<Record<Exclude<Permission, 'public'>, readonly Role[]>> = {
@@ -18,6 +19,7 @@ const GRANTS: Readonly<Record<Exclude<Permission, 'public'>, readonly Role[]>> =
   'records.write': ['records.writer'],
   'operations.read': ['records.reader', 'records.sensitive-reader', 'records.writer'],
   'audit.read': ['records.auditor'],
+  'jobs.run': ['records.operator'],
 };
 
 /** True when one of `roles` may do what `permission` names. */

@@ -16,7 +16,8 @@ export interface Chunk {
 
 /** Groups records by partition and cuts the groups; an attempt that takes over has the same ids and cuts alike. */
 export function chunksOf(type: RecordType, placed: readonly Placed[]): readonly Chunk[] {
-  const rowsPerItem = 3 + type.allIndexes.length + (type.named === undefined ? 0 : 1);
+  const beside = type.partition.kind === 'own' ? 0 : type.allIndexes.length;
+  const rowsPerItem = 3 + beside + (type.named === undefined ? 0 : 1);
   const size = Math.floor((LIMITS.transactionRows - 1) / rowsPerItem);
   const groups = new Map<string, { ref: PartitionRef; ids: string[] }>();
   for (const { id, ref } of placed) {

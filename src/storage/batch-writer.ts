@@ -5,6 +5,7 @@ import type { EnvelopeHead } from '../domain/envelope.js';
 import { newId, parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import { pointerOf } from '../domain/json-input.js';
+import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { chunksOf, keyOf, packOf, resultOf, type Chunk, type Packed } from './batch-chunks.js';
@@ -12,9 +13,11 @@ import { commitPlan } from './commit.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow } from './keyed-result.js';
 import { BLOB_CONTAINERS, partitionKey, revisionKey } from './keys.js';
+import { enrollLinks } from './lineage-rows.js';
+import type { ListRefresh } from './list-refresh.js';
 import type { CallContext, StorageManagerOptions, WrittenBatch } from './manager-types.js';
 import { factsOf, newRevision, type NewRevision } from './new-revision.js';
-import { isFault, type Row } from './ports.js';
+import { isFault, type Row, type RowOperation } from './ports.js';
 import { packBlobName, placeOf } from './record-location.js';
 import { assertNameFree, type Placed, type RecordLocator } from './record-locator.js';
 import type { RecordReader } from './record-reader.js';
@@ -31,6 +34,8 @@ interface Batch {
   readonly accepted: ReadonlyMap<string, AcceptedCreate>;
   readonly reservation: Reservation | undefined;
   readonly budget: Budget;
+  /** What was committed. */
+  readonly written: RowOperation[];
 }
 
 /** Rows that a chunk replaces where there should be none: void rows by id, and the key's row of an earlier life. */
@@ -52,6 +57,7 @@ export class BatchWriter {
     private readonly tools: StorageManagerOptions,
     private readonly reader: RecordReader,
     private readonly locator: RecordLocator,
+    private readonly lists: ListRefresh,
   ) {
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
@@ -65,20 +71,23 @@ export class BatchWriter {
     const placed = (known: readonly string[]) =>
       known.map((id, at) => {
         const data = createData(type, accepted[at] as AcceptedCreate, { id, nowMs, actor: call.actor });
-        return { id, ref: placeOf(type, call.tenant, id, data), data };
+        return { id, ref: placeOf(type, call.tenant, id, data), data, links: linksOf(type, id, data) };
       });
     const reserved = await this.#reserve(type, call, fresh, placed, budget);
     if ('replay' in reserved) return { items: reserved.replay, replayed: true };
     const { reservation } = reserved;
     const ids = reservation?.ids ?? fresh;
     const byId = new Map(accepted.map((item, at) => [ids[at] as string, item]));
-    const batch: Batch = { type, call, accepted: byId, reservation, budget };
+    const batch: Batch = { type, call, accepted: byId, reservation, budget, written: [] };
     const places = placed(ids);
     await this.#assertNamesFree(batch, places);
     const chunks = chunksOf(type, places);
     const announced = chunks.map((chunk) => budget.retry(() => this.tools.directory.announce(chunk.ref)));
-    const enrolled = this.locator.enroll(type, places, budget);
-    const [packed] = await Promise.all([this.#pack(batch, ids), enrolled, ...announced]);
+    const enrolled = [
+      this.locator.enroll(type, places, budget),
+      enrollLinks(this.tools.ports.tables, type, places, budget),
+    ];
+    const [packed] = await Promise.all([this.#pack(batch, ids), ...enrolled, ...announced]);
     const limit = pLimit(PARALLEL);
     const stored = await Promise.all(
       chunks.map((chunk) => {
@@ -86,6 +95,9 @@ export class BatchWriter {
         return limit(() => this.#store(batch, chunk, members));
       }),
     );
+    await this.lists.committed(type, call.tenant, batch.written);
+    const earlier = chunks.filter((_, at) => stored[at] === undefined);
+    await this.#caughtUp(batch, earlier.flatMap((chunk) => chunk.ids)); // prettier-ignore
     return { items: await this.#heads(batch, ids, stored), replayed: false };
   }
 
@@ -153,6 +165,7 @@ export class BatchWriter {
       const outcome = await commitPlan({ ...this.tools, budget }, plan);
       if (outcome === 'committed') {
         this.tools.onCommitted?.(plan.partition);
+        batch.written.push(...plan.operations);
         return members.map(({ revision }) => revision);
       }
       const found = await this.#inTheWay(batch, chunk);
@@ -235,7 +248,11 @@ export class BatchWriter {
       const fingerprint = found.find((keyed) => keyed !== undefined)?.fingerprint;
       const own = found.every((keyed, at) => keyed?.revisions[0]?.id === chunks[at]?.ids[0]);
       if (fingerprint === undefined || !own) return undefined;
-      return { fingerprint, result: () => this.#storedHeads(type, call, reservation.ids, budget) };
+      const result = async () => {
+        await this.#caughtUp({ type, call }, reservation.ids);
+        return this.#storedHeads(type, call, reservation.ids, budget);
+      };
+      return { fingerprint, result };
     };
     return this.#idempotency.reserve(call.tenant, call.idempotency, ids, committed, budget);
   }
@@ -256,6 +273,10 @@ export class BatchWriter {
       ]),
     );
     return ids.map((id) => heads.get(id) as EnvelopeHead);
+  }
+
+  #caughtUp({ type, call }: Pick<Batch, 'type' | 'call'>, ids: readonly string[]): Promise<void> {
+    return this.lists.caughtUp(type, call.tenant, ids.map((id) => ({ id, revision: 1 }))); // prettier-ignore
   }
 
   async #storedHeads(
@@ -287,12 +308,17 @@ function acceptAll(type: RecordType, bodies: readonly unknown[], nowMs: number):
   }
   const issues: Issue[] = [];
   const names = new Set<string>();
+  let links = 0;
   const accepted = bodies.flatMap((body, at) => {
     try {
       const item = acceptCreate(type, body, nowMs);
       // Rules across members are checked now too: a batch is validated as a whole before anything is stored.
-      const data = createData(type, item, { id: newId(type.idPrefix, item.createdMs, NO_ENTROPY), nowMs, actor: '-' }); // prettier-ignore
+      const id = newId(type.idPrefix, item.createdMs, NO_ENTROPY);
+      const data = createData(type, item, { id, nowMs, actor: '-' });
       assertOnce(type, data, names);
+      links += linksOf(type, id, data).length;
+      if (links > LIMITS.batchLinks)
+        throw invalid([{ pointer: '', detail: `brings the batch beyond ${String(LIMITS.batchLinks)} links to other records` }]); // prettier-ignore
       return [item];
     } catch (error) {
       if (!isAppError(error, 'record-invalid')) throw error;

@@ -1,6 +1,24 @@
 import { isAppError } from '../domain/errors.js';
 import { agentStateType, type AgentState, type AgentStateInput } from '../records/agent-state.js';
 import {
+  conversationType,
+  type Conversation,
+  type ConversationEntry,
+  type ConversationInput,
+  type ConversationMessageInput,
+  type MessageEditInput,
+  type MessageReactionInput,
+} from '../records/conversation.js';
+import {
+  covenantType,
+  type Covenant,
+  type CovenantAmendmentInput,
+  type CovenantInput,
+  type CovenantLedger,
+  type CovenantVersionInput,
+  type PeerRecognitionInput,
+} from '../records/covenant.js';
+import {
   decisionType,
   type AgentVoteInput,
   type Decision,
@@ -20,6 +38,7 @@ import {
   type WorkflowExecutionInput,
 } from '../records/workflow-execution.js';
 import type { CallContext, Page, StoredRecord } from './manager-types.js';
+import type { ShownPart } from './part-lister.js';
 import type { Summary } from './record-row.js';
 import { UnifiedStorageManager } from './unified-storage-manager.js';
 
@@ -50,6 +69,31 @@ export interface StoredBusinessMetric {
   readonly metric: BusinessMetric;
   readonly revision: number;
   readonly etag: string;
+}
+
+/** A conversation with what its latest entries come to. */
+export interface StoredConversation {
+  readonly conversation: Conversation;
+  readonly revision: number;
+  readonly etag: string;
+}
+
+/** A covenant with its ledger and its recognitions. */
+export interface StoredCovenant {
+  readonly covenant: Covenant;
+  readonly revision: number;
+  readonly etag: string;
+}
+
+/** An entry of a conversation: a message as it stood after being posted, edited or reacted to. */
+export type ListedMessage = ConversationEntry & ShownPart;
+
+export interface MessageQuery {
+  /** Inclusive, on the message's `timestamp`. */
+  readonly from?: Date;
+  /** 1 to 1,000; default 50. */
+  readonly limit?: number;
+  readonly cursor?: string;
 }
 
 export interface DecisionQuery {
@@ -174,6 +218,105 @@ export class BusinessStorageManager extends UnifiedStorageManager {
     return metricOf(await this.get(metricType, id, call));
   }
 
+  /** Stores a conversation with the messages it has so far, at most 100, and returns its id. */
+  async storeConversation(conversation: ConversationInput, call: CallContext): Promise<string> {
+    return (await this.create(conversationType, conversation, call)).envelope.id;
+  }
+
+  /** Stores up to 100 conversations and returns their ids in order (REQ-STO-020). */
+  async batchStoreConversations(
+    conversations: readonly ConversationInput[],
+    call: CallContext,
+  ): Promise<readonly string[]> {
+    return (await this.createBatch(conversationType, conversations, call)).items.map((head) => head.id);
+  }
+
+  /** Throws `record-not-found`. */
+  async getConversation(id: string, call: CallContext): Promise<StoredConversation> {
+    return conversationOf(await this.get(conversationType, id, call));
+  }
+
+  /** Adds a message; one that is there already is left as it is. Throws `record-exists` for another of its `message_id`. */
+  async addMessage(
+    id: string,
+    message: ConversationMessageInput,
+    call: CallContext,
+  ): Promise<StoredConversation> {
+    return conversationOf(await this.addPart(conversationType, id, 'messages', message, undefined, call));
+  }
+
+  /** Throws `record-invalid` for a message that is not there. */
+  async editMessage(id: string, edit: MessageEditInput, call: CallContext): Promise<StoredConversation> {
+    return conversationOf(await this.addPart(conversationType, id, 'edits', edit, undefined, call));
+  }
+
+  /** Throws `record-invalid` for a message that is not there. */
+  async reactToMessage(
+    id: string,
+    reaction: MessageReactionInput,
+    call: CallContext,
+  ): Promise<StoredConversation> {
+    return conversationOf(await this.addPart(conversationType, id, 'reactions', reaction, undefined, call));
+  }
+
+  /** Every message, edit and reaction in the order they came. A page may be short; only a null cursor ends the list. */
+  async listMessages(id: string, query: MessageQuery, call: CallContext): Promise<Page<ListedMessage>> {
+    const { from, limit = 50, cursor } = query;
+    const page = { fromMs: from?.getTime(), limit, cursor };
+    const found = await this.listParts(conversationType, id, 'messages', page, call);
+    return { ...found, items: found.items as readonly ListedMessage[] };
+  }
+
+  /** Stores a covenant and returns its id. */
+  async storeCovenant(covenant: CovenantInput, call: CallContext): Promise<string> {
+    return (await this.create(covenantType, covenant, call)).envelope.id;
+  }
+
+  /** Stores up to 100 covenants and returns their ids in order (REQ-STO-020). */
+  async batchStoreCovenants(
+    covenants: readonly CovenantInput[],
+    call: CallContext,
+  ): Promise<readonly string[]> {
+    return (await this.createBatch(covenantType, covenants, call)).items.map((head) => head.id);
+  }
+
+  /** Throws `record-not-found`. */
+  async getCovenant(id: string, call: CallContext): Promise<StoredCovenant> {
+    return covenantOf(await this.get(covenantType, id, call));
+  }
+
+  /** Makes a higher version, in force at once unless it is a draft; earlier ones stay what they are. */
+  async publishCovenantVersion(
+    id: string,
+    version: CovenantVersionInput,
+    call: CallContext,
+  ): Promise<StoredCovenant> {
+    return covenantOf(await this.act(covenantType, id, 'versions', version, undefined, call));
+  }
+
+  /** Adds an entry to the ledger. Throws `transition-not-allowed` when the covenant has ended. */
+  async amendCovenant(
+    id: string,
+    amendment: CovenantAmendmentInput,
+    call: CallContext,
+  ): Promise<StoredCovenant> {
+    return covenantOf(await this.act(covenantType, id, 'amendments', amendment, undefined, call));
+  }
+
+  /** Records that a peer stands by the current version, in the place of what it said of that before. */
+  async recognizeCovenant(
+    id: string,
+    recognition: PeerRecognitionInput,
+    call: CallContext,
+  ): Promise<StoredCovenant> {
+    return covenantOf(await this.act(covenantType, id, 'recognitions', recognition, undefined, call));
+  }
+
+  /** The amendments in order, and whether they are what was recorded. */
+  async getCovenantLedger(id: string, call: CallContext): Promise<CovenantLedger> {
+    return (await this.getView(covenantType, id, 'ledger', call)).view as unknown as CovenantLedger;
+  }
+
   /** Stores or replaces the state of an agent, under its role and its `agent_id`; returns the record's id. */
   async storeAgentState({ role, agent_id, ...state }: AgentStateInput, call: CallContext): Promise<string> {
     const at = { partition: role, name: agent_id };
@@ -207,9 +350,19 @@ function executionOf({ envelope, etag }: StoredRecord): StoredWorkflowExecution 
   return { execution, revision: envelope.revision, etag };
 }
 
+function conversationOf({ envelope, etag }: StoredRecord): StoredConversation {
+  const conversation = envelope.data as unknown as Conversation;
+  return { conversation, revision: envelope.revision, etag };
+}
+
 function metricOf({ envelope, etag }: StoredRecord): StoredBusinessMetric {
   const metric = envelope.data as unknown as BusinessMetric;
   return { metric, revision: envelope.revision, etag };
+}
+
+function covenantOf({ envelope, etag }: StoredRecord): StoredCovenant {
+  const covenant = envelope.data as unknown as Covenant;
+  return { covenant, revision: envelope.revision, etag };
 }
 
 async function undefinedIfMissing<T>(promise: Promise<T>): Promise<T | undefined> {

@@ -17,6 +17,9 @@ export interface Change {
   readonly ifMatchRequired: boolean;
 }
 
+/** A change, or how it follows from the row of the record it is about, which is read anew for each attempt. */
+export type ChangeOrRule = Change | ((row: RecordRow) => Change);
+
 /** Throws `precondition-required` or `version-conflict`. */
 export function assertPrecondition(row: RecordRow, change: Change): void {
   if (change.ifMatch === undefined) {
@@ -96,6 +99,7 @@ export function isDefiniteRefusal(error: unknown): boolean {
     'record-not-found',
     'precondition-required',
     'version-conflict',
+    'record-exists',
     'record-invalid',
     'record-immutable',
     'transition-not-allowed',

@@ -1,4 +1,5 @@
 import type { Clock } from '../domain/clock.js';
+import { isDigested } from '../domain/parts.js';
 import type { RecordType } from '../domain/record-type.js';
 
 export interface DigestSchedulerTools {
@@ -9,19 +10,20 @@ export interface DigestSchedulerTools {
 }
 
 const AFTER_MS = 2_000;
-/** Series that wait at once; the job takes care of any others. */
+/** Records that wait at once; the jobs take care of any others. */
 const WAITING = 1_000;
 
-/** Digests a series soon after values were added to it, once for many that come together. Nothing relies on it. */
+/** Digests the parts of a record soon after something was added, once for many that come together. Nothing relies on it. */
 export class DigestScheduler {
   readonly #waiting = new Set<string>();
 
   constructor(private readonly tools: DigestSchedulerTools) {}
 
-  /** Free; does nothing for a type without series. */
+  /** Free; does nothing for a type whose parts nothing is made of. */
   added(type: RecordType, { tenant, id }: { readonly tenant: string; readonly id: string }): void {
     const key = `${tenant}/${id}`;
-    if (type.parts?.series === undefined || this.#waiting.has(key) || this.#waiting.size >= WAITING) return;
+    if (type.parts === undefined || !isDigested(type.parts)) return;
+    if (this.#waiting.has(key) || this.#waiting.size >= WAITING) return;
     this.#waiting.add(key);
     void this.#soon(type, tenant, id, key);
   }

@@ -72,6 +72,8 @@ export function invertedTime(ms: number): string {
 export const recordKey = (id: string): string => `r:${id}`;
 /** The row that says which record has a name in its partition. */
 export const nameKey = (name: string): string => `u:${keyValue(name)}`;
+/** The row that says which revision of a record is listed, where its index rows are not beside it. */
+export const listedKey = (id: string): string => `s:${id}`;
 export const pendingEventKey = (eventId: string): string => `o:${eventId}`;
 export const idempotencyKey = (hash: string): string => `k:${hash}`;
 

@@ -35,6 +35,8 @@ export interface StorageManagerOptions {
   readonly secretBox: SecretBox;
   /** Key of list cursors; the same on every host. */
   readonly cursorKey: Uint8Array;
+  /** The type whose ids have the prefix of this one; undefined when there is none. */
+  readonly typeOfId: (id: string) => RecordType | undefined;
   /** The pseudonym that events carry for an actor. */
   readonly pseudonym: (tenant: string, name: string) => Promise<string>;
   /** Called after each commit: somebody may want to seal soon. Must not throw; nothing relies on it. */
@@ -70,6 +72,8 @@ export interface ListQuery {
   readonly toMs?: number | undefined;
   readonly limit: number;
   readonly cursor?: string | undefined;
+  /** Members of summaries to be shown, `id` always; left out, all. No part of what a cursor is bound to. */
+  readonly fields?: readonly string[] | undefined;
 }
 
 export interface Page<T> {

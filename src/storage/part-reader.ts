@@ -1,30 +1,23 @@
 import { AppError } from '../domain/errors.js';
 import { checksumOf, type Json } from '../domain/canonical-json.js';
 import { LIMITS } from '../domain/limits.js';
-import type { PartsDeclaration, Totals } from '../domain/parts.js';
+import { isDigested, type AddingDeclaration, type PartsDeclaration, type Totals } from '../domain/parts.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
-import { Cursors } from './cursor.js';
 import type { PartitionRef } from './directory.js';
 import { partsEtag } from './etag.js';
-import { partitionKey, prefixRange } from './keys.js';
-import type { Page, StorageManagerOptions, StoredRecord } from './manager-types.js';
-import { parseHead, parsePart, partKey, partsHeadKey, partsPartition, type PartsHead, type StoredPart } from './part-rows.js'; // prettier-ignore
-import { keyAfter } from './range.js';
+import { partitionKey } from './keys.js';
+import type { StorageManagerOptions, StoredRecord } from './manager-types.js';
+import { fittingRows, PartEntries } from './part-entries.js';
+import { parseHead, partsHeadKey, partsPartition, type PartRow, type PartsHead, type StoredPart } from './part-rows.js'; // prettier-ignore
 import { timeOfId } from './record-location.js';
-import { broken } from './record-row.js';
 
-/** An entry as lists show it. */
-export interface ShownPart extends RecordData {
-  readonly seq: number;
-}
-
-/** Reads the parts of records; everything is verified before it is returned. */
+/** Reads what the parts of records come to; everything is verified before it is returned. */
 export class PartReader {
-  readonly #cursors: Cursors;
+  readonly #entries: PartEntries;
 
   constructor(private readonly tools: StorageManagerOptions) {
-    this.#cursors = new Cursors(tools.cursorKey);
+    this.#entries = new PartEntries(tools);
   }
 
   /** Where the parts of a record are. Throws `record-not-found` for a malformed id. */
@@ -34,15 +27,15 @@ export class PartReader {
 
   /** One point read. */
   async head(parts: PartsDeclaration, ref: PartitionRef, id: string, budget: Budget): Promise<PartsHead> {
-    const row = await this.#find(ref, partsHeadKey(id), budget);
+    const key = partitionKey(ref.tenant, ref.partition);
+    const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, partsHeadKey(id)));
     return parseHead(row, id, parts.initial);
   }
 
-  /** One entry; one point read. Throws `integrity-failure` when it is gone. */
+  /** One entry; one point read, and one blob read when it has moved. Throws `integrity-failure` when it is gone. */
   async entry(ref: PartitionRef, id: string, seq: number, budget: Budget): Promise<StoredPart> {
-    const row = await this.#find(ref, partKey(id, seq), budget);
-    if (row === undefined) throw broken(id, seq, 'part row missing');
-    return parsePart(row, id);
+    const [part] = await this.#entries.read(id, [await this.#entries.row(ref, id, seq, budget)], budget);
+    return part as StoredPart;
   }
 
   /** Entries `first` to `upTo`, one range read for each 1,000. Throws `integrity-failure` when one is gone. */
@@ -53,25 +46,13 @@ export class PartReader {
     budget: Budget,
     first = 1,
   ): Promise<readonly StoredPart[]> {
-    const found: StoredPart[] = [];
-    const next = (): number => first + found.length;
-    while (next() <= upTo) {
-      const limit = Math.min(LIMITS.rangeRows, upTo - next() + 1);
-      const range = { from: partKey(id, next()), to: prefixRange(`p:${id}:`).to, limit };
-      const page = await budget.retry(() =>
-        this.tools.ports.tables.range(ref.table, partitionKey(ref.tenant, ref.partition), range),
-      );
-      for (const row of page.rows) {
-        const part = parsePart(row, id);
-        if (part.seq !== next()) throw broken(id, next(), 'part row missing');
-        found.push(part);
-      }
-      if (!page.more && next() <= upTo) throw broken(id, next(), 'part row missing');
-    }
-    return found;
+    return this.#entries.read(id, await this.#entries.rows(ref, id, first, upTo, budget), budget);
   }
 
-  /** A record with what follows from its parts: one point read more, and the entries where there are any. */
+  /**
+   * A record with what follows from its parts: one point read more, and the entries that are shown where there are any, with
+   * one blob read for each blob they have moved to.
+   */
   async complete(
     type: RecordType,
     tenant: string,
@@ -85,8 +66,31 @@ export class PartReader {
     const head = await this.head(parts, ref, id, budget);
     if (head.seq === 0) return record;
     if (parts.nameMember === undefined) return withParts(parts, record, head, []);
-    const upTo = Math.min(head.seq, LIMITS.partsShown);
-    return withParts(parts, record, head, await this.entries(ref, id, upTo, budget));
+    const window = { upTo: parts.shown === undefined ? Math.min(head.seq, LIMITS.partsShown) : head.seq, count: parts.shown ?? LIMITS.partsShown }; // prettier-ignore
+    return withParts(parts, record, head, await this.#window(parts, record, ref, window, [], budget));
+  }
+
+  /**
+   * The latest `count` entries up to one, and what came with the record where they reach back to it. `known` are the last
+   * of them. Where the type says how many are shown, they are also at most `LIMITS.recordBytes`.
+   */
+  async #window(
+    parts: PartsDeclaration,
+    { envelope: { id, data } }: StoredRecord,
+    ref: PartitionRef,
+    { upTo, count }: { readonly upTo: number; readonly count: number },
+    known: readonly StoredPart[],
+    budget: Budget,
+  ): Promise<readonly RecordData[]> {
+    const first = Math.max(1, upTo - count + 1);
+    const before = await this.#entries.rows(ref, id, first, upTo - known.length, budget);
+    const rows = [...before, ...known.map(rowOf)];
+    const kept = parts.shown === undefined ? rows : fittingRows(rows.toReversed()).toReversed();
+    const entries = (await this.#entries.read(id, kept, budget)).map(({ entry }) => entry);
+    if (kept.length < upTo) return entries;
+    const came = parts.came?.(data) ?? [];
+    const room = (parts.shown ?? came.length + kept.length) - kept.length;
+    return [...came.slice(Math.max(0, came.length - room)), ...entries];
   }
 
   /** The record as lists show it: with what follows from the totals of its parts; a point read where there are some. */
@@ -98,7 +102,7 @@ export class PartReader {
     budget: Budget,
   ): Promise<RecordData> {
     const { parts } = type;
-    if (parts === undefined || parts.nameMember !== undefined) return data;
+    if (parts === undefined || !isDigested(parts)) return data;
     const head = await this.head(parts, this.placeOf(type, parts, tenant, id), id, budget);
     return parts.derive(data, head.totals, []);
   }
@@ -119,54 +123,38 @@ export class PartReader {
     const ref = this.placeOf(type, parts, tenant, id);
     if (parts.nameMember === undefined) return withParts(parts, record, head, []);
     if (head.seq <= LIMITS.partsAnswered) {
-      const before = await this.entries(ref, id, head.seq - known.length, budget);
-      return withParts(parts, record, head, [...before, ...known]);
+      const window = { upTo: head.seq, count: LIMITS.partsAnswered };
+      return withParts(parts, record, head, await this.#window(parts, record, ref, window, known, budget));
     }
     const last = known.at(-1) ?? (await this.entry(ref, id, head.seq, budget));
-    return withParts(parts, record, head, [last]);
+    return withParts(parts, record, head, [last.entry]);
   }
 
-  /** Entries in the order they were added. One point read and one range read. */
-  async list(
+  /** The answer to an addition that changes nothing, because `standing` says it already. */
+  async unchanged(
     type: RecordType,
     parts: PartsDeclaration,
-    tenant: string,
-    id: string,
-    page: { readonly limit: number; readonly cursor?: string | undefined },
+    record: StoredRecord,
+    head: PartsHead,
+    standing: StoredPart | undefined,
     budget: Budget,
-  ): Promise<Page<ShownPart>> {
-    const ref = this.placeOf(type, parts, tenant, id);
-    const query = JSON.stringify([parts.path, tenant, type.collection, id]);
-    const after = page.cursor === undefined ? undefined : this.#cursors.decode(query, page.cursor).rowKey;
-    const from = after === undefined ? partKey(id, 1) : keyAfter(after);
-    const to = prefixRange(`p:${id}:`).to;
-    const limit = Math.min(page.limit + 1, LIMITS.rangeRows);
-    const read = await budget.retry(() =>
-      this.tools.ports.tables.range(ref.table, partitionKey(tenant, ref.partition), { from, to, limit }),
-    );
-    const rows = read.rows.slice(0, page.limit);
-    const last = rows.at(-1);
-    const more = last !== undefined && (read.more || read.rows.length > rows.length);
-    return {
-      items: rows.map((row) => {
-        const { seq, entry, addedAt, checksum } = parsePart(row, id);
-        return { seq, added_at: addedAt, checksum, ...entry };
-      }),
-      nextCursor: more ? this.#cursors.encode(query, { partition: '', rowKey: last.rowKey }) : null,
-    };
-  }
-
-  #find(ref: PartitionRef, rowKey: string, budget: Budget) {
-    return budget.retry(() =>
-      this.tools.ports.tables.find(ref.table, partitionKey(ref.tenant, ref.partition), rowKey),
-    );
+  ): Promise<StoredRecord> {
+    if (head.seq === 0) return record;
+    if (head.seq > LIMITS.partsAnswered && standing !== undefined)
+      return withParts(parts, record, head, [standing.entry]);
+    return this.answered(type, parts, record, head, [], budget);
   }
 }
 
+/** An entry that was just added, as its row would be read. */
+function rowOf({ entry, ...part }: StoredPart): PartRow {
+  return { ...part, etag: '', size: Buffer.byteLength(JSON.stringify(entry)), held: { entry } };
+}
+
 /** Of several entries of a name the last one stands, in the place of the first. */
-function standing(parts: PartsDeclaration, entries: readonly StoredPart[]): readonly RecordData[] {
+function standing(parts: PartsDeclaration, entries: readonly RecordData[]): readonly RecordData[] {
   const { nameMember = '' } = parts;
-  return [...new Map(entries.map(({ entry }) => [String(entry[nameMember]), entry])).values()];
+  return [...new Map(entries.map((entry) => [String(entry[nameMember]), entry])).values()];
 }
 
 /** The envelope's checksum is that of the data it shows, as everywhere; the revision's own is in its row and event. */
@@ -174,7 +162,7 @@ function withParts(
   parts: PartsDeclaration,
   record: StoredRecord,
   head: { readonly seq: number; readonly totals: Totals },
-  entries: readonly StoredPart[],
+  entries: readonly RecordData[],
 ): StoredRecord {
   const data = parts.derive(record.envelope.data, head.totals, standing(parts, entries));
   const checksum = checksumOf(data as Json);
@@ -183,6 +171,26 @@ function withParts(
 
 /** Throws `record-not-found` for a type without such parts. */
 export function partsOf(type: RecordType, path: string): PartsDeclaration {
-  if (type.parts?.path !== path) throw new AppError('record-not-found', 'There is nothing at this address.');
+  if (type.parts?.path !== path) throw nothingHere();
   return type.parts;
+}
+
+/** The parts of a type and the way to add to them that a path is; undefined where it is none. */
+export function addingOf(type: RecordType, path: string): { readonly parts: PartsDeclaration; readonly adding: AddingDeclaration } | undefined {
+  const { parts } = type;
+  if (parts === undefined) return undefined;
+  if (parts.path === path) return { parts, adding: parts };
+  const more = parts.more ?? {};
+  return Object.hasOwn(more, path) ? { parts, adding: more[path] as AddingDeclaration } : undefined;
+} // prettier-ignore
+
+/** Like `addingOf`. Throws `record-not-found` where a path is no way to add. */
+export function wayTo(type: RecordType, path: string): { readonly parts: PartsDeclaration; readonly adding: AddingDeclaration } {
+  const way = addingOf(type, path);
+  if (way === undefined) throw nothingHere();
+  return way;
+} // prettier-ignore
+
+function nothingHere(): AppError {
+  return new AppError('record-not-found', 'There is nothing at this address.');
 }

@@ -5,11 +5,10 @@ import { keyValue, lastDigitOf, monthOf } from './keys.js';
 import type { Properties, Row } from './ports.js';
 import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
+import { textColumns, textOf } from './text-columns.js';
 
 /** Version of the shape of part rows. */
 const SCHEMA_VERSION = '1.0';
-/** Of a property's 32,768 UTF-16 code units. */
-const CHUNK = 32_000;
 
 /** The partition of a record's parts, after the tenant: few enough for the directory, enough to share the load. */
 export function partsPartition(ms: number, id: string): string {
@@ -31,6 +30,8 @@ export interface PartsHead {
   readonly totals: Totals;
   /** Of the latest entry's event, milliseconds. */
   readonly addedMs: number;
+  /** The latest time that entries have had, where the type finds them by time. */
+  readonly latest?: string | undefined;
   /** Undefined before the first entry. */
   readonly etag: string | undefined;
 }
@@ -44,28 +45,23 @@ export interface StoredPart {
   readonly checksum: string;
   readonly eventId: string;
   readonly addedAt: string;
+  /** The latest time that this entry and those before it have, where the type finds them by time. */
+  readonly latest?: string | undefined;
 }
 
-/** A long text as properties of a row. */
-export function textColumns(name: string, text: string): Properties {
-  const columns: Record<string, string> = {};
-  for (let from = 0, at = 0; from < text.length || at === 0; at += 1) {
-    let to = Math.min(from + CHUNK, text.length);
-    // Half a surrogate pair has no UTF-8.
-    if (to < text.length && /[\uD800-\uDBFF]/.test(text[to - 1] as string)) to -= 1;
-    columns[`${name}_${String(at)}`] = text.slice(from, to);
-    from = to;
-  }
-  return columns;
+/** Where the line of an entry is. Bytes. */
+export interface LinePlace {
+  readonly blob: string;
+  readonly offset: number;
+  readonly length: number;
 }
 
-export function textOf(name: string, properties: Properties): string {
-  let text = '';
-  for (let at = 0; ; at += 1) {
-    const chunk = properties[`${name}_${String(at)}`];
-    if (typeof chunk !== 'string') return text;
-    text += chunk;
-  }
+/** What the row of an entry says, with the entry itself or where it has moved. */
+export interface PartRow extends Omit<StoredPart, 'entry'> {
+  readonly etag: string;
+  /** Bytes of the entry as JSON. */
+  readonly size: number;
+  readonly held: { readonly entry: RecordData } | { readonly line: LinePlace };
 }
 
 export function headRow(
@@ -75,7 +71,8 @@ export function headRow(
 ): { rowKey: string; properties: Properties } {
   // prettier-ignore
   const rowKey = partsHeadKey(id);
-  const columns = { schema_version: SCHEMA_VERSION, seq: head.seq, added_ms: head.addedMs, totals: JSON.stringify(head.totals) }; // prettier-ignore
+  const latest = head.latest === undefined ? {} : { latest: head.latest };
+  const columns = { schema_version: SCHEMA_VERSION, seq: head.seq, added_ms: head.addedMs, totals: JSON.stringify(head.totals), ...latest }; // prettier-ignore
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
@@ -87,6 +84,7 @@ export function parseHead(row: Row | undefined, id: string, initial: Totals): Pa
     seq: Number(row.properties['seq']),
     totals: JSON.parse(String(row.properties['totals'])) as Totals,
     addedMs: Number(row.properties['added_ms']),
+    latest: textIn(row, 'latest'),
     etag: row.etag,
   };
 }
@@ -98,32 +96,61 @@ export function partRow(
 ): { rowKey: string; properties: Properties } {
   // prettier-ignore
   const rowKey = partKey(id, part.seq);
-  const columns: Properties = {
+  const columns = { ...headColumns(part), ...textColumns('entry', JSON.stringify(part.entry)) };
+  return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
+}
+
+/** The row of an entry that has moved into a blob: the same but for the entry. */
+export function movedPartRow(
+  partition: string,
+  id: string,
+  part: Omit<PartRow, 'held' | 'etag'>,
+  line: LinePlace,
+): { rowKey: string; properties: Properties } {
+  const rowKey = partKey(id, part.seq);
+  const columns = { ...headColumns(part), blob: line.blob, offset: line.offset, length: line.length, size: part.size }; // prettier-ignore
+  return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
+}
+
+function headColumns(part: Omit<StoredPart, 'entry'>): Properties {
+  return {
     schema_version: SCHEMA_VERSION,
     event_id: part.eventId,
     added_at: part.addedAt,
     checksum: part.checksum,
     ...(part.replaces === undefined ? {} : { replaces: part.replaces }),
-    ...textColumns('entry', JSON.stringify(part.entry)),
+    ...(part.latest === undefined ? {} : { latest: part.latest }),
   };
-  return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
 /** Throws `integrity-failure` for a row that is not what was written. */
-export function parsePart(row: Row, id: string): StoredPart {
+export function parsePartRow(row: Row, id: string): PartRow {
   const { properties } = row;
   const seq = Number(row.rowKey.slice(row.rowKey.lastIndexOf(':') + 1));
   if (!rowIntact(row)) throw broken(id, seq, 'part row');
-  const entry = JSON.parse(textOf('entry', properties)) as RecordData;
-  if (checksumOf(entry as Json) !== properties['checksum']) throw broken(id, seq, 'part');
-  return {
+  const head = {
     seq,
     replaces: properties['replaces'] === undefined ? undefined : Number(properties['replaces']),
-    entry,
-    checksum: properties['checksum'],
+    checksum: String(properties['checksum']),
     eventId: String(properties['event_id']),
     addedAt: String(properties['added_at']),
+    latest: textIn(row, 'latest'),
+    etag: row.etag,
   };
+  const blob = textIn(row, 'blob');
+  if (blob !== undefined) {
+    const line = { blob, offset: Number(properties['offset']), length: Number(properties['length']) };
+    return { ...head, size: Number(properties['size']), held: { line } };
+  }
+  const text = textOf('entry', properties);
+  const entry = JSON.parse(text) as RecordData;
+  if (checksumOf(entry as Json) !== head.checksum) throw broken(id, seq, 'part');
+  return { ...head, size: Buffer.byteLength(text), held: { entry } };
+}
+
+function textIn(row: Row, name: string): string | undefined {
+  const value = row.properties[name];
+  return typeof value === 'string' ? value : undefined;
 }
 
 export function nameRow(

@@ -7,7 +7,7 @@ import type { SealedSecrets } from '../domain/commitment.js';
 import { AppError } from '../domain/errors.js';
 import { newId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
-import type { Addition, PartsDeclaration } from '../domain/parts.js';
+import type { AddingDeclaration, Addition, PartsDeclaration } from '../domain/parts.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { isDefiniteRefusal } from './change.js';
@@ -32,17 +32,24 @@ import type { WritePlan } from './write-plan.js';
 interface Adding {
   readonly type: RecordType;
   readonly parts: PartsDeclaration;
+  readonly adding: AddingDeclaration;
   readonly ref: PartitionRef;
   readonly id: string;
   /** What the body was parsed to, or why it could not be. */
-  readonly accepted: { readonly input: RecordData } | { readonly refusal: unknown };
+  readonly accepted: Accepted | { readonly refusal: unknown };
   readonly ifMatch: string | undefined;
   readonly call: CallContext;
   readonly budget: Budget;
 }
 
-/** The entry that stands for a name, and the version of the row that says so. */
-type Standing = StoredPart & { readonly nameEtag: string };
+interface Accepted {
+  readonly input: RecordData;
+  /** Whether the platform made the name: no entry has it yet. */
+  readonly newName: boolean;
+}
+
+/** The entry that stands for a name, and the version of the row that says so; number 0 came with the record. */
+type Standing = StoredPart & { readonly nameEtag: string | undefined };
 
 /**
  * Adds to the parts of records: one transaction in the parts' partition with the entry, the name's row, the head that
@@ -62,12 +69,13 @@ export class PartWriter {
   }
 
   /**
-   * At most 4 reads of rows, 1 of the record's detail when it is not cached, and 1 transaction, however many parts there
-   * are. Throws `record-not-found`, `version-conflict`, `record-invalid`, and what the declaration throws.
+   * At most 4 reads of rows, 1 of the record's detail when it is not cached, 1 of the standing entry's blob when it has
+   * moved there, and 1 transaction, however many parts there are. When what is asked for is so already nothing is
+   * stored. Throws `record-not-found`, `version-conflict`, `record-invalid`, and what the declaration throws.
    */
   async add(
     type: RecordType,
-    parts: PartsDeclaration,
+    { parts, adding: way }: { readonly parts: PartsDeclaration; readonly adding: AddingDeclaration },
     id: string,
     body: unknown,
     ifMatch: string | undefined,
@@ -79,7 +87,8 @@ export class PartWriter {
     if ('replay' in reserved) return reserved.replay;
     const { reservation } = reserved;
     try {
-      const adding = { type, parts, ref, id, accepted: parsed(parts, body), ifMatch, call, budget };
+      const accepted = this.#accept(parts, way, body);
+      const adding = { type, parts, adding: way, ref, id, accepted, ifMatch, call, budget };
       return await this.#locks.run(`${call.tenant}/${id}`, () => this.#loop(adding, reservation));
     } catch (error) {
       if (reservation === undefined || !isDefiniteRefusal(error)) throw error;
@@ -93,23 +102,26 @@ export class PartWriter {
   async #loop(adding: Adding, reservation: Reservation | undefined): Promise<WrittenRecord> {
     const { type, parts, ref, id, accepted, call, budget } = adding;
     for (;;) {
-      const [record, head, previous] = await Promise.all([
+      const [record, head, named] = await Promise.all([
         this.records.getForWrite(type, call.tenant, id, budget),
         this.reader.head(parts, ref, id, budget),
-        'input' in accepted ? this.#standing(adding, accepted.input) : undefined,
+        'input' in accepted ? this.#standing(adding, accepted) : undefined,
       ]);
       // The contract's order: no such record, a stale condition, a body that is no part.
       if (adding.ifMatch !== undefined && !ifMatchHolds(adding.ifMatch, record.etag))
         throw new AppError('version-conflict', 'The record has changed since it was read.');
       if ('refusal' in accepted) throw accepted.refusal;
+      const previous = named ?? cameWith(parts, record, accepted.input);
+      const nowMs = Math.max(this.tools.clock.now(), head.addedMs + 1);
+      const now = { record: record.envelope.data, previous: previous?.entry, totals: head.totals };
+      const context = { id, nowMs, actor: call.actor };
+      const added = addPart(type, parts, adding.adding, now, accepted.input, context);
+      if (added === undefined) return await this.#unchanged(adding, record, head, previous, reservation);
       if (head.seq >= LIMITS.parts)
         throw new AppError(
           'payload-too-large',
           `A record has at most ${String(LIMITS.parts)} ${parts.path}.`,
         );
-      const nowMs = Math.max(this.tools.clock.now(), head.addedMs + 1);
-      const now = { record: record.envelope.data, previous: previous?.entry, totals: head.totals };
-      const added = addPart(type, parts, now, accepted.input, { id, nowMs, actor: call.actor });
       const { plan, part } = await this.#plan(adding, record, head, previous, added, nowMs, reservation);
       const outcome = await executePlan({ ...this.tools, budget }, plan);
       if (outcome === 'committed') {
@@ -128,8 +140,42 @@ export class PartWriter {
     }
   }
 
+  /** Answers with the record as it is, and leaves the key open: nothing was done under it. */
+  async #unchanged(
+    { type, parts, ref, call, budget }: Adding,
+    record: StoredRecord,
+    head: PartsHead,
+    previous: Standing | undefined,
+    reservation: Reservation | undefined,
+  ): Promise<WrittenRecord> {
+    // What makes it so may be what another attempt under this key has just done.
+    const replay = await this.#answered(type, parts, ref, call, reservation, budget);
+    if (replay !== undefined) return replay;
+    if (reservation !== undefined)
+      await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
+    return { ...(await this.reader.unchanged(type, parts, record, head, previous, budget)), replayed: false };
+  }
+
+  /** Parses the body, and names the entry where the caller does not. */
+  #accept(parts: PartsDeclaration, way: AddingDeclaration, body: unknown): Adding['accepted'] {
+    try {
+      const input = acceptPart(way, body);
+      const { nameMember, namePrefix } = parts;
+      if (nameMember === undefined || namePrefix === undefined || input[nameMember] !== undefined)
+        return { input, newName: false };
+      const name = newId(namePrefix, this.tools.clock.now(), this.tools.entropy);
+      return { input: { ...input, [nameMember]: name }, newName: true };
+    } catch (refusal) {
+      return { refusal };
+    }
+  }
+
   /** The standing entry of a name: one point read, and one more when there is one. */
-  async #standing({ parts, ref, id, budget }: Adding, input: RecordData): Promise<Standing | undefined> {
+  async #standing(
+    { parts, ref, id, budget }: Adding,
+    { input, newName }: Accepted,
+  ): Promise<Standing | undefined> {
+    if (newName) return undefined;
     if (parts.nameMember === undefined) return undefined;
     const name = String(input[parts.nameMember]);
     const key = partitionKey(ref.tenant, ref.partition);
@@ -141,7 +187,7 @@ export class PartWriter {
   }
 
   async #plan(
-    { type, parts, ref, id, call }: Adding,
+    { type, parts, adding, ref, id, call }: Adding,
     { envelope }: StoredRecord,
     head: PartsHead,
     previous: Standing | undefined,
@@ -153,9 +199,10 @@ export class PartWriter {
     const seq = head.seq + 1;
     const checksum = checksumOf(entry as Json);
     const said = { part: parts.path, seq, checksum, ...(previous === undefined ? {} : { previous_checksum: previous.checksum }) }; // prettier-ignore
-    const { event, sealed } = await this.#event(type, parts, id, call, nowMs, { ...said, ...details });
-    const part = { seq, replaces: previous?.seq, entry, checksum, eventId: event.event_id, addedAt: formatTime(nowMs) }; // prettier-ignore
-    const row = headRow(key, id, { seq, totals, addedMs: nowMs });
+    const { event, sealed } = await this.#event(type, adding, id, call, nowMs, { ...said, ...details });
+    const latest = latestTime(parts, entry, head.latest);
+    const part = { seq, replaces: previous?.seq, entry, checksum, eventId: event.event_id, addedAt: formatTime(nowMs), latest }; // prettier-ignore
+    const row = headRow(key, id, { seq, totals, addedMs: nowMs, latest });
     const operations: RowOperation[] = [
       { kind: 'insert', ...partRow(key, id, part) },
       head.etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag: head.etag },
@@ -173,7 +220,7 @@ export class PartWriter {
 
   async #event(
     type: RecordType,
-    parts: PartsDeclaration,
+    { verb }: AddingDeclaration,
     id: string,
     call: CallContext,
     nowMs: number,
@@ -188,7 +235,7 @@ export class PartWriter {
         actor: await pseudonym(call.tenant, call.actor),
         eventType: 'record.action',
         severity: 'info',
-        action: parts.verb,
+        action: verb,
         resourceType: type.recordType,
         resourceId: id,
         outcome: 'success',
@@ -262,10 +309,26 @@ function namedOperations(
   return [etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag }];
 }
 
-function parsed(parts: PartsDeclaration, body: unknown): Adding['accepted'] {
-  try {
-    return { input: acceptPart(parts, body) };
-  } catch (refusal) {
-    return { refusal };
-  }
+/** The entry of a name that came with the record. */
+function cameWith(
+  { nameMember, came }: PartsDeclaration,
+  { envelope }: StoredRecord,
+  input: RecordData,
+): Standing | undefined {
+  if (nameMember === undefined) return undefined;
+  const entry = came?.(envelope.data).find((one) => one[nameMember] === input[nameMember]);
+  if (entry === undefined) return undefined;
+  const checksum = checksumOf(entry as Json);
+  return { seq: 0, replaces: undefined, entry, checksum, eventId: '', addedAt: '', nameEtag: undefined };
+}
+
+/** The latest time that entries have had with this one. */
+function latestTime(
+  { timeMember }: PartsDeclaration,
+  entry: RecordData,
+  before: string | undefined,
+): string | undefined {
+  if (timeMember === undefined) return undefined;
+  const time = String(entry[timeMember]);
+  return before === undefined || before < time ? time : before;
 }

@@ -1,13 +1,13 @@
 import { AppError } from '../domain/errors.js';
-import type { IndexDeclaration, RecordType } from '../domain/record-type.js';
+import type { IndexDeclaration, PartitionRule, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { Cursors } from './cursor.js';
-import { scanIndex } from './index-scan.js';
-import { compoundKeyValue, recordKey } from './keys.js';
-import { scanMerged } from './merge-scan.js';
+import { scanIndex, type IndexPage, type ScanTools } from './index-scan.js';
+import { compoundKeyValue, partitionKey, recordKey } from './keys.js';
+import { scanMerged, type MergeScan } from './merge-scan.js';
 import type { IntegrityFinding, ListQuery, StorageManagerOptions, SummaryPage } from './manager-types.js';
 import type { Row } from './ports.js';
-import { summaryOf, type Summary } from './record-row.js';
+import { summaryNames, summaryOf, type Summary } from './record-row.js';
 import { rowIntact } from './row-checksum.js';
 import { isVoid } from './void-row.js';
 
@@ -32,6 +32,7 @@ export class RecordLister {
   ): Promise<SummaryPage> {
     const unknown = Object.keys(query.filters).find((name) => !type.filters.includes(name));
     if (unknown !== undefined) throw new AppError('request-malformed', `${type.collection} cannot be filtered by ${unknown}.`); // prettier-ignore
+    const shown = projectionOf(type, query.fields);
     const budget = new Budget(this.tools.clock, this.tools.entropy);
     const index = bestIndex(type, query.filters);
     const { partition: rule } = type;
@@ -50,16 +51,13 @@ export class RecordLister {
       after: query.cursor === undefined ? undefined : this.#cursors.decode(name, query.cursor),
       accept: residual.length === 0 ? undefined : (row: Row) => !rowIntact(row) || matches(row, residual),
     };
-    const page =
-      rule.kind === 'member'
-        ? await scanMerged(tools, { ...scan, partition: query.filters[rule.member] })
-        : await scanIndex(tools, { ...scan, granularity: 'month' });
+    const page = await scanBy(rule, tools, scan, query);
     const items: Summary[] = [];
     for (const row of page.rows) {
       const summary = rowIntact(row)
         ? summaryOf(type, row)
         : await this.#fromRecordRow(type, row, query, found, budget);
-      if (summary !== undefined) items.push(summary);
+      if (summary !== undefined) items.push(shown(summary));
     }
     return { items, nextCursor: page.next === undefined ? null : this.#cursors.encode(name, page.next) };
   }
@@ -73,9 +71,8 @@ export class RecordLister {
     budget: Budget,
   ): Promise<Summary | undefined> {
     const id = damaged.rowKey.slice(damaged.rowKey.lastIndexOf(':') + 1);
-    const row = await budget.retry(() =>
-      this.tools.ports.tables.find(type.table, damaged.partitionKey, recordKey(id)),
-    );
+    const key = recordPartitionKey(type, damaged, id);
+    const row = await budget.retry(() => this.tools.ports.tables.find(type.table, key, recordKey(id)));
     const finding = { recordType: type.recordType, id, revision: Number(row?.properties['revision'] ?? 0) };
     found.push({ ...finding, what: 'index row' });
     if (row === undefined || !rowIntact(row) || isVoid(row)) {
@@ -85,6 +82,44 @@ export class RecordLister {
     // What the damaged row said of the filters proves nothing.
     return matches(row, Object.entries(query.filters)) ? summaryOf(type, row) : undefined;
   }
+}
+
+/**
+ * What is shown of a summary. Rows come from storage whole all the same: a row's checksum is over all of its columns, and
+ * no row is shown that was not verified. Throws `request-malformed` for what is no member of this type's summaries.
+ */
+function projectionOf(
+  type: RecordType,
+  fields: readonly string[] | undefined,
+): (summary: Summary) => Summary {
+  if (fields === undefined) return (summary) => summary;
+  const known = summaryNames(type);
+  const unknown = fields.find((name) => !known.includes(name));
+  if (unknown !== undefined || fields.length === 0)
+    throw new AppError('request-malformed', `fields: there is no member ${JSON.stringify((unknown ?? '').slice(0, 64))} in a summary of ${type.collection}.`); // prettier-ignore
+  const wanted = new Set(['id', ...fields]);
+  return (summary) => Object.fromEntries(Object.entries(summary).filter(([name]) => wanted.has(name)));
+}
+
+function scanBy(
+  rule: PartitionRule,
+  tools: ScanTools,
+  scan: Omit<MergeScan, 'partition'>,
+  query: ListQuery,
+): Promise<IndexPage> {
+  switch (rule.kind) {
+    case 'member':
+      return scanMerged(tools, { ...scan, partition: query.filters[rule.member] });
+    case 'own':
+      return scanMerged(tools, { ...scan, partition: rule.listedIn });
+    case 'month-of-creation':
+      return scanIndex(tools, { ...scan, granularity: 'month' });
+  }
+}
+
+/** The partition of the record that an index row is of. */
+function recordPartitionKey({ partition: rule }: RecordType, { partitionKey: key }: Row, id: string): string {
+  return rule.kind === 'own' ? partitionKey(key.slice(0, key.indexOf(':')), id) : key;
 }
 
 function matches(row: Row, filters: readonly (readonly [string, string])[]): boolean {
@@ -99,7 +134,7 @@ function bestIndex(type: RecordType, filters: Readonly<Record<string, string>>):
   return usable.reduce((best, index) => (index.fields.length > best.fields.length ? index : best));
 }
 
-/** Names a listing for its cursors: who, what, which filters and times; not how many. */
+/** Names a listing for its cursors: who, what, which filters and times; neither how many nor what of them is shown. */
 function queryName(type: RecordType, tenant: string, query: ListQuery): string {
   const filters = Object.entries(query.filters).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify(['list', tenant, type.collection, filters, query.fromMs ?? null, query.toMs ?? null]);

@@ -23,8 +23,20 @@ export function timeOfId(type: RecordType, id: string): number {
 export function placeOf(type: RecordType, tenant: string, id: string, data: RecordData): PartitionRef {
   const ms = timeOfId(type, id);
   const { partition: rule, table } = type;
-  const partition = rule.kind === 'member' ? String(data[rule.member]) : monthOf(ms);
-  return { tenant, table, partition };
+  switch (rule.kind) {
+    case 'member':
+      return { tenant, table, partition: String(data[rule.member]) };
+    case 'own':
+      return { tenant, table, partition: id };
+    case 'month-of-creation':
+      return { tenant, table, partition: monthOf(ms) };
+  }
+}
+
+/** The partition of a type's index rows where they are not beside their records; undefined where they are. */
+export function listPartition(type: RecordType, tenant: string): PartitionRef | undefined {
+  const { partition: rule, table } = type;
+  return rule.kind === 'own' ? { tenant, table, partition: rule.listedIn } : undefined;
 }
 
 /** The partition that a blob's name says, given as in a key; undefined when it says none of this type. */

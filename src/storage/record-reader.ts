@@ -57,6 +57,11 @@ export class RecordReader {
     };
   }
 
+  /** The record of a row that was read already, for an answer: the detail comes from its blob. */
+  shown(type: RecordType, tenant: string, row: RecordRow, budget: Budget): Promise<StoredRecord> {
+    return this.#record(type, tenant, row, budget);
+  }
+
   /** One revision as it was stored. */
   async getRevision(type: RecordType, tenant: string, id: string, revision: number): Promise<StoredRecord> {
     const budget = this.#budget();

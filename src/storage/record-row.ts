@@ -3,9 +3,11 @@ import type { EnvelopeHead, Tier } from '../domain/envelope.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { formatTime, parseTime } from '../domain/clock.js';
 import { parseId } from '../domain/ids.js';
+import { isObject } from '../domain/merge-patch.js';
 import { compoundKeyValue, indexKey } from './keys.js';
 import type { Properties, Property, Row } from './ports.js';
 import { rowIntact } from './row-checksum.js';
+import { textColumns, textOf } from './text-columns.js';
 
 /** Where a detail envelope lies: a whole blob, or a part of a pack. Bytes. */
 export interface DetailLocation {
@@ -32,17 +34,25 @@ export interface RevisionFacts {
 export interface RecordRow extends RevisionFacts {
   readonly createdAt: string;
   readonly indexKeys: readonly string[];
+  /** Ids of the records this one is derived from (`domain/links.ts`). */
+  readonly links: readonly string[];
   readonly etag: string;
 }
 
 /** A summary: what a list shows of a record (http-api.md, Collections). */
 export type Summary = Readonly<Record<string, Property>>;
 
+/** A declared summary member: a member of the data, or what lies inside one. */
+function summaryValue({ summaryFrom }: RecordType, data: RecordData, member: string): unknown {
+  const path = summaryFrom?.[member]?.split('/').slice(1) ?? [member];
+  return path.reduce<unknown>((value, name) => (isObject(value) ? value[name] : undefined), data);
+}
+
 /** The declared summary members of a record's data. */
 export function summaryMembers(type: RecordType, data: RecordData): Summary {
   const summary: Record<string, Property> = {};
   for (const member of type.summary) {
-    const value = data[member];
+    const value = summaryValue(type, data, member);
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
       summary[member] = value;
   }
@@ -58,7 +68,7 @@ export function createdAtOf(type: RecordType, id: string, data: RecordData): str
 export function indexKeysOf(type: RecordType, id: string, data: RecordData): readonly string[] {
   const orderedMs = parseTime(createdAtOf(type, id, data)) ?? 0;
   return type.allIndexes.flatMap((index) => {
-    const values = index.fields.map((field) => data[field]);
+    const values = index.fields.map((field) => summaryValue(type, data, field));
     if (!values.every((value) => typeof value === 'string')) return [];
     return [indexKey(index.name, compoundKeyValue(values), orderedMs, id)];
   });
@@ -86,13 +96,14 @@ export function revisionRowColumns(type: RecordType, facts: RevisionFacts): Prop
   return { ...revisionColumns(type, facts), stored_at: facts.storedAt };
 }
 
-/** Columns of `r:<id>`. */
+/** Columns of `r:<id>`; whoever writes the row again passes on the `links` that were in it. */
 export function recordRowColumns(
   type: RecordType,
   facts: RevisionFacts,
   createdAt: string,
   indexKeys: readonly string[],
   summary: Summary,
+  links: readonly string[],
 ): Properties {
   return {
     ...summary,
@@ -100,6 +111,7 @@ export function recordRowColumns(
     created_at: createdAt,
     updated_at: facts.storedAt,
     index_keys: JSON.stringify(indexKeys),
+    ...(links.length === 0 ? {} : textColumns('links', JSON.stringify(links))),
   };
 }
 
@@ -164,6 +176,7 @@ export function parseRecordRow(row: Row, id: string): RecordRow {
     ...facts,
     createdAt: String(row.properties['created_at']),
     indexKeys: JSON.parse(String(row.properties['index_keys'])) as string[],
+    links: JSON.parse(textOf('links', row.properties) || '[]') as string[],
     etag: row.etag,
   };
 }
@@ -193,14 +206,15 @@ export function envelopeHead(type: RecordType, tenant: string, facts: RevisionFa
 /** What every summary has besides the members its type declares. */
 const SUMMARY_HEAD = ['record_type', 'id', 'revision', 'schema_version', 'tier', 'checksum', 'created_at', 'updated_at']; // prettier-ignore
 
+/** Every member that a summary of the type may have. */
+export const summaryNames = (type: RecordType): readonly string[] => [...SUMMARY_HEAD, ...type.summary];
+
 /** A summary from an index row or a record row of the type. */
-export function summaryOf(type: RecordType, row: Row): Summary {
+export function summaryOf(type: RecordType, row: Pick<Row, 'properties'>): Summary {
   const summary: Record<string, Property> = {};
-  for (const names of [SUMMARY_HEAD, type.summary]) {
-    for (const name of names) {
-      const value = row.properties[name];
-      if (value !== undefined) summary[name] = value;
-    }
+  for (const name of summaryNames(type)) {
+    const value = row.properties[name];
+    if (value !== undefined) summary[name] = value;
   }
   return summary;
 }

@@ -1,10 +1,11 @@
 import { AppError, isAppError } from '../domain/errors.js';
 import { createData, type AcceptedCreate } from '../domain/apply-change.js';
 import { newId, parseId } from '../domain/ids.js';
+import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { upgradeData } from '../domain/upgrade.js';
 import { Budget, unavailable } from './backoff.js';
-import { assertPrecondition, isDefiniteRefusal, type Change } from './change.js';
+import { assertPrecondition, isDefiniteRefusal, type ChangeOrRule } from './change.js';
 import { executePlan } from './commit.js';
 import type { DetailStore } from './detail-store.js';
 import { revisionEtag } from './etag.js';
@@ -12,11 +13,13 @@ import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow, type KeyedResult } from './keyed-result.js';
 import { KeyedMutex } from './keyed-mutex.js';
 import { BLOB_CONTAINERS, partitionKey } from './keys.js';
+import { enrollLinks } from './lineage-rows.js';
 import type { CallContext, StorageManagerOptions, WrittenRecord } from './manager-types.js';
 import { factsOf, newRevision, type ChangeName, type NewRevision } from './new-revision.js';
 import type { PartitionRef } from './directory.js';
 import { detailBlobName, placeOf } from './record-location.js';
 import { assertNameFree, type RecordLocator } from './record-locator.js';
+import type { ListRefresh } from './list-refresh.js';
 import type { PartReader } from './part-reader.js';
 import { broken, type RecordRow } from './record-row.js';
 import type { RecordReader } from './record-reader.js';
@@ -33,6 +36,7 @@ export class RecordWriter {
     private readonly reader: RecordReader,
     private readonly locator: RecordLocator,
     private readonly parts: PartReader,
+    private readonly lists: ListRefresh,
   ) {
     this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
   }
@@ -65,7 +69,13 @@ export class RecordWriter {
     // Before anything is written: a refusal leaves no blob and no row behind. Of creates at once the commit decides.
     if (!nameIsFree)
       await this.#openingKey(call, reservation, budget, () => assertNameFree(this.locator, type, { id: recordId, ref }, data, budget)); // prettier-ignore
-    const enroll = (): Promise<void> => this.locator.enroll(type, [{ id: recordId, ref }], budget);
+    const enroll = async (): Promise<void> => {
+      const links = linksOf(type, recordId, data);
+      await Promise.all([
+        this.locator.enroll(type, [{ id: recordId, ref }], budget),
+        this.#enrollLinks(type, recordId, ref, links, budget),
+      ]);
+    };
     const name: ChangeName = { eventType: 'record.created', action: 'create', details: {} };
     let voidEtag: string | undefined;
     let there: boolean;
@@ -83,8 +93,10 @@ export class RecordWriter {
       voidEtag = place.etag;
       await this.#goOn(call, reservation, outcome, budget);
     }
-    if (fixed !== undefined && there)
+    if (fixed !== undefined && there) {
+      await this.lists.caughtUp(type, call.tenant, [{ id, revision: 1 }]);
       return { ...(await this.reader.getRevision(type, call.tenant, id, 1)), replayed: true };
+    }
     return this.#openingKey(call, reservation, budget, () => {
       throw new AppError('record-exists', `A record of this ${there ? 'id' : 'name'} exists already.`, { evidence: { id: recordId } }); // prettier-ignore
     });
@@ -112,7 +124,12 @@ export class RecordWriter {
    * Throws, in the order of http-api.md: `record-not-found`, `precondition-required`, `version-conflict`, then what
    * `change.next` throws.
    */
-  async change(type: RecordType, id: string, change: Change, call: CallContext): Promise<WrittenRecord> {
+  async change(
+    type: RecordType,
+    id: string,
+    change: ChangeOrRule,
+    call: CallContext,
+  ): Promise<WrittenRecord> {
     const budget = this.#budget();
     const ref = await this.locator.locate(type, call.tenant, id, budget);
     const reserved = await this.#reserve(type, call, id, () => ref, budget);
@@ -135,7 +152,7 @@ export class RecordWriter {
     type: RecordType,
     id: string,
     ref: PartitionRef,
-    change: Change,
+    asked: ChangeOrRule,
     call: CallContext,
     reservation: Reservation | undefined,
     budget: Budget,
@@ -145,15 +162,20 @@ export class RecordWriter {
     for (;;) {
       const row = await this.reader.recordRow(type, call.tenant, id, budget);
       if (row.etag === missingUnder) throw broken(id, row.revision, 'index row missing');
+      const change = typeof asked === 'function' ? asked(row) : asked;
       assertPrecondition(row, change);
       const detail = await this.details.readForWrite(type, call.tenant, row, budget);
       const current = upgradeData(type, row.schemaVersion, detail.data);
-      const next = change.next(current, { id, nowMs: this.tools.clock.now(), actor: call.actor });
+      const context = { id, nowMs: this.tools.clock.now(), actor: call.actor, revision: row.revision + 1 };
+      const next = change.next(current, context);
       const name = change.name(current, next);
       const revision = await newRevision(this.tools, type, id, next, row, name, call);
       const listed = await this.parts.listed(type, call.tenant, id, next, budget);
       const plan = this.#plan(type, ref, revision, row, call, reservation, undefined, listed);
-      const outcome = await executePlan({ ...this.tools, budget }, plan);
+      const known = new Set(row.links);
+      const added = linksOf(type, id, next).filter((link) => !known.has(link));
+      const enroll = (): Promise<void> => this.#enrollLinks(type, id, ref, added, budget);
+      const outcome = await executePlan({ ...this.tools, budget }, plan, enroll);
       if (outcome === 'committed') return this.#committed(type, revision, plan, call);
       const replay = await this.#answered(type, call, ref, reservation, budget);
       if (replay !== undefined) return replay;
@@ -161,6 +183,16 @@ export class RecordWriter {
       if (outcome === 'missing') missingUnder = row.etag;
       await this.#goOn(call, reservation, outcome, budget);
     }
+  }
+
+  #enrollLinks(
+    type: RecordType,
+    id: string,
+    ref: PartitionRef,
+    links: readonly string[],
+    budget: Budget,
+  ): Promise<void> {
+    return enrollLinks(this.tools.ports.tables, type, [{ id, ref, links }], budget);
   }
 
   /** Before another try after a refused commit. */
@@ -248,15 +280,22 @@ export class RecordWriter {
   async #replay(type: RecordType, call: CallContext, keyed: KeyedResult): Promise<WrittenRecord> {
     const first = keyed.revisions[0];
     if (first === undefined) throw new AppError('integrity-failure', 'An idempotency row names no record.');
+    await this.lists.caughtUp(type, call.tenant, [first]);
     const record = await this.reader.getRevision(type, call.tenant, first.id, first.revision);
     return { ...record, replayed: true };
   }
 
-  #committed(type: RecordType, revision: NewRevision, plan: WritePlan, call: CallContext): WrittenRecord {
+  async #committed(
+    type: RecordType,
+    revision: NewRevision,
+    plan: WritePlan,
+    call: CallContext,
+  ): Promise<WrittenRecord> {
     const name = plan.blob?.name ?? '';
     const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, undefined);
     this.details.remember(facts, revision.detail);
     this.tools.onCommitted?.(plan.partition);
+    await this.lists.committed(type, call.tenant, plan.operations);
     return {
       envelope: this.reader.envelope(type, call.tenant, facts, revision.detail),
       etag: revisionEtag(revision.revision, revision.event.event_id),

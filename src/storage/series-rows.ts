@@ -3,7 +3,7 @@ import type { PartsDeclaration, SeriesValue } from '../domain/parts.js';
 import type { RecordData } from '../domain/record-type.js';
 import { sumOf, type Rollup, type Sample } from '../domain/series.js';
 import { monthOf } from './keys.js';
-import { textColumns, textOf } from './part-rows.js';
+import { textColumns, textOf } from './text-columns.js';
 import type { Properties, Row } from './ports.js';
 import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';

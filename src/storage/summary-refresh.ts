@@ -34,7 +34,7 @@ export class SummaryRefresh {
     const summary = summaryMembers(type, await this.parts.listed(type, tenant, id, envelope.data, budget));
     if (!differs(stored, summary)) return;
     const sealed = (rowKey: string, columns: Row['properties']) => withRowChecksum(key, rowKey, columns);
-    const columns = recordRowColumns(type, row, row.createdAt, row.indexKeys, summary);
+    const columns = recordRowColumns(type, row, row.createdAt, row.indexKeys, summary, row.links);
     const listed = summaryColumns(type, row, row.createdAt, summary);
     const operations: RowOperation[] = [
       { kind: 'replace', rowKey: recordKey(id), properties: sealed(recordKey(id), columns), etag: row.etag },

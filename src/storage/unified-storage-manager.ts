@@ -1,5 +1,6 @@
+import pLimit from 'p-limit';
 import { acceptCreate, acceptPut, type RecordName } from '../domain/apply-change.js';
-import { AppError } from '../domain/errors.js';
+import { AppError, isAppError } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
@@ -7,6 +8,8 @@ import { Budget } from './backoff.js';
 import { BatchWriter } from './batch-writer.js';
 import { actionChange, patchChange } from './change.js';
 import { DetailStore } from './detail-store.js';
+import { LineageReader, type Lineage, type LineageQuery } from './lineage-reader.js';
+import { ListRefresh } from './list-refresh.js';
 import type {
   CallContext,
   IntegrityFinding,
@@ -18,7 +21,9 @@ import type {
   WrittenBatch,
   WrittenRecord,
 } from './manager-types.js';
-import { partsOf, PartReader, type ShownPart } from './part-reader.js';
+import { PartLister, type PartsQuery, type ShownPart } from './part-lister.js';
+import { partsOf, PartReader, wayTo } from './part-reader.js';
+import { PartStream } from './part-stream.js';
 import { PartWriter } from './part-writer.js';
 import { SummaryRefresh } from './summary-refresh.js';
 import { PutWriter, type PutCondition } from './put-writer.js';
@@ -28,6 +33,7 @@ import { RecordLocator } from './record-locator.js';
 import { RecordReader } from './record-reader.js';
 import { integrityEvidence } from './record-row.js';
 import { RecordLister } from './record-lister.js';
+import { RecordMigrator } from './record-migrator.js';
 import { RecordWriter } from './record-writer.js';
 
 /**
@@ -38,13 +44,18 @@ import { RecordWriter } from './record-writer.js';
 export class UnifiedStorageManager {
   readonly #reader: RecordReader;
   readonly #lister: RecordLister;
+  readonly #lists: ListRefresh;
   readonly #writer: RecordWriter;
   readonly #batches: BatchWriter;
   readonly #puts: PutWriter;
+  readonly #migrator: RecordMigrator;
   readonly #partReader: PartReader;
   readonly #partWriter: PartWriter;
+  readonly #partLister: PartLister;
+  readonly #stream: PartStream;
   readonly #digest: SeriesDigest;
   readonly #seriesReader: SeriesReader;
+  readonly #lineage: LineageReader;
 
   constructor(protected readonly options: StorageManagerOptions) {
     const details = new DetailStore(options.ports.blobs, options.secretBox);
@@ -52,11 +63,17 @@ export class UnifiedStorageManager {
     this.#partReader = new PartReader(options);
     this.#reader = new RecordReader(options, details, locator);
     this.#lister = new RecordLister(options);
-    this.#writer = new RecordWriter(options, details, this.#reader, locator, this.#partReader);
-    this.#batches = new BatchWriter(options, this.#reader, locator);
+    this.#lists = new ListRefresh(options);
+    this.#writer = new RecordWriter(options, details, this.#reader, locator, this.#partReader, this.#lists);
+    this.#migrator = new RecordMigrator(options, this.#reader, details, this.#writer);
+    this.#batches = new BatchWriter(options, this.#reader, locator, this.#lists);
     this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
-    this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, new SummaryRefresh(options, this.#reader, this.#partReader, locator)); // prettier-ignore
+    this.#partLister = new PartLister(options, this.#reader, this.#partReader);
+    const summaries = new SummaryRefresh(options, this.#reader, this.#partReader, locator);
+    this.#stream = new PartStream(options, this.#partReader, summaries, locator);
+    this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, summaries);
     this.#seriesReader = new SeriesReader(options, this.#partReader, this.#digest);
+    this.#lineage = new LineageReader(options, locator);
     this.#puts = new PutWriter(options, this.#writer, locator);
   }
 
@@ -126,6 +143,17 @@ export class UnifiedStorageManager {
     return page;
   }
 
+  /**
+   * What a record is derived from (`up`) or what is derived from it (`down`), across types, `depth` 1 to 10 steps. Bounded
+   * and safe from cycles; what is linked to and not there is marked. Throws `record-not-found`.
+   */
+  async lineage(type: RecordType, id: string, query: LineageQuery, call: CallContext): Promise<Lineage> {
+    const found: IntegrityFinding[] = [];
+    const lineage = await this.#audited(type, call, () => this.#lineage.read(type, call.tenant, id, query, found)); // prettier-ignore
+    for (const finding of found) await this.#report(finding, call);
+    return lineage;
+  }
+
   /** JSON merge patch; `ifMatch` is the ETag that was read and is required. */
   async patch(
     type: RecordType,
@@ -154,8 +182,8 @@ export class UnifiedStorageManager {
   }
 
   /**
-   * Adds to the parts of a record, e.g. a step of a workflow execution; `path` is that of the parts. Resolves to the
-   * record after it, with all entries while they are few, else with the one that was added.
+   * Adds to the parts of a record, e.g. a step of a workflow execution; `path` is that of the parts or of another way to
+   * add to them. Resolves to the record after it, with all entries while they are few, else with the one that was added.
    */
   async addPart(
     type: RecordType,
@@ -165,8 +193,8 @@ export class UnifiedStorageManager {
     ifMatch: string | undefined,
     call: CallContext,
   ): Promise<WrittenRecord> {
-    const parts = partsOf(type, path);
-    return this.#audited(type, call, () => this.#partWriter.add(type, parts, id, body, ifMatch, call));
+    const way = wayTo(type, path);
+    return this.#audited(type, call, () => this.#partWriter.add(type, way, id, body, ifMatch, call));
   }
 
   /** Every entry of a record's parts in the order they were added. `limit` 1 to 1,000. */
@@ -174,16 +202,13 @@ export class UnifiedStorageManager {
     type: RecordType,
     id: string,
     path: string,
-    page: { readonly limit: number; readonly cursor?: string | undefined },
+    page: PartsQuery,
     call: CallContext,
   ): Promise<Page<ShownPart>> {
     const parts = partsOf(type, path);
     assertLimit(page.limit);
     const budget = new Budget(this.options.clock, this.options.entropy);
-    return this.#audited(type, call, async () => {
-      await this.#reader.recordRow(type, call.tenant, id, budget);
-      return this.#partReader.list(type, parts, call.tenant, id, page, budget);
-    });
+    return this.#audited(type, call, () => this.#partLister.list(type, parts, call.tenant, id, page, budget));
   }
 
   /** Values of a record's series, the oldest first, as they are or rolled up by hour or day. `limit` 1 to 1,000. */
@@ -205,9 +230,62 @@ export class UnifiedStorageManager {
     });
   }
 
+  /**
+   * Stores a record anew in the current schema version where it is in an older one, as a revision of its own; with
+   * `dryRun` only says whether that would succeed. False when there is nothing to do. Throws `record-not-found`,
+   * `record-invalid`, `internal-error`, `integrity-failure`; the record is then left as it is.
+   */
+  async migrate(type: RecordType, id: string, dryRun: boolean, call: CallContext): Promise<boolean> {
+    return this.#audited(type, call, () => this.#migrator.migrate(type, id, dryRun, call));
+  }
+
   /** Brings samples and rollups of a series up to date; resolves to how many entries that took. */
   digestSeries(type: RecordType, tenant: string, id: string): Promise<number> {
     return this.#digest.run(type, tenant, id);
+  }
+
+  /**
+   * Whatever follows from a record's parts brought up to date: samples and rollups of a series, or the append blobs that
+   * entries move to. Resolves to how many entries that took. Repeating it, or several at once, is harmless.
+   */
+  digestParts(type: RecordType, tenant: string, id: string): Promise<number> {
+    if (type.parts?.series !== undefined) return this.digestSeries(type, tenant, id);
+    return this.#stream.run(type, tenant, id);
+  }
+
+  /**
+   * Brings lists in line with records whose index rows are not written with them, and costs nothing for any other: the
+   * sealer asks for it before it forgets their events. What is damaged is reported and stops nobody. Throws
+   * `storage-unavailable`.
+   */
+  async followChanges(
+    type: RecordType,
+    tenant: string,
+    changes: readonly { readonly id: string; readonly revision: number }[],
+  ): Promise<void> {
+    const call = { tenant, actor: 'sealer', correlationId: 'sealer' };
+    const limit = pLimit(8);
+    const follow = async (change: (typeof changes)[number]): Promise<void> => {
+      try {
+        await this.#audited(type, call, () => this.#lists.refresh(type, tenant, change));
+      } catch (error) {
+        if (!isAppError(error, 'integrity-failure')) throw error;
+      }
+    };
+    await Promise.all(changes.map((change) => limit(() => follow(change))));
+  }
+
+  /** A declared view of the current revision, e.g. `ledger` of a covenant, and the entity tag of what it is made from. */
+  async getView(
+    type: RecordType,
+    id: string,
+    path: string,
+    call: CallContext,
+  ): Promise<{ readonly view: Readonly<Record<string, unknown>>; readonly etag: string }> {
+    const view = Object.hasOwn(type.views ?? {}, path) ? type.views?.[path] : undefined;
+    if (view === undefined) throw new AppError('record-not-found', 'There is nothing at this address.');
+    const { envelope, etag } = await this.get(type, id, call);
+    return { view: view(envelope.data), etag };
   }
 
   async #complete(type: RecordType, call: CallContext, record: StoredRecord): Promise<StoredRecord> {

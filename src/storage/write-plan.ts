@@ -1,10 +1,12 @@
 import type { AuditEvent } from '../domain/audit-event.js';
 import type { SealedSecrets } from '../domain/commitment.js';
+import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { PartitionRef } from './directory.js';
 import { partitionKey, recordKey, revisionKey } from './keys.js';
 import { pendingEvent } from './pending-event.js';
 import type { Properties, RowOperation } from './ports.js';
+import { listPartition } from './record-location.js';
 import { nameOperation } from './record-locator.js';
 import {
   createdAtOf,
@@ -54,7 +56,10 @@ export interface RevisionToWrite {
   readonly voidEtag?: string | undefined;
 }
 
-/** The row operations of one revision: record, revision, index rows, pending event; at most 8 for a new decision. */
+/**
+ * The row operations of one revision: record, revision, index rows, pending event; at most 8 for a new decision. Index
+ * rows of another partition are named by the record row, and written after the commit (`list-refresh.ts`).
+ */
 export function revisionOperations(partition: PartitionRef, write: RevisionToWrite): readonly RowOperation[] {
   const { type, facts, data, previous } = write;
   const replaced = previous?.etag ?? write.voidEtag;
@@ -63,8 +68,12 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
   const createdAt = createdAtOf(type, facts.id, data);
   const summary = summaryMembers(type, write.listed ?? data);
   const indexKeys = indexKeysOf(type, facts.id, data);
+  const beside = listPartition(type, partition.tenant) === undefined;
   const record = recordKey(facts.id);
-  const columns = sealed(record, recordRowColumns(type, facts, createdAt, indexKeys, summary));
+  const columns = sealed(
+    record,
+    recordRowColumns(type, facts, createdAt, indexKeys, summary, linksOf(type, facts.id, data)),
+  );
   const revision = revisionKey(facts.id, facts.revision);
   const listed = summaryColumns(type, facts, createdAt, summary);
   return [
@@ -72,12 +81,12 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
       ? { kind: 'insert', rowKey: record, properties: columns }
       : { kind: 'replace', rowKey: record, properties: columns, etag: replaced },
     { kind: 'insert', rowKey: revision, properties: sealed(revision, revisionRowColumns(type, facts)) },
-    ...indexKeys.map((rowKey): RowOperation => ({
+    ...(beside ? indexKeys : []).map((rowKey): RowOperation => ({
       kind: previous === undefined ? 'insert' : 'upsert',
       rowKey,
       properties: sealed(rowKey, listed),
     })),
-    ...(previous?.indexKeys ?? [])
+    ...((beside ? previous?.indexKeys : undefined) ?? [])
       .filter((rowKey) => !indexKeys.includes(rowKey))
       .map((rowKey): RowOperation => ({ kind: 'delete', rowKey, etag: '*' })),
     ...(previous === undefined ? nameOperation(type, partition, facts.id, data) : []),

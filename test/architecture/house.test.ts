@@ -52,6 +52,17 @@ describe('the house', () => {
     expect(files.filter((name) => name !== 'registry').sort()).toEqual([...expected].sort());
   });
 
+  it('has one file for each schema version before the current one, named after type and version', async () => {
+    const { RECORD_TYPES } = await import('../../src/records/registry.js');
+    const files = SOURCES.filter((path) => path.startsWith('src/records/older/')).map((path) =>
+      basename(path, '.ts'),
+    );
+    const expected = RECORD_TYPES.flatMap(({ recordType, migrations }) =>
+      migrations.map(({ from }) => `${recordType.replaceAll('_', '-')}-${from.replaceAll('.', '-')}`),
+    );
+    expect(files.sort()).toEqual([...expected].sort());
+  });
+
   it('tells the local host and Azure the same number of deliveries', async () => {
     const { MAX_DELIVERIES } = await import('../../src/queue/inbox-handler.js');
     const host = JSON.parse(read('host.json')) as { extensions: { queues: { maxDequeueCount: number } } };

@@ -8,6 +8,9 @@ import { decisionType } from '../../src/records/decision.js';
 
 type Declaration = RecordDeclaration<RecordData, unknown>;
 
+const stored = { note_id: z.string(), created_at: z.string(), secret: z.string() };
+const example = { note_id: 'not_1', created_at: '2026-01-01T00:00:00.000Z', secret: 'psst' };
+
 const note: Declaration = {
   recordType: 'note',
   collection: 'notes',
@@ -16,8 +19,33 @@ const note: Declaration = {
   idField: 'note_id',
   schemaVersion: '1.2',
   migrations: [
-    { from: '1.0', to: '1.1', migrate: (data) => ({ ...data, colour: 'grey' }) },
-    { from: '1.1', to: '1.2', migrate: ({ colour, ...data }) => ({ ...data, color: colour }) },
+    {
+      from: '1.0',
+      to: '1.1',
+      schema: z.strictObject(stored),
+      migrate: (data) => ({ ...data, colour: 'grey' }),
+      example,
+      create: {
+        schema: z.strictObject({ size: z.number() }),
+        migrate: ({ size }) => ({ colour: Number(size) > 1 ? 'grey' : '' }),
+        renamed: { '/colour': '/size' },
+        example: { size: 7 },
+      },
+      deprecated: { since: '2026-01-01T00:00:00Z', sunset: '2026-01-01T00:00:00Z' },
+    },
+    {
+      from: '1.1',
+      to: '1.2',
+      schema: z.strictObject({ ...stored, colour: z.string() }),
+      migrate: ({ colour, ...data }) => ({ ...data, color: colour }),
+      example: { ...example, colour: 'red' },
+      create: {
+        schema: z.strictObject({ colour: z.string().min(1) }),
+        migrate: ({ colour }) => ({ color: colour }),
+        renamed: { '/color': '/colour' },
+        example: { colour: 'red' },
+      },
+    },
   ],
   schema: z.strictObject({ note_id: z.string(), created_at: z.string(), color: z.string(), secret: z.string() }), // prettier-ignore
   createSchema: z.strictObject({ color: z.string() }),

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatTime, parseTime } from '../../src/domain/clock.js';
-import { newId, parseId } from '../../src/domain/ids.js';
+import { newId, parseId, partName } from '../../src/domain/ids.js';
 import { seededEntropy } from '../support/entropy.js';
 
 describe('ids', () => {
@@ -23,6 +23,16 @@ describe('ids', () => {
     expect(new Set(ids).size).toBe(2000);
     const times = [...ids].sort().map((id) => parseId(id)?.ms);
     expect(times).toEqual([...times].sort((a, b) => (a ?? 0) - (b ?? 0)));
+  });
+
+  it('of what came with a record follow from the record, its time and the place, and from nothing else', () => {
+    const record = 'con_019b0000-0000-7000-8000-000000000000';
+    const other = 'con_019b0000-0000-7000-8000-000000000001';
+    const name = partName('msg', 5, record, 0);
+    expect(parseId(name)).toEqual({ prefix: 'msg', ms: 5 });
+    expect(partName('msg', 5, record, 0)).toBe(name);
+    const names = [record, other].flatMap((id) => [0, 1, 10].map((at) => partName('msg', 5, id, at)));
+    expect(new Set(names).size).toBe(6);
   });
 
   it.each([

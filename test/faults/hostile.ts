@@ -103,6 +103,7 @@ function targetOf(random: Random, known: Known, types: readonly RecordType[], ma
     () => ['POST', `/${collection}/${id}/${segment(random, marker)}`, body],
     () => ['GET', `/${collection}/${id}/revisions`],
     () => ['GET', `/${collection}/${id}/revisions/${revision}`],
+    () => ['GET', `/${collection}/${id}/lineage`],
     () => ['POST', `/inbox/${collection}`, body],
     () => ['POST', random.pick(['/audit-events', '/inbox/audit-events']), EVENT],
     () => ['GET', `/operations/${one(known.operations)}`],
@@ -116,14 +117,14 @@ function targetOf(random: Random, known: Known, types: readonly RecordType[], ma
   return { method, path: random.chance(0.05) ? `${path}/` : path, tenant, type, body: valid ?? type.example };
 }
 
-const PARAMETERS = ['limit', 'cursor', 'from', 'to', 'as_of', 'resolution', 'resource_id', 'event_type', 'actor'] as const; // prettier-ignore
+const PARAMETERS = ['limit', 'cursor', 'from', 'to', 'as_of', 'resolution', 'resource_id', 'event_type', 'actor', 'fields', 'direction', 'depth'] as const; // prettier-ignore
 
 function queryOf(random: Random, known: Known, { filters }: RecordType, marker: string): string {
   const value = (): string => {
     const from = random.below(8);
     if (from === 0) return marker;
     if (from === 1 && known.cursors.length > 0) return random.pick(known.cursors);
-    if (from === 2) return random.pick(['1', '1000', '1001', '0', '00', '2026-01-01T00:00:00Z', '2999-01-01T00:00:00+01:00', 'queued']); // prettier-ignore
+    if (from === 2) return random.pick(['1', '1000', '1001', '0', '00', '2026-01-01T00:00:00Z', '2999-01-01T00:00:00+01:00', 'queued', 'title,status', 'down']); // prettier-ignore
     return nastyText(random, 6_000).toWellFormed();
   };
   const one = (): string => {

@@ -62,38 +62,78 @@ function indexRowsOf(type: RecordType, record: SurveyedRecord): readonly (readon
   const { data, id, revision, checksum, storedAt } = last;
   const written = Number.parseInt(id.slice(id.indexOf('_') + 1).replace('-', '').slice(0, 12), 16);
   const ms = type.orderedBy === undefined ? written : Date.parse(String(data[type.orderedBy]));
-  const { listedIn } = type.partition as unknown as { readonly listedIn?: string };
+  const listedIn = listedInOf(type);
   const partition = listedIn === undefined ? record.partitionKey : `${record.tenant}:${listedIn}`;
-  const present = type.summary.filter((member) => data[member] !== undefined);
-  const summary = Object.fromEntries(present.map((member) => [member, data[member]]));
+  const shown = type.summary.map((member) => [member, valueAt(data, type.summaryFrom?.[member] ?? `/${member}`)]);
+  const summary = Object.fromEntries(shown.filter(([, value]) => value !== undefined)) as Record<string, unknown>;
   const columns = { ...summary, id, revision, checksum, created_at: new Date(ms).toISOString(), updated_at: storedAt };
   // What parts bring to a summary follows them by seconds.
   const kept = type.parts === undefined ? columns : { id, revision };
-  const indexes = type.allIndexes.filter(({ fields }) => fields.every((field) => typeof data[field] === 'string'));
+  const indexes = type.allIndexes.filter(({ fields }) => fields.every((field) => typeof summary[field] === 'string'));
   return indexes.map(({ name, fields }) => {
-    const value = fields.map((field) => encoded(data[field])).join('=00');
+    const value = fields.map((field) => encoded(summary[field])).join('=00');
     return [`${partition} i:${name}:${value}:${String(9_999_999_999_999 - ms).padStart(13, '0')}:${id}`, kept];
   });
 } // prettier-ignore
 
-/** Index rows are exactly those of the records' current revisions. */
-export function indexViolations(survey: Survey): string[] {
-  return RECORD_TYPES.flatMap((type) => {
-    const found: string[] = [];
-    const records = [...survey.records.values()].filter(({ table }) => table === type.table);
-    const expected = new Map(records.flatMap((record) => indexRowsOf(type, record)));
-    for (const row of survey.rows(type.table, 'i:')) {
-      const key = `${row.partitionKey} ${row.rowKey}`;
-      const columns = expected.get(key);
-      if (columns === undefined) found.push(`index row ${key} belongs to nothing`);
-      else if (!rowIntact(row)) found.push(`index row ${key} is not what was written`);
-      else
-        for (const [member, value] of Object.entries(columns))
-          if (row.properties[member] !== value) found.push(`index row ${key} differs in ${member}`);
-      expected.delete(key);
-    }
-    return [...found, ...[...expected.keys()].map((key) => `index row ${key} is missing`)];
-  });
+/** The partition of index rows that do not lie with their records. */
+const listedInOf = ({ partition }: RecordType): string | undefined => partition.kind === 'own' ? partition.listedIn : undefined; // prettier-ignore
+
+function valueAt(data: unknown, pointer: string): unknown {
+  return pointer.split('/').slice(1).reduce((value, member) => (value as Record<string, unknown> | undefined)?.[member], data); // prettier-ignore
+}
+
+/**
+ * Index rows are exactly those of the records' current revisions; those of another partition only once everything has
+ * come to rest, and until then what their own row says of them.
+ */
+export function indexViolations(survey: Survey, options: { readonly atRest: boolean }): string[] {
+  return RECORD_TYPES.flatMap((type) => [
+    ...(listedInOf(type) === undefined || options.atRest ? currentViolations(survey, type) : []),
+    ...(listedInOf(type) === undefined ? [] : listedViolations(survey, type)),
+  ]);
+}
+
+function currentViolations(survey: Survey, type: RecordType): readonly string[] {
+  const found: string[] = [];
+  const records = [...survey.records.values()].filter(({ table }) => table === type.table);
+  const expected = new Map(records.flatMap((record) => indexRowsOf(type, record)));
+  for (const row of survey.rows(type.table, 'i:')) {
+    const key = `${row.partitionKey} ${row.rowKey}`;
+    const columns = expected.get(key);
+    if (columns === undefined) found.push(`index row ${key} belongs to nothing`);
+    else if (!rowIntact(row)) found.push(`index row ${key} is not what was written`);
+    else
+      for (const [member, value] of Object.entries(columns))
+        if (row.properties[member] !== value) found.push(`index row ${key} differs in ${member}`);
+    expected.delete(key);
+  }
+  return [...found, ...[...expected.keys()].map((key) => `index row ${key} is missing`)];
+}
+
+/** Index rows of another partition are those that the record's row there names, all of one revision that is stored. */
+function listedViolations(survey: Survey, type: RecordType): string[] {
+  const { table } = type;
+  const listedIn = listedInOf(type) ?? '';
+  const found: string[] = [];
+  const named = new Map<string, number>();
+  for (const row of survey.rows(table, 's:')) {
+    const revision = Number(row.properties['revision']);
+    const id = row.rowKey.slice(2);
+    if (!rowIntact(row)) found.push(`list row ${row.rowKey} is not what was written`);
+    if (!row.partitionKey.endsWith(`:${listedIn}`))
+      found.push(`list row ${row.rowKey} is not in ${listedIn}`);
+    if (survey.records.get(id)?.revisions[revision - 1] === undefined)
+      found.push(`list row ${row.rowKey} names revision ${revision}, which is not there`);
+    for (const rowKey of JSON.parse(String(row.properties['index_keys'])) as string[])
+      named.set(`${row.partitionKey} ${rowKey}`, revision);
+  }
+  for (const row of survey.rows(table, 'i:')) {
+    const key = `${row.partitionKey} ${row.rowKey}`;
+    if (named.get(key) !== row.properties['revision']) found.push(`index row ${key} is named by no list row`);
+    named.delete(key);
+  }
+  return [...found, ...[...named.keys()].map((key) => `index row ${key} is named and missing`)];
 }
 
 /** Every detail blob is named by a row, and everything of a tenant lies with that tenant. */

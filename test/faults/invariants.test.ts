@@ -28,6 +28,8 @@ beforeAll(async () => {
     await stage.does('vote', vote, { name: 'b', target });
     await stage.does('batch', [body('c.0'), body('c.1')], { name: 'c' });
     await stage.does('inbox', body('d'), { name: 'd', key: 'kd' });
+    const derived = { by: 'f', derived_from: ['met_01980000-0000-7000-8000-000000000001'] };
+    await stage.does('create', { ...body('f'), metadata: derived }, { name: 'f' });
     await stage.does('event', draftOf('e', 'acme', 'ada', stage.subject), { name: 'e' });
   };
   expect(await stage.run({ name: 'everything', act })).toEqual([]);
@@ -96,6 +98,13 @@ const CASES: readonly (readonly [what: string, damage: Damage, named: RegExp])[]
     rewritten('decisions', /^i:all:/, { revision: 9 }),
     /index row .* differs in rev/,
   ],
+  ['a link has no way back', without('lineage', /^d:/), /no way leads from met_/],
+  [
+    'a way back leads elsewhere',
+    rewritten('lineage', /^d:/, { partition: '1999-01' }),
+    /leads elsewhere than/,
+  ],
+  ['links are others', rewritten('decisions', /^r:/, { links_0: '[]' }), /other links than the record/],
   ['a record row is lost', without('decisions', /^r:/), /has revisions and no record row/],
   [
     'a record row is stale',

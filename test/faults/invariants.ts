@@ -1,5 +1,6 @@
 import type { StorageContents } from '../support/memory-ports.js';
 import { actorViolations, logViolations } from './invariants-log.js';
+import { lineageViolations } from './invariants-lineage.js';
 import {
   blobViolations,
   directoryViolations,
@@ -16,9 +17,11 @@ import { surveyOf, type Survey } from './invariants-survey.js';
  */
 export function halfDoneViolations(contents: StorageContents): string[] {
   const survey = surveyOf(contents);
-  return [...recordViolations(survey), ...indexViolations(survey)].map(
-    (violation) => `before recovery: ${violation}`,
-  );
+  return [
+    ...recordViolations(survey),
+    ...indexViolations(survey, { atRest: false }),
+    ...lineageViolations(survey),
+  ].map((violation) => `before recovery: ${violation}`);
 }
 
 export interface InvariantOptions {
@@ -37,7 +40,8 @@ export function violationsOf(
   const survey = surveyOf(contents);
   const violations = [
     ...recordViolations(survey),
-    ...indexViolations(survey),
+    ...indexViolations(survey, { atRest: true }),
+    ...lineageViolations(survey),
     ...blobViolations(survey, options),
     ...logViolations(survey),
     ...actorViolations(survey),

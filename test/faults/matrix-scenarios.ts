@@ -13,6 +13,14 @@ const body = (by: string, more: object = {}): object => ({
   metadata: { by },
   ...more,
 });
+/** Ids of records that are nowhere, of two types and in three partitions of the lineage. */
+const ANCESTORS = [
+  'dec_01980000-0000-7000-8000-000000000001',
+  'dec_01980000-0000-7000-8000-000000000011',
+  'dec_01980000-0000-7000-8000-000000000002',
+  'met_019b0000-0000-7000-8000-000000000001',
+];
+const derived = (by: string): object => ({ metadata: { by, derived_from: ANCESTORS } });
 /** Too large for a message with its reason, or at all. */
 const LARGE = { inputs: { minutes: 'x'.repeat(50_000) } };
 
@@ -63,8 +71,18 @@ const WRITES: readonly Scenario[] = [
   },
   { name: 'batch', act: (stage) => stage.does('batch', batch('it', 3), { name: 'it' }) },
   {
+    name: 'create of what is derived from others, with a key',
+    act: (stage) => stage.does('create', body('it', derived('it')), { name: 'it', key: 'k' }),
+  },
+  {
+    name: 'patch that derives a record from others',
+    prepare: aRecord,
+    act: (stage) => stage.does('patch', derived('it'), { name: 'it', ...target(stage) }),
+  },
+  {
     name: 'batch with a key',
-    act: (stage) => stage.does('batch', batch('it', 26), { name: 'it', key: 'k' }),
+    act: (stage) =>
+      stage.does('batch', [...batch('it', 26), body('it.26', derived('it.26'))], { name: 'it', key: 'k' }),
   },
   {
     name: 'patch',

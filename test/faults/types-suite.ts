@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { RecordType } from '../../src/domain/record-type.js';
+import type { Migration, RecordData, RecordType } from '../../src/domain/record-type.js';
 import type { Platform } from '../../src/platform.js';
 import { QUEUES } from '../../src/storage/keys.js';
 import type { CallContext } from '../../src/storage/manager-types.js';
@@ -31,6 +31,8 @@ interface Write {
   readonly name: string;
   /** Revisions and entries that it makes of what was there before, and records besides it. */
   readonly makes: { readonly revisions?: number; readonly parts?: number; readonly records?: number };
+  /** Whether the record that was there before is one of the schema version before. */
+  readonly older?: boolean;
   /** Brings the record that was there to where the write can be done. */
   readonly before?: (subject: Subject) => Promise<unknown>;
   readonly run: (subject: Subject) => Promise<Told>;
@@ -60,6 +62,7 @@ function writesOf(type: RecordType): readonly Write[] {
     { name: 'inbox and its delivery', makes: { records: 1 }, run: promised },
     ...(type.immutable.length === membersOf(type).length ? [] : [PATCH]),
     ...(type.named === undefined ? [] : PUTS),
+    ...(type.migrations.length === 0 ? [] : [MIGRATION]),
     ...additionsOf(type).map((way): Write => ({
       name: way.path,
       makes: way.of === 'action' ? { revisions: 1 } : { parts: 1 },
@@ -85,6 +88,31 @@ const PATCH: Write = {
     return (await platform.manager.patch(type, id, patch, current.etag, plain)).envelope;
   },
 };
+
+const MIGRATION: Write = {
+  name: 'migration',
+  makes: { revisions: 1 },
+  older: true,
+  run: async ({ platform, type, id }) => {
+    await platform.manager.migrate(type, id, false, plain);
+    return (await platform.manager.get(type, id, plain)).envelope;
+  },
+};
+
+/** A type as the release before had it, which takes and stores data of its version as it comes. */
+function releaseBefore(type: RecordType): RecordType {
+  const { check: _check, settle: _settle, ...same } = type;
+  const { from, schema, example } = type.migrations.at(-1) as Migration;
+  return {
+    ...same,
+    schemaVersion: from,
+    migrations: [],
+    schema,
+    createSchema: schema,
+    create: (input, { id }) => ({ ...(input as RecordData), ...(type.idField === undefined ? {} : { [type.idField]: id }) }), // prettier-ignore
+    example,
+  };
+}
 
 const PUTS: readonly Write[] = [
   {
@@ -128,9 +156,9 @@ class Stage {
 
   constructor(private readonly types: readonly RecordType[]) {}
 
-  host(intercept?: Intercept): Platform {
+  host(intercept?: Intercept, types = this.types): Platform {
     const ports = intercept === undefined ? this.ports : wrapPorts(this.ports, intercept);
-    return testPlatform(ports, { clock: this.clock, types: this.types });
+    return testPlatform(ports, { clock: this.clock, types });
   }
 
   /** Counts the calls of a host, and interferes with one. */
@@ -157,8 +185,10 @@ interface Fault {
 /** A storage with a record that the write can be done to. */
 async function prepared(type: RecordType, write: Write): Promise<Subject> {
   const stage = new Stage([type]);
+  const then = write.older === true ? releaseBefore(type) : type;
+  const { id } = (await stage.host(undefined, [then]).manager.create(then, bodyOf(then, 'first'), plain))
+    .envelope;
   const platform = stage.host();
-  const { id } = (await platform.manager.create(type, bodyOf(type, 'first'), plain)).envelope;
   const subject = { type, stage, platform, call: keyed, id };
   await write.before?.(subject);
   return subject;
@@ -188,7 +218,10 @@ async function lookAt(stage: Stage, type: RecordType, id: string) {
   const host = stage.host();
   const list = await host.manager.list(type, { filters: {}, limit: 100 }, plain);
   const revisions = await host.manager.listRevisions(type, id, { limit: 100 }, plain);
-  const parts = type.parts === undefined ? [] : (await host.manager.listParts(type, id, type.parts.path, { limit: 100 }, plain)).items; // prettier-ignore
+  // Whatever follows from parts changes nothing of them; those that came with the record are no additions.
+  if (type.parts !== undefined) await inTime(stage.clock, host.manager.digestParts(type, 'default', id));
+  const all = type.parts === undefined ? [] : (await host.manager.listParts(type, id, type.parts.path, { limit: 100 }, plain)).items; // prettier-ignore
+  const parts = all.filter(({ seq }) => seq > 0);
   await inTime(stage.clock, host.sealer.sealTenant('default'));
   const events = await host.auditReader.list({ filters: {}, limit: 100 }, plain);
   return {

@@ -31,6 +31,10 @@ const conditional = { ...vote, vote: 'approve_with_conditions', conditions: [] }
 const task = { task_id: 'a', status: 'running' };
 const step = { step_id: 'a', status: 'completed' };
 
+const principle = { principle_id: 'P1', name: 'Openness', statement: 'All is open.' };
+const message = { message_id: 'a', sender: 'ceo', content: 'Good morning.' };
+const typeOf = (name: string) => RECORD_TYPES.find(({ recordType }) => recordType === name) as RecordType;
+
 const ROWS: Readonly<Record<string, readonly Row[]>> = {
   decision: [
     { what: 'an end of what has not ended', to: 'create', body: { completed_at: '2026-01-01T00:00:00Z' }, pointer: '/completed_at' },
@@ -51,6 +55,20 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     { what: 'an end of what runs', to: 'steps', body: { ...step, status: 'running', completed_at: '2026-01-02T00:00:00Z' }, pointer: '/completed_at' },
     { what: 'a step too many', to: 'steps', before: [1, 2, 3].map((n) => ['steps', { ...step, step_id: String(n) }] as const), body: step, pointer: '/step_id' },
     { what: 'an error of what has not failed', to: 'patch', body: { error_info: { code: 'E', message: 'm', retryable: false } }, pointer: '/error_info' },
+  ],
+  covenant: [
+    { what: 'a principle twice', to: 'create', body: { principles: [principle, { ...principle, name: 'Candour' }] }, pointer: '/principles/1/principle_id' },
+    { what: 'an end before the beginning', to: 'create', body: { verification: { verified_at: '2026-01-02T00:00:00Z', expires_at: '2026-01-01T00:00:00Z' } }, pointer: '/verification/expires_at' },
+    { what: 'a version that is not higher', to: 'versions', body: { ...(typeOf('covenant').example as object), version: '1.0' }, pointer: '/version' },
+    { what: 'recognized in an hour', to: 'recognitions', body: { peer: 'x', recognized_at: inAnHour }, pointer: '/recognized_at' },
+  ],
+  conversation: [
+    { what: 'a participant twice', to: 'create', body: { participants: ['ceo', 'cfo', 'ceo'] }, pointer: '/participants/2' },
+    { what: 'a message twice', to: 'create', body: { messages: [message, message] }, pointer: '/messages/1/message_id' },
+    { what: 'a message that is still to come', to: 'create', body: { messages: [{ ...message, timestamp: inAnHour }] }, pointer: '/messages/0/timestamp' },
+    { what: 'a message that is still to come', to: 'messages', body: { ...message, timestamp: inAnHour }, pointer: '/timestamp' },
+    { what: 'an edit of no message', to: 'edits', body: { message_id: 'none', sender: 'ceo', content: 'x' }, pointer: '/message_id' },
+    { what: 'a reaction to no message', to: 'reactions', body: { message_id: 'none', sender: 'ceo', reaction: 'x' }, pointer: '/message_id' },
   ],
   metric: [
     { what: 'a value that is still to come', to: 'values', body: { values: [{ value: 1 }, { value: 1, timestamp: inAnHour }] }, pointer: '/values/1/timestamp' },

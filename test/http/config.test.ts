@@ -40,7 +40,27 @@ describe('the configuration', () => {
       expireKeysSchedule: '25 */5 * * * *',
       checkPartitionsSchedule: '40 */5 * * * *',
       rollUpSeriesSchedule: '55 */5 * * * *',
+      movePartsSchedule: '5 */5 * * * *',
+      migrateSchedule: '48 */5 * * * *',
+      migrating: { enabled: true, dryRun: false, sample: undefined, window: undefined },
     });
+  });
+
+  it.each([
+    ['on', { enabled: true, dryRun: false, sample: undefined }],
+    ['off', { enabled: false, dryRun: false, sample: undefined }],
+    ['dry-run', { enabled: true, dryRun: true, sample: undefined }],
+    ['sample:25', { enabled: true, dryRun: false, sample: 25 }],
+    ['sample:1000000', { enabled: true, dryRun: false, sample: 1_000_000 }],
+  ])('says with MIGRATE_MODE=%s what the timer of migrations does', (mode, settings) => {
+    expect(readConfig({ ...GOOD, MIGRATE_MODE: mode }).migrating).toEqual({ ...settings, window: undefined });
+  });
+
+  it('says with MIGRATE_WINDOW when on a day it does it', () => {
+    const window = (text: string) => readConfig({ ...GOOD, MIGRATE_WINDOW: text }).migrating.window;
+    expect(window('22:00-04:30')).toEqual({ fromMinute: 22 * 60, toMinute: 4 * 60 + 30 });
+    expect(window('00:00-23:59')).toEqual({ fromMinute: 0, toMinute: 24 * 60 - 1 });
+    expect(window('')).toBeUndefined();
   });
 
   it('may name an account and an identity instead of a connection string', () => {
@@ -76,6 +96,17 @@ describe('the configuration', () => {
     ['LOG_LEVEL', 'shouting'],
     ['AzureWebJobsStorage__accountName', 'Not_An_Account'],
     ['SWEEP_SCHEDULE', ''],
+    ['MIGRATE_SCHEDULE', ''],
+    ['MIGRATE_MODE', ''],
+    ['MIGRATE_MODE', 'sometimes'],
+    ['MIGRATE_MODE', 'sample:0'],
+    ['MIGRATE_MODE', 'sample:1000001'],
+    ['MIGRATE_MODE', 'sample:ten'],
+    ['MIGRATE_WINDOW', 'at night'],
+    ['MIGRATE_WINDOW', '22:00-24:00'],
+    ['MIGRATE_WINDOW', '22:00-22:00'],
+    ['MIGRATE_WINDOW', '9:00-10:00'],
+    ['MIGRATE_WINDOW', '22:00-04:60'],
   ])('with a bad %s is refused in one line that never shows the value', (name, value) => {
     const message = refusal({ ...GOOD, [name]: value });
     expect(message).toMatch(new RegExp(`^the setting ${name} is not valid: .+$`));

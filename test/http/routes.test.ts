@@ -41,9 +41,12 @@ describe('a method that a resource does not take', () => {
     ['GET', `/decisions/${id}/votes`, 'POST'],
     ['POST', `/decisions/${id}/revisions`, 'GET'],
     ['DELETE', `/decisions/${id}/revisions/1`, 'GET'],
+    ['POST', `/decisions/${id}/lineage`, 'GET'],
     ['GET', '/inbox/decisions', 'POST'],
     ['DELETE', '/operations/op_1', 'GET'],
     ['POST', '/health', 'GET'],
+    ['POST', '/jobs', 'GET'],
+    ['GET', '/jobs/migrate/run', 'POST'],
     ['PATCH', '/audit-events', 'POST, GET'],
     ['DELETE', '/audit-events/evt_1', 'GET'],
   ])('%s %s is 405 and says which it does take', async (method, path, allow) => {
@@ -62,11 +65,15 @@ describe('an address where nothing is', () => {
     ['POST', '/inbox/metrics-of-no-kind'],
     ['GET', '/metrics-of-no-kind/x'],
     ['GET', '/metrics-of-no-kind/x/revisions'],
+    ['GET', '/metrics-of-no-kind/x/lineage'],
+    ['GET', '/audit-events/evt_01980000-0000-7000-8000-000000000000/lineage'],
     ['POST', '/decisions/dec_01980000-0000-7000-8000-000000000000/blessings'],
     ['POST', '/decisions/dec_01980000-0000-7000-8000-000000000000/constructor'],
     ['GET', '/operations/op_01980000-0000-7000-8000-000000000000'],
     ['GET', '/audit-events/evt_01980000-0000-7000-8000-000000000000'],
     ['GET', '/audit-events/nonsense'],
+    ['GET', '/jobs/migrate'],
+    ['GET', '/jobs/migrate/revisions'],
   ])('%s %s is a problem document with 404', async (method, path) => {
     const reply = await host.request(method, path, method === 'POST' ? { body: {} } : {});
     expect([reply.status, reply.code]).toEqual([404, 'record-not-found']);

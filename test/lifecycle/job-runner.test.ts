@@ -156,7 +156,83 @@ describe('a job', () => {
     expect(counting.counts()).toEqual({ 'tables.find': 1 });
   });
 
+  it('may work only when it says so, asked before every step, and costs nothing else', async () => {
+    const counting = countingPorts(world.ports);
+    let open = false;
+    const closing: Job = { ...job, mayWork: () => open };
+    expect(await runner(counting.ports, [closing]).run('count')).toEqual({ outcome: 'resting', counts: {} });
+    expect([asked, counting.calls]).toEqual([[], []]);
+    open = true;
+    behave = async () => {
+      open = asked.length < 2;
+      return { counts: { steps: 1 }, next: 'x' };
+    };
+    expect(await runner(world.ports, [closing]).run('count')).toEqual({
+      outcome: 'paused',
+      counts: { steps: 2 },
+    });
+    behave = async (cursor, context) => {
+      expect([cursor, context.asked]).toEqual(['x', {}]);
+      return { counts: { steps: 1 }, next: undefined };
+    };
+    expect(await runner(world.ports, [closing]).start('count')).toEqual({
+      outcome: 'done',
+      counts: { steps: 3 },
+    });
+  });
+
+  it('started by hand has 15 s, whether or not its round is due, and gives way to whoever is at work', async () => {
+    await runner().run('count');
+    behave = async () => {
+      world.clock.pass(8_000);
+      expect((await runner().start('count')).outcome).toBe('busy');
+      return { counts: { steps: 1 }, next: 'x' };
+    };
+    expect(await runner().start('count')).toEqual({ outcome: 'paused', counts: { steps: 2 } });
+    expect(row()?.properties).toMatchObject({ running: true, cursor: 'x', claimed_until_ms: 0 });
+  });
+
+  it('that is tried out is remembered nowhere, has 15 s, and is told the service’s time and what was asked', async () => {
+    const told: unknown[] = [];
+    const ahead = { now: () => world.clock.now() + 5 * DAY, monotonic: world.clock.monotonic, sleep: world.clock.sleep }; // prettier-ignore
+    const { tables } = world.ports;
+    const taking: Job = { ...job, takes: ['dry_run'] };
+    const one = new JobRunner({ tables, clock: ahead, entropy: seededEntropy(0), log: createLog('silent') }, [taking]); // prettier-ignore
+    const began = world.clock.now();
+    behave = async (_, { nowMs, asked }) => {
+      told.push([nowMs, asked]);
+      world.clock.pass(8_000);
+      return { counts: { steps: 1 }, next: 'x' };
+    };
+    expect(await one.tryOut('count', { dryRun: true })).toEqual({ outcome: 'paused', counts: { steps: 2 } });
+    expect(told).toEqual([1, 2].map(() => [began, { dryRun: true }]));
+    expect(row()).toBeUndefined();
+    await expect(one.tryOut('count', { sample: 1 })).rejects.toMatchObject({ code: 'request-malformed' });
+  });
+
+  it('is listed with where it is, for one range read', async () => {
+    const counting = countingPorts(world.ports);
+    const list = () => runner(counting.ports).list();
+    const none = { name: 'count', began_at: null, ended_at: null, counts: {}, error: null, takes: [] };
+    expect(await list()).toEqual([{ ...none, state: 'never' }]);
+    const began_at = new Date(world.clock.now()).toISOString();
+    behave = async (cursor) => {
+      expect(await list()).toMatchObject([{ state: 'running', began_at, ended_at: null }]);
+      if (cursor === '1') throw new AppError('storage-unavailable', 'no answer');
+      return { counts: { stepsDone: 1 }, next: '1' };
+    };
+    await expect(runner().run('count')).rejects.toThrow();
+    expect(await list()).toEqual([{ ...none, state: 'paused', began_at, counts: { steps_done: 1 }, error: 'storage-unavailable' }]); // prettier-ignore
+    behave = slow(1);
+    await runner().run('count');
+    const ended_at = new Date(world.clock.now()).toISOString();
+    counting.reset();
+    expect(await list()).toEqual([{ ...none, state: 'resting', began_at, ended_at, counts: { steps_done: 1, steps: 1 } }]); // prettier-ignore
+    expect(counting.counts()).toEqual({ 'tables.range': 1 });
+  });
+
   it('that nobody knows is a mistake of the caller', async () => {
     await expect(runner().run('nothing')).rejects.toThrow(TypeError);
+    expect([runner().knows('nothing'), runner().knows('count')]).toEqual([false, true]);
   });
 });

@@ -4,6 +4,7 @@ import { newId } from '../../src/domain/ids.js';
 import { parseBlobName } from '../../src/lifecycle/blob-names.js';
 import { findRevisions } from '../../src/lifecycle/find-revisions.js';
 import { groupsOf, isOld } from '../../src/lifecycle/orphan-plan.js';
+import { covenantType } from '../../src/records/covenant.js';
 import { decisionType } from '../../src/records/decision.js';
 import { Budget } from '../../src/storage/backoff.js';
 import { revisionKey } from '../../src/storage/keys.js';
@@ -45,6 +46,19 @@ describe('the name of a blob', () => {
         },
       ),
     );
+  });
+
+  it('says the record of a type whose records have partitions of their own, under its own id alone', () => {
+    const [id, other] = [newId('cov', NOW, entropy), newId('cov', NOW, entropy)];
+    const event = newId('evt', NOW, entropy);
+    const ref = { tenant: 'acme', table: 'covenants', partition: id };
+    const name = detailBlobName(covenantType, placeOf(covenantType, 'acme', id, {}), id, 2, event);
+    expect(name).toBe(`acme/covenant/${id}/${id}/2-${event}.json`);
+    expect(parseBlobName([decisionType, covenantType], name)).toEqual({ kind: 'loose', name, ref, id, revision: 2, ms: NOW }); // prettier-ignore
+    for (const partition of [other, 'index', '2026-11'])
+      expect(
+        parseBlobName([covenantType], `acme/covenant/${partition}/${id}/2-${event}.json`),
+      ).toBeUndefined();
   });
 
   it('with any character changed, cut or added never names another record', () => {

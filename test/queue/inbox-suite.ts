@@ -26,10 +26,23 @@ const LARGE: readonly unknown[] = [
   ['☃'.repeat(20_000)],
 ];
 
+/** Copies of a value in each of which one text is long. */
+function longer(value: unknown): readonly unknown[] {
+  if (typeof value === 'string') return [LARGE[1]];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(
+    ([name, member]) =>
+    longer(member).map((more): unknown => Array.isArray(value) ? value.map((item: unknown, at) => (String(at) === name ? more : item)) : { ...value, [name]: more }), // prettier-ignore
+  );
+}
+
 /** Records of a type. */
 export function postedRecords(type: RecordType): PostedCollection {
   const members = Object.keys((type.createSchema as unknown as { shape: object }).shape);
-  const bodies = members.flatMap((member) => LARGE.map((value) => ({ [member]: value })));
+  const bodies = [
+    ...members.flatMap((member) => LARGE.map((value) => ({ [member]: value }))),
+    ...Object.entries(type.example as object).flatMap(([member, value]) => longer(value).map((more) => ({ [member]: more }))), // prettier-ignore
+  ];
   const large = bodies.find((more) => type.createSchema.safeParse({ ...bodyOf(type), ...more }).success);
   if (large === undefined) throw new Error(`no member of a ${type.recordType} takes much`);
   return {
@@ -120,7 +133,7 @@ export function describeInbox(collections: readonly PostedCollection[], types?: 
         for (const { platform } of [host, other]) await deliver(platform, messageOf(sent));
         const done = await operation(reply);
         expect(done['status']).toBe('succeeded');
-        expect(JSON.stringify(await read(done['record_id']))).toContain(JSON.stringify(large).slice(1, -1));
+        expect(JSON.stringify(await read(done['record_id']))).toContain('☃'.repeat(1200));
         expect(await sealed()).toBe(1);
       });
 

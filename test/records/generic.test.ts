@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { canonicalJson, type Json } from '../../src/domain/canonical-json.js';
 import { defineRecord } from '../../src/domain/define-record.js';
-import type { RecordData, RecordType } from '../../src/domain/record-type.js';
+import type { Migration, RecordData, RecordType } from '../../src/domain/record-type.js';
 import type { Platform } from '../../src/platform.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import { placeOf } from '../../src/storage/record-location.js';
@@ -11,6 +11,20 @@ import { partitionKey, revisionKey } from '../../src/storage/keys.js';
 import type { StorageUnderTest } from '../support/storages.js';
 import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
 import { describeTypes } from './generic-suite.js';
+
+const dossierFrom09: Migration = {
+  from: '0.9',
+  to: '1.0',
+  schema: z.looseObject({ name: z.string() }),
+  migrate: ({ name, ...rest }) => ({ ...rest, subject: name }),
+  example: {
+    dossier_id: 'dos_1',
+    created_at: '2026-01-01T00:00:00.000Z',
+    name: 'Ada',
+    notes: [],
+    content: {},
+  },
+};
 
 /** A type nobody ships: with sensitive members, an older schema version and free content, to hold generic code to. */
 const dossier = (schemaVersion: '0.9' | '1.0'): RecordType =>
@@ -21,7 +35,7 @@ const dossier = (schemaVersion: '0.9' | '1.0'): RecordType =>
     idPrefix: 'dos',
     idField: 'dossier_id',
     schemaVersion,
-    migrations: schemaVersion === '1.0' ? [{ from: '0.9', to: '1.0', migrate: ({ name, ...rest }) => ({ ...rest, subject: name }) }] : [], // prettier-ignore
+    migrations: schemaVersion === '1.0' ? [dossierFrom09] : [],
     schema: z.strictObject({
       dossier_id: z.string(),
       created_at: z.string(),

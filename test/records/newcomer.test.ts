@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RECORD_TYPES, RecordRegistry } from '../../src/records/registry.js';
 import { read } from '../architecture/support.js';
 import { describeTypeFaults } from '../faults/types-suite.js';
@@ -7,6 +7,9 @@ import { describeRoutes } from '../http/types-suite.js';
 import { describeInbox, postedRecords } from '../queue/inbox-suite.js';
 import { describeTypes } from './generic-suite.js';
 import { incidentType } from './newcomer/incident.js';
+
+// Caches of full size take longer to make than all that the suites do.
+vi.mock('lru-cache', () => import('../support/small-caches.js'));
 
 /** Somebody adds a type as docs/add-a-record-type.md says, with one file; everything else has to follow. */
 describe('a type that is added as the documentation says', () => {

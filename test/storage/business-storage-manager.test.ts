@@ -104,4 +104,43 @@ describe.each(STORAGES)('BusinessStorageManager $name', (kind) => {
     const ids = await manager.batchStoreBusinessMetrics([metric, { ...metric, metric_type: 'gauge' }], call);
     expect((await manager.getBusinessMetric(ids[1] as string, call)).metric.metric_type).toBe('gauge');
   });
+
+  it('stores conversations and their messages, and reads them back typed', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const talk = { conversation_type: 'boardroom' as const, participants: ['ceo', 'cfo'] };
+    const id = await manager.storeConversation({ ...talk, messages: [{ message_id: 'a', sender: 'ceo', content: 'Now?', timestamp: '2026-01-01T00:00:00Z' }] }, call); // prettier-ignore
+    await manager.addMessage(id, { message_id: 'b', sender: 'cfo', content: 'No.', timestamp: '2026-01-02T00:00:00Z' }, call); // prettier-ignore
+    await manager.editMessage(id, { message_id: 'b', sender: 'cfo', content: 'Yes.' }, call);
+    const last = await manager.reactToMessage(id, { message_id: 'b', sender: 'ceo', reaction: '+1' }, call);
+    expect(last.conversation.messages.map(({ content, reactions }) => [content, reactions])).toEqual([['Now?', []], ['Yes.', ['+1']]]); // prettier-ignore
+    expect(await manager.getConversation(id, call)).toEqual(last);
+    const page = await manager.listMessages(id, { from: new Date(Date.UTC(2026, 0, 2)), limit: 2 }, call);
+    expect(page.items.map(({ seq, change }) => [seq, change])).toEqual([[1, 'message'], [2, 'edit']]); // prettier-ignore
+    const [, second] = await manager.batchStoreConversations([talk, { ...talk, metadata: { n: 2 } }], call);
+    expect((await manager.getConversation(second as string, call)).conversation.metadata).toEqual({ n: 2 });
+  });
+
+  it('keeps covenants with their versions, amendments and recognitions', async () => {
+    const { manager } = testPlatform((await openStorage(kind)).ports);
+    const covenant = {
+      organization: { name: 'Meridian Cooperative' },
+      compliance_standard: 'BIC-1.0',
+      principles: [{ name: 'Transparency' }],
+      governance: { model: 'elected board' },
+    };
+    const id = await manager.storeCovenant({ ...covenant, status: 'active' }, call);
+    const ids = await manager.batchStoreCovenants([covenant, { ...covenant, version: '3' }], call);
+    const versions = await Promise.all(ids.map(async (one) => (await manager.getCovenant(one, call)).covenant.version)); // prettier-ignore
+    expect(versions).toEqual(['1.0', '3']);
+    const change = { title: 'Quorum', description: 'Raised', proposed_by: 'the board' };
+    expect((await manager.amendCovenant(id, change, call)).covenant.status).toBe('amended');
+    const second = await manager.publishCovenantVersion(id, { ...covenant, version: '2.0' }, call);
+    expect([second.covenant.in_force_version, second.revision]).toEqual(['2.0', 3]);
+    const recognized = await manager.recognizeCovenant(id, { peer: 'Oe' }, call);
+    expect(recognized.covenant.peer_recognitions).toMatchObject([{ peer: 'Oe', covenant_version: '2.0' }]);
+    const ledger = await manager.getCovenantLedger(id, call);
+    expect([ledger.verified, ledger.head, ledger.entries.length]).toEqual([true, ledger.entries[0]?.hash, 1]);
+    await expect(manager.getCovenantLedger('nonsense', call)).rejects.toMatchObject({ code: 'record-not-found' }); // prettier-ignore
+    await expect(manager.publishCovenantVersion(id, { ...covenant, version: '1.5' }, call)).rejects.toMatchObject({ issues: [{ pointer: '/version' }] }); // prettier-ignore
+  });
 });

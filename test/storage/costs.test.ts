@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Platform } from '../../src/platform.js';
 import { agentStateType } from '../../src/records/agent-state.js';
+import { covenantType } from '../../src/records/covenant.js';
 import { decisionType } from '../../src/records/decision.js';
 import type { RowOperation } from '../../src/storage/ports.js';
+import { AMENDMENT, COVENANT } from '../support/covenants.js';
 import { countingPorts, type CountingPorts } from '../support/counting-ports.js';
 import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
 
@@ -221,6 +223,103 @@ describe.each(STORAGES)('transaction counts $name', (kind) => {
       };
       expect(await list({ role: 'coo', status: 'idle' })).toEqual({ 'tables.range': 1 });
       expect(await list({ status: 'idle' })).toEqual({ 'tables.range': 4 });
+    });
+  });
+
+  describe('of a type whose records have partitions of their own', () => {
+    const covenant = { ...COVENANT, status: 'active' };
+
+    /** Writes by what they are for: records, their announcement in `system`, and the rows of lists. */
+    const writesOf = ({ calls }: CountingPorts): Record<string, readonly number[]> => {
+      const found: Record<string, number[]> = {};
+      for (const { method, args } of calls) {
+        if (method !== 'commit') continue;
+        const what = args[0] === 'system' ? 'announcement' : String(args[1]).endsWith(':index') ? 'lists' : 'record'; // prettier-ignore
+        (found[what] ??= []).push((args[2] as RowOperation[]).length);
+      }
+      return found;
+    };
+
+    async function warmCovenants() {
+      const storage = await openStorage(kind);
+      const counting = countingPorts(storage.ports);
+      const platform = testPlatform(counting.ports);
+      const made = await platform.manager.create(covenantType, covenant, call);
+      counting.reset();
+      return { counting, platform, id: made.envelope.id, etag: made.etag };
+    }
+
+    it('a create is 1 blob write and 1 transaction of 3 rows, 1 of 5 for its lists, and 2 rows that announce it', async () => {
+      const { counting, platform } = await warmCovenants();
+      await platform.manager.create(covenantType, covenant, call);
+      expect(counting.counts()).toEqual({ 'blobs.putOnce': 1, 'tables.commit': 1 + 1 + 2 });
+      expect(writesOf(counting)).toEqual({ record: [3], lists: [5], announcement: [1, 1] });
+    });
+
+    it('an action is what it is for any type, and 1 point read and 1 transaction for its lists', async () => {
+      const { counting, platform, id } = await warmCovenants();
+      for (const [action, body, rows] of [
+        ['recognitions', { peer: 'x' }, 5],
+        ['amendments', AMENDMENT, 7],
+      ] as const) {
+        // prettier-ignore
+        counting.reset();
+        await platform.manager.act(covenantType, id, action, body, undefined, call);
+        expect(counting.counts()).toEqual({
+          'tables.find': 1 + 1,
+          'blobs.putOnce': 1,
+          'tables.commit': 1 + 1,
+        });
+        expect(writesOf(counting)).toEqual({ record: [3], lists: [rows] });
+      }
+    });
+
+    it('a read is 1 point read and 1 blob read, and so is a view', async () => {
+      const { counting, platform, id } = await warmCovenants();
+      await platform.manager.get(covenantType, id, call);
+      expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.find': 1 });
+      counting.reset();
+      await platform.manager.getView(covenantType, id, 'ledger', call);
+      expect(counting.counts()).toEqual({ 'tables.find': 1, 'blobs.find': 1 });
+    });
+
+    it('a page is 1 range read, however many partitions there are, and the directory is not asked', async () => {
+      const { counting, platform } = await warmCovenants();
+      await platform.manager.createBatch(covenantType, Array.from({ length: 30 }, () => covenant), call); // prettier-ignore
+      const first = testPlatform(counting.ports);
+      const list = async (cursor?: string) => {
+        counting.reset();
+        const filters = { status: 'active', compliance_standard: 'BIC-1.0' };
+        const page = await first.manager.list(covenantType, { filters, limit: 20, cursor }, call);
+        expect(counting.counts()).toEqual({ 'tables.range': 1 });
+        return page;
+      };
+      const page = await list();
+      expect([page.items.length, (await list(page.nextCursor ?? '')).items.length]).toEqual([20, 11]);
+    });
+
+    it('a batch of 100 is 1 blob write, a transaction for each, and 5 for all of their lists', async () => {
+      const { counting, platform } = await warmCovenants();
+      await platform.manager.createBatch(covenantType, Array.from({ length: 100 }, () => covenant), call); // prettier-ignore
+      const { record, lists, announcement } = writesOf(counting);
+      expect([record?.length, lists, announcement?.length]).toEqual([100, Array(5).fill(100), 200]);
+      expect(counting.counts()['blobs.putOnce']).toBe(1);
+    });
+
+    it('sealing costs nothing for lists in the process that wrote them, and 2 point reads for each elsewhere', async () => {
+      const { counting, platform } = await warmCovenants();
+      for (let n = 0; n < 3; n += 1) await platform.manager.create(covenantType, covenant, call);
+      const pointReads = async (on: Platform): Promise<number> => {
+        counting.reset();
+        expect((await on.sealer.sealTenant('default')).busy).toBe(false);
+        return counting.calls.filter(({ method, args }) => method === 'find' && args[0] === 'covenants')
+          .length;
+      };
+      expect(await pointReads(platform)).toBe(0);
+      for (let n = 0; n < 4; n += 1) await platform.manager.create(covenantType, covenant, call);
+      const other = testPlatform(counting.ports);
+      // One more tells that the stage before is finished.
+      expect(await pointReads(other)).toBe(2 * 4 + 1);
     });
   });
 });

@@ -8,6 +8,7 @@ import {
   indexRange,
   invertedTime,
   keyValue,
+  listedKey,
   monthOf,
   partitionKey,
   pendingEventKey,
@@ -27,6 +28,7 @@ describe('the storage layout', () => {
     expect(revisionKey(ID, 1)).toBe(`v:${ID}:0000000001`);
     expect(revisionKey(ID, 9_999_999_999)).toBe(`v:${ID}:9999999999`);
     expect(pendingEventKey('evt_1')).toBe('o:evt_1');
+    expect(listedKey(ID)).toBe(`s:${ID}`);
     expect(idempotencyKey('abc')).toBe('k:abc');
     expect(indexKey('status', 'queued', 1_700_000_000_000, ID)).toBe(`i:status:queued:8299999999999:${ID}`);
   });

@@ -42,7 +42,7 @@ const rowOf = (rowKey: string, columns: Properties): Row => ({
   properties: withRowChecksum(KEY, rowKey, columns),
 });
 const recordRow = (of = facts): Row =>
-  rowOf('r:dec_1', recordRowColumns(decisionType, of, CREATED, ['i:a', 'i:b'], summaryMembers(decisionType, data))); // prettier-ignore
+  rowOf('r:dec_1', recordRowColumns(decisionType, of, CREATED, ['i:a', 'i:b'], summaryMembers(decisionType, data), [])); // prettier-ignore
 const revisionRow = (of = facts): Row => rowOf('v:dec_1:0000000002', revisionRowColumns(decisionType, of));
 
 describe('the row of a record', () => {
@@ -51,6 +51,7 @@ describe('the row of a record', () => {
       ...facts,
       createdAt: CREATED,
       indexKeys: ['i:a', 'i:b'],
+      links: [],
       etag: '"7"',
     });
     expect(parseRevisionRow(revisionRow(), ID)).toEqual(facts);

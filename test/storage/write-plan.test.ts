@@ -65,6 +65,7 @@ describe('a write plan', () => {
       ...write(1, {}, undefined).facts,
       createdAt: '2026-11-21T08:00:00.000Z',
       indexKeys: indexKeysOf(decisionType, id, data()),
+      links: [],
       etag: 'W/"7"',
     };
     const plan = revisionPlan(partition, write(2, { status: 'failed', completed_at: '2026-11-21T08:00:00.000Z' }, previous), blob, []); // prettier-ignore

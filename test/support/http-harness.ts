@@ -13,6 +13,8 @@ import { collectionBatchResource } from '../../src/http/resources/collection-bat
 import { collectionResource } from '../../src/http/resources/collection.js';
 import { healthResource } from '../../src/http/resources/health.js';
 import { inboxResource, operationResource } from '../../src/http/resources/inbox.js';
+import { lineageResource } from '../../src/http/resources/lineage.js';
+import { jobRunResource, jobsResource } from '../../src/http/resources/jobs.js';
 import { nowhereResource } from '../../src/http/resources/nowhere.js';
 import { recordActionResource } from '../../src/http/resources/record-action.js';
 import { recordResource } from '../../src/http/resources/record.js';
@@ -40,11 +42,14 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   '{collection}/{id}/{action}': recordActionResource,
   '{collection}/{id}/revisions': revisionsResource,
   '{collection}/{id}/revisions/{revision}': revisionResource,
+  '{collection}/{id}/lineage': lineageResource,
   'inbox/{collection}': inboxResource,
   'operations/{id}': operationResource,
   'audit-events': auditEventsResource,
   'audit-events/{id}': auditEventResource,
   health: healthResource,
+  jobs: jobsResource,
+  'jobs/{name}/run': jobRunResource,
   '{*path}': nowhereResource,
 };
 

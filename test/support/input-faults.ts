@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { pointerOf } from '../../src/domain/json-input.js';
+import { RECORD_TYPES } from '../../src/records/registry.js';
 import { LIMITS } from '../../src/domain/limits.js';
 
 /** One thing wrong with a body that is right otherwise. */
@@ -40,7 +41,8 @@ type Path = readonly (string | number)[];
 type Members = Readonly<Record<string, unknown>>;
 
 const TIME = '2026-02-01T00:00:00.000Z';
-const TEXTS = ['x', TIME, 'dec_019b0000-0000-7000-8000-000000000000', 'a'.repeat(64), '1.0', '1.0.0', 'a@example.org', 'https://example.org/', 'text/plain']; // prettier-ignore
+const IDS = RECORD_TYPES.map(({ idPrefix }) => `${idPrefix}_019b0000-0000-7000-8000-000000000000`);
+const TEXTS = ['x', TIME, ...IDS, 'a'.repeat(64), '1.0', '1.0.0', 'a@example.org', 'https://example.org/', 'text/plain']; // prettier-ignore
 const NO_TIMES = ['yesterday', '2026-02-01', '2026-02-30T00:00:00Z', '2026-13-01T00:00:00Z', '2026-02-01T25:00:00Z', '1969-12-31T23:59:59Z', '2026-02-01T00:00:00']; // prettier-ignore
 const NO_IDS = ['dec_1', 'DEC_019b0000-0000-7000-8000-000000000000', '019b0000-0000-7000-8000-000000000000'];
 
@@ -58,7 +60,7 @@ function tried({
   if (taken === undefined) throw new Error('no text is known that this member takes: add one to TEXTS');
   jsonSchema.examples = [taken];
   if (taken === TIME) jsonSchema.format = 'date-time';
-  if (taken.startsWith('dec_')) jsonSchema.format = 'record-id';
+  if (IDS.includes(taken)) jsonSchema.format = 'record-id';
 }
 
 function shapeOf(schema: z.ZodType): Shape {

@@ -1,4 +1,4 @@
-import { assemblePlatform, storageNames, type Platform } from '../../src/platform.js';
+import { assemblePlatform, storageNames, type Platform, type PlatformOptions } from '../../src/platform.js';
 import type { Clock } from '../../src/domain/clock.js';
 import type { RecordType } from '../../src/domain/record-type.js';
 import type { CallContext } from '../../src/storage/manager-types.js';
@@ -13,6 +13,7 @@ export interface TestPlatformOptions {
   readonly types?: readonly RecordType[];
   /** Different hosts draw different ids. */
   readonly seed?: string;
+  readonly migrating?: PlatformOptions['migrating'];
 }
 
 let hosts = 0;
@@ -31,6 +32,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     wrappingKey: new Uint8Array(32).fill(2),
     log: createLog('silent'),
     ...(options.types === undefined ? {} : { types: options.types }),
+    ...(options.migrating === undefined ? {} : { migrating: options.migrating }),
   });
 }
 

@@ -48,11 +48,13 @@ export interface Addition {
 }
 
 /** By record type and path, the paths whose examples come first. Without an entry a new record takes the example. */
-const AFTER: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {};
+const AFTER: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  covenant: { supersession: ['activation'] },
+};
 
 /** Every way to add to records of a type: its actions, its parts, and whatever else its parts take. */
 export function additionsOf({ recordType, actions, parts }: RecordType): readonly Addition[] {
-  const further = (parts as { readonly more?: RecordType['actions'] } | undefined)?.more ?? {};
+  const further = parts?.more ?? {};
   const ways: readonly Omit<Addition, 'after'>[] = [
     ...Object.entries(actions).map(([path, { input, example }]) => ({ of: 'action' as const, path, input, example })), // prettier-ignore
     ...(parts === undefined ? [] : [{ of: 'parts' as const, path: parts.path, input: parts.input, example: parts.example }]), // prettier-ignore

@@ -11,11 +11,13 @@ export const collectionBatchResource: Resource = {
     permission: 'records.write',
     accepts: JSON_BODY,
     bodyLimit: LIMITS.batchBodyBytes,
+    creates: (body) => (isObject(body) && Array.isArray(body['items']) ? (body['items'] as unknown[]) : []),
     run: async (input) => {
       assertItemSizes(input.body);
       const type = typeOf(input);
       const batch = await input.services.manager.createBatch(type, itemsOf(input.body), input.call);
-      return { status: 201, headers: replayed(batch), body: { items: batch.items } };
+      const shows = batch.items.map((item) => item.schema_version);
+      return { status: 201, headers: replayed(batch), body: { items: batch.items }, shows };
     },
   },
 };

@@ -2,13 +2,14 @@ import { AppError } from '../../domain/errors.js';
 import type { OperationView } from '../../storage/inbox.js';
 import { problemOf } from '../problem.js';
 import { API_BASE, type Resource } from '../resource.js';
-import { idOf, JSON_BODY, replayed, typeOf } from './shared.js';
+import { idOf, JSON_BODY, replayed, theBody, typeOf } from './shared.js';
 
 /** `/inbox/{collection}`: validated now, stored later by a queue function. */
 export const inboxResource: Resource = {
   POST: {
     permission: 'records.write',
     accepts: JSON_BODY,
+    creates: theBody,
     run: async (input) => {
       const { inbox, externalEvents } = input.services;
       const accepted =

@@ -2,13 +2,14 @@ import { AppError } from '../../domain/errors.js';
 import type { RecordName } from '../../domain/apply-change.js';
 import { formatTime } from '../../domain/clock.js';
 import type { RecordType } from '../../domain/record-type.js';
+import { addingOf } from '../../storage/part-reader.js';
 import { assertKnown, cursorOf, limitOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { idOf, JSON_BODY, recordPath, shown, typeOf, written } from './shared.js';
+import { idOf, JSON_BODY, recordPath, shown, shownAs, theBody, typeOf, written } from './shared.js';
 
 /**
- * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; or, for records with names, `/{collection}/{partition}/
- * {name}`, e.g. `/agents/{role}/{agent_id}`. Segments of generic routes, such as `revisions`, are nobody's name.
+ * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; a view such as
+ * `ledger`; or, for records with names, `/{collection}/{partition}/{name}`, e.g. `/agents/{role}/{agent_id}`. Segments of generic routes, such as `revisions`, are nobody's name.
  */
 export const recordActionResource: Resource = {
   GET: {
@@ -16,6 +17,7 @@ export const recordActionResource: Resource = {
     query: '*',
     run: async (input) => {
       if (isParts(input)) return listParts(input);
+      if (isView(input)) return showView(input);
       assertKnown(input.query, ['as_of']);
       const { type, at } = namedBy(input);
       const asOfMs = timeOf(input.query, 'as_of');
@@ -30,6 +32,7 @@ export const recordActionResource: Resource = {
   PUT: {
     permission: 'records.write',
     accepts: JSON_BODY,
+    creates: theBody,
     run: async (input) => {
       const { type, at } = namedBy(input);
       const condition = {
@@ -47,14 +50,16 @@ export const recordActionResource: Resource = {
     run: async (input) => {
       const type = typeOf(input);
       const action = input.params['action'] ?? '';
-      if (type.parts?.path === action) {
+      if (addingOf(type, action) !== undefined) {
         const condition = input.headers.get('if-match') ?? undefined;
         return written(
           200,
           await input.services.manager.addPart(type, idOf(input), action, input.body, condition, input.call),
         );
       }
-      if (!Object.hasOwn(type.actions, action)) {
+      const declared = Object.hasOwn(type.actions, action) ? type.actions[action] : undefined;
+      if (declared === undefined) {
+        if (isView(input)) throw notThisMethod('GET');
         throw new AppError('record-not-found', 'There is no such action.');
       }
       const ifMatch = input.headers.get('if-match') ?? undefined;
@@ -66,20 +71,33 @@ export const recordActionResource: Resource = {
         ifMatch,
         input.call,
       );
-      return written(200, record);
+      if (declared.makesRevision !== true) return written(200, record);
+      const { id, revision } = record.envelope;
+      return written(201, record, { location: `${recordPath(type, id)}/revisions/${String(revision)}` });
     },
   },
 };
+
+function isView(input: Input): boolean {
+  return Object.hasOwn(typeOf(input).views ?? {}, input.params['action'] ?? '');
+}
+
+async function showView(input: Input): Promise<Answer> {
+  assertKnown(input.query, []);
+  const path = input.params['action'] ?? '';
+  const { view, etag } = await input.services.manager.getView(typeOf(input), idOf(input), path, input.call);
+  return shownAs(input, etag, view);
+}
 
 function isParts(input: Input): boolean {
   return typeOf(input).parts?.path === input.params['action'];
 }
 
 async function listParts(input: Input): Promise<Answer> {
-  if (typeOf(input).parts?.series !== undefined) return listValues(input);
-  assertKnown(input.query, ['limit', 'cursor']);
-  const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
   const type = typeOf(input);
+  if (type.parts?.series !== undefined) return listValues(input);
+  assertKnown(input.query, [...(type.parts?.timeMember === undefined ? [] : ['from']), 'limit', 'cursor']);
+  const page = { fromMs: timeOf(input.query, 'from'), limit: limitOf(input.query), cursor: cursorOf(input.query) }; // prettier-ignore
   const path = input.params['action'] ?? '';
   const found = await input.services.manager.listParts(type, idOf(input), path, page, input.call);
   return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
@@ -101,6 +119,10 @@ async function listValues(input: Input): Promise<Answer> {
 function namedBy(input: Input): { readonly type: RecordType; readonly at: RecordName } {
   const type = typeOf(input);
   if (type.named === undefined)
-    throw new AppError('method-not-allowed', 'This resource does not take this method.', { allow: ['POST'] });
+    throw notThisMethod(isView(input) && !Object.hasOwn(type.actions, input.params['action'] ?? '') ? 'GET' : 'POST'); // prettier-ignore
   return { type, at: { partition: idOf(input), name: input.params['action'] ?? '' } };
+}
+
+function notThisMethod(allowed: string): AppError {
+  return new AppError('method-not-allowed', 'This resource does not take this method.', { allow: [allowed] });
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../../domain/errors.js';
 import { cursorOf, limitOf } from '../query.js';
 import type { Resource } from '../resource.js';
-import { idOf, typeOf } from './shared.js';
+import { idOf, storedIn, typeOf } from './shared.js';
 
 /** `/{collection}/{id}/revisions`: what a record was, oldest first. */
 export const revisionsResource: Resource = {
@@ -11,7 +11,8 @@ export const revisionsResource: Resource = {
     run: async (input) => {
       const page = { limit: limitOf(input.query), cursor: cursorOf(input.query) };
       const found = await input.services.manager.listRevisions(typeOf(input), idOf(input), page, input.call);
-      return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
+      const shows = found.items.map((item) => item.schema_version);
+      return { status: 200, body: { items: found.items, next_cursor: found.nextCursor }, shows };
     },
   },
 };
@@ -29,7 +30,12 @@ export const revisionResource: Resource = {
         Number(text),
         input.call,
       );
-      return { status: 200, headers: { etag: record.etag }, body: record.envelope };
+      return {
+        status: 200,
+        headers: { etag: record.etag },
+        body: record.envelope,
+        shows: [storedIn(record)],
+      };
     },
   },
 };

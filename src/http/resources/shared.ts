@@ -25,12 +25,24 @@ export function recordPath(type: RecordType, id: string): string {
 
 /** The answer to a read of one record, which `If-None-Match` may make shorter. */
 export function shown(input: Input, record: StoredRecord): Answer {
-  const headers = { etag: record.etag };
-  const condition = input.headers.get('if-none-match');
-  if (condition !== null && fresh({ 'if-none-match': condition }, { etag: record.etag }))
-    return { status: 304, headers };
-  return { status: 200, headers, body: record.envelope };
+  return { ...shownAs(input, record.etag, record.envelope), shows: [storedIn(record)] };
 }
+
+/** Like `shown`, for something that follows from the record of this entity tag. */
+export function shownAs(input: Input, etag: string, body: unknown): Answer {
+  const headers = { etag };
+  const condition = input.headers.get('if-none-match');
+  if (condition !== null && fresh({ 'if-none-match': condition }, { etag })) return { status: 304, headers };
+  return { status: 200, headers, body };
+}
+
+/** The schema version a record is stored in. */
+export function storedIn({ envelope }: StoredRecord): string {
+  return envelope.stored_schema_version ?? envelope.schema_version;
+}
+
+/** The body of a request that creates one record. */
+export const theBody = (body: unknown): readonly unknown[] => [body];
 
 /** The answer to a write of one record. */
 export function written(
@@ -38,7 +50,12 @@ export function written(
   record: WrittenRecord,
   headers: Readonly<Record<string, string>> = {},
 ): Answer {
-  return { status, headers: { etag: record.etag, ...replayed(record), ...headers }, body: record.envelope };
+  return {
+    status,
+    headers: { etag: record.etag, ...replayed(record), ...headers },
+    body: record.envelope,
+    shows: [storedIn(record)],
+  };
 }
 
 export function replayed(result: { readonly replayed: boolean }): Readonly<Record<string, string>> {

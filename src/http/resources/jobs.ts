@@ -1,0 +1,55 @@
+import { AppError } from '../../domain/errors.js';
+import { LIMITS } from '../../domain/limits.js';
+import type { Asked } from '../../lifecycle/job.js';
+import { countsOf } from '../../lifecycle/job-view.js';
+import type { Resource } from '../resource.js';
+
+/** `/jobs`: what every job has done last. */
+export const jobsResource: Resource = {
+  GET: {
+    permission: 'jobs.run',
+    run: async ({ services }) => ({
+      status: 200,
+      headers: NOT_KEPT,
+      body: { items: await services.jobs.list() },
+    }),
+  },
+};
+
+/**
+ * `/jobs/{name}/run`: starts a job, or goes on with its round, and answers after 15 s at most with what it has done: 200
+ * when it is through, 202 when there is more, which its timer or the next request does. `dry_run` and `sample` make a run
+ * of its own, from the beginning.
+ */
+export const jobRunResource: Resource = {
+  POST: {
+    permission: 'jobs.run',
+    query: ['dry_run', 'sample'],
+    run: async ({ services: { jobs }, params, query }) => {
+      const asked = askedOf(query);
+      const name = params['name'] ?? '';
+      if (!jobs.knows(name)) throw new AppError('record-not-found', 'There is no such job.');
+      const alone = asked.dryRun === true || asked.sample !== undefined;
+      const { outcome, counts } = await (alone ? jobs.tryOut(name, asked) : jobs.start(name));
+      const body = { name, dry_run: asked.dryRun === true, sample: asked.sample ?? null, outcome, counts: countsOf(counts) }; // prettier-ignore
+      return { status: outcome === 'done' ? 200 : 202, headers: NOT_KEPT, body };
+    },
+  },
+};
+
+const NOT_KEPT = { 'cache-control': 'no-store' };
+
+/** Throws `request-malformed`. */
+function askedOf(query: URLSearchParams): Asked {
+  const dryRun = query.get('dry_run');
+  if (dryRun !== null && dryRun !== 'true' && dryRun !== 'false')
+    throw new AppError('request-malformed', 'dry_run must be true or false.');
+  const sample = query.get('sample');
+  if (sample === null) return { dryRun: dryRun === 'true' };
+  if (!/^[1-9]\d{0,6}$/.test(sample) || Number(sample) > LIMITS.sampleRecords)
+    throw new AppError(
+      'request-malformed',
+      `sample must be an integer from 1 to ${String(LIMITS.sampleRecords)}.`,
+    );
+  return { dryRun: dryRun === 'true', sample: Number(sample) };
+}

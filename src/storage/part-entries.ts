@@ -1,0 +1,122 @@
+import type { RecordData } from '../domain/record-type.js';
+import { LIMITS } from '../domain/limits.js';
+import type { Budget } from './backoff.js';
+import type { PartitionRef } from './directory.js';
+import { BLOB_CONTAINERS, partitionKey, prefixRange } from './keys.js';
+import type { StorageManagerOptions } from './manager-types.js';
+import { entryOfLine } from './part-lines.js';
+import { parsePartRow, partKey, type LinePlace, type PartRow, type StoredPart } from './part-rows.js';
+import { isFault, type RangePage } from './ports.js';
+import { broken } from './record-row.js';
+
+/** Reads entries, whether they are still in their rows or have moved into append blobs; each is held against its row. */
+export class PartEntries {
+  constructor(private readonly tools: StorageManagerOptions) {}
+
+  /** The row of an entry; one point read. Throws `integrity-failure` when it is gone. */
+  async row(ref: PartitionRef, id: string, seq: number, budget: Budget): Promise<PartRow> {
+    const key = partitionKey(ref.tenant, ref.partition);
+    const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, partKey(id, seq)));
+    if (row === undefined) throw broken(id, seq, 'part row missing');
+    return parsePartRow(row, id);
+  }
+
+  /** Rows of entries from a row key on; one range read. */
+  async page(ref: PartitionRef, id: string, from: string, limit: number, budget: Budget): Promise<{ readonly rows: readonly PartRow[]; readonly more: boolean }> {
+    const range = { from, to: prefixRange(`p:${id}:`).to, limit };
+    const key = partitionKey(ref.tenant, ref.partition);
+    const page: RangePage = await budget.retry(() => this.tools.ports.tables.range(ref.table, key, range));
+    return { rows: page.rows.map((row) => parsePartRow(row, id)), more: page.more };
+  } // prettier-ignore
+
+  /** Rows of the entries `first` to `upTo`, one range read for each 1,000. Throws `integrity-failure` when one is gone. */
+  async rows(
+    ref: PartitionRef,
+    id: string,
+    first: number,
+    upTo: number,
+    budget: Budget,
+  ): Promise<readonly PartRow[]> {
+    const found: PartRow[] = [];
+    const next = (): number => first + found.length;
+    while (next() <= upTo) {
+      const limit = Math.min(LIMITS.rangeRows, upTo - next() + 1);
+      const page = await this.page(ref, id, partKey(id, next()), limit, budget);
+      for (const row of page.rows) {
+        if (row.seq !== next()) throw broken(id, next(), 'part row missing');
+        found.push(row);
+      }
+      if (!page.more && next() <= upTo) throw broken(id, next(), 'part row missing');
+    }
+    return found;
+  }
+
+  /**
+   * The entries of rows that follow each other: one ranged blob read for each blob that some of them have moved to.
+   * Throws `integrity-failure` for a line that is not there or not the row's.
+   */
+  async read(id: string, rows: readonly PartRow[], budget: Budget): Promise<readonly StoredPart[]> {
+    const lines = new Map<number, RecordData>();
+    for (const run of runsOf(rows))
+      for (const [seq, entry] of await this.#lines(id, run, budget)) lines.set(seq, entry);
+    return rows.map(({ held, etag: _, size: __, ...row }) => {
+      const entry = 'entry' in held ? held.entry : (lines.get(row.seq) as RecordData);
+      return { ...row, entry };
+    });
+  }
+
+  async #lines(
+    id: string,
+    run: readonly MovedRow[],
+    budget: Budget,
+  ): Promise<readonly (readonly [number, RecordData])[]> {
+    const [first] = run as [MovedRow];
+    const { blob, offset } = first.held.line;
+    const length = run.reduce((bytes, { held }) => bytes + held.line.length, 0);
+    const bytes = await this.#find(blob, { offset, length }, budget);
+    if (bytes === undefined) throw broken(id, first.seq, 'part line missing');
+    return run.map((row) => {
+      const begin = row.held.line.offset - offset;
+      const entry = entryOfLine(id, row, bytes.subarray(begin, begin + row.held.line.length));
+      if (entry === undefined) throw broken(id, row.seq, 'part line');
+      return [row.seq, entry];
+    });
+  }
+
+  async #find(
+    blob: string,
+    range: { readonly offset: number; readonly length: number },
+    budget: Budget,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      return (await budget.retry(() => this.tools.ports.blobs.find(BLOB_CONTAINERS.records, blob, range)))
+        ?.bytes;
+    } catch (error) {
+      if (isFault(error, 'range')) return undefined;
+      throw error;
+    }
+  }
+}
+
+type MovedRow = PartRow & { readonly held: { readonly line: LinePlace } };
+
+/** Rows whose lines follow each other in one blob. */
+function runsOf(rows: readonly PartRow[]): readonly (readonly MovedRow[])[] {
+  const runs: MovedRow[][] = [];
+  for (const row of rows) {
+    if (!('line' in row.held)) continue;
+    const moved = row as MovedRow;
+    const before = runs.at(-1)?.at(-1)?.held.line;
+    const { blob, offset } = moved.held.line;
+    if (before?.blob === blob && before.offset + before.length === offset) runs.at(-1)?.push(moved);
+    else runs.push([moved]);
+  }
+  return runs;
+}
+
+/** The first rows, at least one, whose entries are within `LIMITS.recordBytes` together. */
+export function fittingRows(rows: readonly PartRow[]): readonly PartRow[] {
+  let bytes = 0;
+  const beyond = rows.findIndex(({ size }, at) => (bytes += size) > LIMITS.recordBytes && at > 0);
+  return beyond < 0 ? rows : rows.slice(0, beyond);
+}

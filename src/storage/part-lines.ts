@@ -1,0 +1,34 @@
+import { checksumOf, type Json } from '../domain/canonical-json.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
+import type { PartitionRef } from './directory.js';
+import { keyValue } from './keys.js';
+import type { PartRow, StoredPart } from './part-rows.js';
+
+/** Version of the shape of lines. */
+const SCHEMA_VERSION = '1.0';
+
+/** Append blob `file`, from 1, of the entries of a record; `ref` is the record's place. */
+export function streamBlobName(type: RecordType, ref: PartitionRef, id: string, path: string, file: number): string {
+  return `${ref.tenant}/${type.recordType}/${keyValue(ref.partition)}/${id}/${path}/${String(file).padStart(4, '0')}.jsonl`;
+} // prettier-ignore
+
+/**
+ * The line of an entry: follows from its row to the byte, so that whoever writes it a second time writes the same, and
+ * whoever reads it holds all of it against the row.
+ */
+export function lineOf(id: string, { seq, addedAt, eventId, checksum, entry }: StoredPart): Uint8Array {
+  const members = { schema_version: SCHEMA_VERSION, id, seq, added_at: addedAt, event_id: eventId, checksum, entry }; // prettier-ignore
+  return Buffer.from(`${JSON.stringify(members)}\n`);
+}
+
+/** The entry that a line holds; undefined unless the line is, to the byte, that of the row and its checksum. */
+export function entryOfLine(id: string, row: PartRow, line: Uint8Array): RecordData | undefined {
+  try {
+    const { entry } = JSON.parse(Buffer.from(line).toString('utf8')) as { readonly entry: RecordData };
+    if (checksumOf(entry as Json) !== row.checksum) return undefined;
+    return Buffer.compare(lineOf(id, { ...row, entry }), line) === 0 ? entry : undefined;
+  } catch {
+    // Not JSON, or nothing that has a canonical form.
+    return undefined;
+  }
+}

@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { newTenant } from '../support/decisions.js';
+import { httpHost, type HttpHost } from '../support/http-harness.js';
+import { writeOldDecision } from '../support/old-decision.js';
+import { openStorage, STORAGES } from '../support/platform.js';
+import type { StorageUnderTest } from '../support/storages.js';
+
+const JOBS = ['collect-orphans', 'expire-keys', 'check-partitions', 'roll-up-series', 'migrate'];
+
+describe.each(STORAGES)('jobs over HTTP $name', (kind) => {
+  let storage: StorageUnderTest;
+  let host: HttpHost;
+  let tenant: string;
+
+  beforeAll(async () => {
+    storage = await openStorage(kind);
+    host = httpHost(storage.ports);
+  });
+  beforeEach(() => (tenant = newTenant()));
+  afterAll(() => storage.close());
+
+  const run = (query = '', name = 'migrate') => host.request('POST', `/jobs/${name}/run${query}`);
+  const jobs = async () => (await host.get('/jobs')).json['items'] as Record<string, unknown>[];
+
+  it('are listed: what each did last, its counts and what it takes', async () => {
+    const items = await jobs();
+    expect(items.map(({ name }) => name)).toEqual(expect.arrayContaining(JOBS));
+    expect(items.find(({ name }) => name === 'migrate')).toEqual({
+      name: 'migrate',
+      state: 'never',
+      began_at: null,
+      ended_at: null,
+      counts: {},
+      error: null,
+      takes: ['dry_run', 'sample'],
+    });
+  });
+
+  it('are tried out on a sample, then run, and say what they did', async () => {
+    for (let n = 0; n < 3; n += 1) await writeOldDecision(storage.ports, tenant, n);
+    const dry = await run('?dry_run=true');
+    const alone = { name: 'migrate', dry_run: true, sample: null, outcome: 'done' };
+    expect([dry.status, dry.json]).toEqual([200, { ...alone, counts: { looked_at: 3, would_migrate: 3 } }]);
+    expect(dry.headers['cache-control']).toBe('no-store');
+    const sample = await run('?sample=2');
+    expect(sample.json).toEqual({
+      ...alone,
+      dry_run: false,
+      sample: 2,
+      counts: { looked_at: 2, migrated: 2 },
+    });
+    expect((await jobs()).find(({ name }) => name === 'migrate')).toMatchObject({ state: 'never' });
+    const all = await run('?dry_run=false');
+    const counts = { looked_at: 3, migrated: 1, already_current: 2 };
+    expect([all.status, all.json]).toEqual([200, { ...alone, dry_run: false, counts }]);
+    expect((await jobs()).find(({ name }) => name === 'migrate')).toMatchObject({
+      state: 'resting',
+      began_at: expect.any(String),
+      ended_at: expect.any(String),
+      counts,
+      error: null,
+    });
+    const again = await run();
+    expect(again.json['counts']).toEqual({ looked_at: 3, already_current: 3 });
+  });
+
+  it('are all started by hand', async () => {
+    for (const name of JOBS)
+      expect((await run('', name)).json, name).toMatchObject({ name, outcome: 'done' });
+  });
+
+  it.each([
+    ['?dry_run=yes', 'migrate', 400, 'request-malformed'],
+    ['?sample=0', 'migrate', 400, 'request-malformed'],
+    ['?sample=1.5', 'migrate', 400, 'request-malformed'],
+    ['?sample=1000001', 'migrate', 400, 'request-malformed'],
+    ['?sample=1&sample=2', 'migrate', 400, 'request-malformed'],
+    ['?force=true', 'migrate', 400, 'request-malformed'],
+    ['?dry_run=true', 'expire-keys', 400, 'request-malformed'],
+    ['?sample=3', 'check-partitions', 400, 'request-malformed'],
+    ['', 'nothing', 404, 'record-not-found'],
+    ['?dry_run=true', 'nothing', 404, 'record-not-found'],
+    ['', '_clock', 404, 'record-not-found'],
+  ])('refuse %s for %s', async (query, name, status, code) => {
+    const reply = await run(query, name);
+    expect([reply.status, reply.code]).toEqual([status, code]);
+  });
+
+  it('are the operator’s alone', async () => {
+    const others =
+      'records.reader,records.sensitive-reader,records.writer,records.auditor,records.privacy-officer';
+    expect((await host.get('/jobs', { roles: others })).code).toBe('forbidden');
+    expect((await host.request('POST', '/jobs/migrate/run', { roles: others })).code).toBe('forbidden');
+    expect((await host.get('/jobs', { roles: 'records.operator' })).status).toBe(200);
+    expect((await host.request('POST', '/jobs/migrate/run', { roles: 'records.operator' })).status).toBe(200);
+  });
+});
