@@ -128,19 +128,23 @@ export class HostileWorld {
     const { json } = reply;
     const tenant = headers['x-dev-tenant'] ?? TENANTS[0];
     const { id, record_type: recordType, data } = json;
-    if (typeof id === 'string' && typeof recordType === 'string' && data !== undefined)
+    if (typeof id === 'string' && typeof recordType === 'string' && data !== undefined) {
+      // What a record was before is known no more.
+      const before = this.#known.records.findIndex((known) => known.id === id);
+      if (before >= 0) this.#known.records.splice(before, 1);
       keep(this.#known.records, { tenant, recordType, id, etag: reply.etag, data: data as RecordData });
+    }
     if (typeof json['operation_id'] === 'string') keep(this.#known.operations, json['operation_id']);
     if (typeof json['next_cursor'] === 'string') keep(this.#known.cursors, json['next_cursor']);
     const [item] = Array.isArray(json['items']) ? (json['items'] as Record<string, unknown>[]) : [];
     if (typeof item?.['event_id'] === 'string') keep(this.#known.events, item['event_id']);
   }
 
-  /** Counts what got through to a type: a run in which something never does has not tried it. */
+  /** Counts what got as far as a type's own rules: a run in which something never does has not tried it. */
   #achieved({ method, path }: HostileRequest, { status }: Reply): void {
     const [collection = '', second, third] = path.split(/[/?]/).slice(1);
     const type = this.types.find((one) => one.collection === collection);
-    if (type === undefined || status >= 300) return;
+    if (type === undefined || (status >= 300 && !OF_RULES.has(status))) return;
     const way = additionsOf(type).some((one) => one.path === third) ? third : undefined;
     const what =
       second === undefined || second === '' ? 'create' : second === 'batch' ? second : (way ?? 'one');
@@ -151,6 +155,9 @@ export class HostileWorld {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 }
+
+/** Answers that a type's schema or the state of its record gives, after everything that is asked of any request. */
+const OF_RULES = new Set([409, 412, 422, 428]);
 
 /** Rows and blobs of what was made: an event has two; a record its row, its revision, its detail, a list row, its event. */
 function leastOf({ json }: Reply): number {

@@ -43,13 +43,13 @@ function createBody(random: Random, type: RecordType): RecordData {
   return type.orderedBy !== undefined && random.chance(0.3) ? dated : body;
 }
 
+const LATER = Date.UTC(2030, 0, 1);
+
 /** A patch that makes sense, or one that only the record's state may refuse. */
 function patchBody(random: Random, type: RecordType, record: KnownRecord | undefined): unknown {
   const { transitions } = type;
   if (transitions !== undefined && random.chance(0.5)) return { [transitions.field]: random.pick(Object.keys(transitions.moves)) }; // prettier-ignore
-  return (
-    (record === undefined ? undefined : patchOf(type, record.data, Date.UTC(2030, 0, 1))) ?? type.example
-  );
+  return (record === undefined ? undefined : patchOf(type, record.data, LATER)) ?? type.example;
 }
 
 /** What an addition takes; what parts are named by is often another name. */
@@ -70,6 +70,7 @@ interface Target {
   readonly path: string;
   readonly tenant: string | undefined;
   readonly type: RecordType;
+  readonly etag: string | undefined;
   /** Undefined where none is taken. */
   readonly body: unknown;
 }
@@ -83,22 +84,34 @@ function targetOf(random: Random, known: Known, types: readonly RecordType[], ma
   const collection = random.chance(0.93) ? type.collection : random.pick(COLLECTIONS);
   const revision = random.pick(['1', '2', '0', '-1', '9999999999', '1e3', '%31', marker]);
   const body = createBody(random, type);
-  type Route = readonly [method: Target['method'], path: string, body?: unknown];
+  type Route = readonly [
+    method: Target['method'],
+    path: string,
+    body?: unknown,
+    of?: KnownRecord | undefined,
+  ];
   const ways = additionsOf(type).flatMap(({ path, example }): (() => Route)[] => [
     () => ['POST', `/${collection}/${id}/${path}`, additionBody(random, type, example)],
     () => ['POST', `/${collection}/${id}/${path}`, additionBody(random, type, example)],
     () => ['GET', `/${collection}/${id}/${path}`],
   ]);
   const put = type.named === undefined ? undefined : putOf(type, random.chance(0.7) ? `name ${random.below(20)}` : nastyText(random, 200).toWellFormed()); // prettier-ignore
-  const [method, path, valid] = random.pick<() => Route>([
+  // Some types take a patch in few of their states.
+  const patching = (): Route => {
+    const taking = own.findLast(({ data }) => patchOf(type, data, LATER) !== undefined) ?? record;
+    return ['PATCH', `/${collection}/${taking?.id ?? id}`, patchBody(random, type, taking), taking];
+  };
+  const [method, path, valid, of = record] = random.pick<() => Route>([
     () => ['POST', `/${collection}`, body],
     () => ['POST', `/${collection}`, body],
     () => ['GET', `/${collection}`],
     () => ['POST', `/${collection}/batch`, { items: Array.from({ length: random.pick([1, 2, 100, 101]) }, () => bodyOf(type)) }], // prettier-ignore
     () => ['GET', `/${collection}/${id}`],
     () => ['PATCH', `/${collection}/${id}`, patchBody(random, type, record)],
-    () => ['PATCH', `/${collection}/${id}`, patchBody(random, type, record)],
-    ...ways,
+    patching,
+    patching,
+    // A type with many ways is not asked for them alone.
+    ...(Array(Math.min(ways.length, 8)).fill(() => random.pick(ways)()) as (() => Route)[]),
     ...(put === undefined ? [] : [(): Route => ['PUT', `/${collection}${put.path}`, put.body], (): Route => ['GET', `/${collection}${put.path}`]]), // prettier-ignore
     () => ['POST', `/${collection}/${id}/${segment(random, marker)}`, body],
     () => ['GET', `/${collection}/${id}/revisions`],
@@ -113,8 +126,15 @@ function targetOf(random: Random, known: Known, types: readonly RecordType[], ma
     () => ['GET', `/${segment(random, marker)}`],
     () => ['POST', `/${segment(random, marker)}/${segment(random, marker)}/${segment(random, marker)}`, body],
   ])();
-  const tenant = record?.tenant ?? (put === undefined ? undefined : TENANTS[0]);
-  return { method, path: random.chance(0.05) ? `${path}/` : path, tenant, type, body: valid ?? type.example };
+  const tenant = of?.tenant ?? (put === undefined ? undefined : TENANTS[0]);
+  return {
+    method,
+    path: random.chance(0.05) ? `${path}/` : path,
+    tenant,
+    type,
+    etag: of?.etag,
+    body: valid ?? type.example,
+  };
 }
 
 const PARAMETERS = ['limit', 'cursor', 'from', 'to', 'as_of', 'resolution', 'resource_id', 'event_type', 'actor', 'fields', 'direction', 'depth'] as const; // prettier-ignore
@@ -144,8 +164,11 @@ function headerText(random: Random, longest = 400): string {
 const TYPES = ['text/plain', 'application/json; charset=latin1', 'application/xml', 'multipart/form-data; boundary=x', '', 'application/json;;;=', 'application/merge-patch+json'] as const; // prettier-ignore
 
 /** Headers as a client in good order sends them, with conditions and keys here and there. */
-function headersOf(random: Random, known: Known, { method, tenant }: Target): Record<string, string> {
-  const etag = known.records.at(-1)?.etag;
+function headersOf(
+  random: Random,
+  known: Known,
+  { method, tenant, etag = known.records.at(-1)?.etag }: Target,
+): Record<string, string> {
   return {
     'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
     'x-dev-tenant': tenant ?? random.pick(TENANTS),

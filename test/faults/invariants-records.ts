@@ -157,6 +157,9 @@ export function blobViolations(survey: Survey, options: { readonly collected: bo
 /** A poisoned message waits for an operator; data of the inbox waits for its message, or with it. */
 function isKept(survey: Survey, name: string): boolean {
   if (/^[^/]+\/_poison\//.test(name)) return true;
+  // Streams of parts belong to a record and stay as long as it does.
+  const ofParts = /\/([a-z]+_[^/]+)\/([a-z-]+)\/\d{4}\.jsonl$/.exec(name);
+  if (ofParts !== null) return (survey.records.get(ofParts[1] as string)?.revisions.length ?? 0) > 0;
   const operation = /^[^/]+\/_inbox\/(.*)\.json$/.exec(name)?.[1];
   const status = survey.rows('operations', `r:${operation ?? ''}`)[0]?.properties['status'];
   return operation !== undefined && status !== undefined && status !== 'succeeded';
