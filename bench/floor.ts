@@ -115,7 +115,13 @@ export class Floor {
     await this.#blob(blob).upload(Buffer.from(blob.bytes), blob.bytes.length, { conditions });
   }
 
+  /** One row needs no transaction. */
   async commit({ table, actions }: Transaction): Promise<void> {
+    const [only] = actions;
+    if (actions.length === 1 && only?.[0] === 'create') {
+      await this.#clients.table(table).createEntity(only[1]);
+      return;
+    }
     await this.#clients.table(table).submitTransaction([...actions]);
   }
 

@@ -10,6 +10,7 @@ import { recordTemplates } from './payload.js';
 import { print, type Report } from './report.js';
 import { compareInProcess, compareOverHttp, comparePages } from './scenarios.js';
 import { BenchStorage } from './storage.js';
+import { compareTypes } from './types.js';
 import type { BenchTools } from './tools.js';
 
 export interface BenchPlace {
@@ -41,6 +42,7 @@ async function run({ quick, sections }: BenchOptions, place: BenchPlace, tempora
   try {
     const inProcess = wants('process') ? await compareInProcess(tools) : [];
     const overHttp = wants('http') ? await compareOverHttp(tools) : [];
+    const types = wants('types') ? await compareTypes(tools) : [];
     const pages = wants('pages') ? await comparePages(tools) : [];
     if (wants('calls')) progress('CPU of single calls');
     const calls = wants('calls') ? await measureCalls(tools) : [];
@@ -58,6 +60,7 @@ async function run({ quick, sections }: BenchOptions, place: BenchPlace, tempora
       quick,
       seconds: (performance.now() - start) / 1000,
       scenarios: [...inProcess, ...overHttp],
+      types,
       pages,
       calls,
       cpu,

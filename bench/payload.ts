@@ -90,7 +90,8 @@ export function fresh(template: Template, tenant: string, serial: number): Write
   };
 }
 
-function actionOf(key: string, operation: RowOperation): TransactionAction {
+/** An operation of a port as the SDK takes it; whatever it compares is left to who has the ETag. */
+export function actionOf(key: string, operation: RowOperation): TransactionAction {
   const { kind, rowKey } = operation;
   const name = { partitionKey: key, rowKey };
   switch (kind) {

@@ -11,6 +11,16 @@ export interface ScenarioResult extends Comparison {
   readonly operations: number;
 }
 
+/** One way to use one record type, in this process, by one client. */
+export interface TypeResult extends Comparison {
+  readonly recordType: string;
+  readonly operation: string;
+  /** Pairs of rounds that counted. */
+  readonly rounds: number;
+  /** Operations in each round. */
+  readonly operations: number;
+}
+
 export interface PageResult extends Comparison {
   /** Rows in the table that is listed. */
   readonly rows: number;
@@ -49,6 +59,7 @@ export interface Report {
   readonly quick: boolean;
   readonly seconds: number;
   readonly scenarios: readonly ScenarioResult[];
+  readonly types: readonly TypeResult[];
   readonly pages: readonly PageResult[];
   readonly calls: readonly CallResult[];
   readonly cpu: readonly CpuResult[];
@@ -78,12 +89,17 @@ const RATES = ['ours, per s', 'floor, per s', 'ratio', 'p10 to p90'];
 
 /** The report for people. */
 export function print(report: Report): string {
-  const { scenarios, pages, calls, cpu, load } = report;
+  const { scenarios, types, pages, calls, cpu, load } = report;
   const parts = [`Node ${report.node}, ${String(report.cpus)} cores, ${report.seconds.toFixed(0)} s`];
   if (scenarios.length > 0)
     parts.push(table(
       ['where', 'operation', 'clients', ...RATES],
       scenarios.map((one) => [one.where, one.operation, String(one.clients), ...compared(one)]),
+    )); // prettier-ignore
+  if (types.length > 0)
+    parts.push(table(
+      ['record type', 'operation', ...RATES],
+      types.map((one) => [one.recordType, one.operation, ...compared(one)]),
     )); // prettier-ignore
   if (pages.length > 0)
     parts.push(table(

@@ -17,9 +17,9 @@ export interface Load {
 }
 
 /** The two sides on one storage account. */
-export interface Sides {
-  readonly ours: Side;
-  readonly floor: Side;
+export interface Sides<Name extends string = OperationName> {
+  readonly ours: Side<Name>;
+  readonly floor: Side<Name>;
   close(): Promise<void>;
 }
 
@@ -31,7 +31,11 @@ export interface Comparison {
 }
 
 /** Operations a second of one round. */
-async function rate(side: Side, operation: OperationName, { clients, runs }: Load): Promise<number> {
+async function rate<Name extends string>(
+  side: Side<Name>,
+  operation: Name,
+  { clients, runs }: Load,
+): Promise<number> {
   await side.ready(operation, clients, runs);
   const start = performance.now();
   const loops = Array.from({ length: clients }, async (_, client) => {
@@ -48,9 +52,9 @@ interface Pair {
   readonly floor: number;
 }
 
-async function pairOf(
-  { ours, floor }: Sides,
-  operation: OperationName,
+async function pairOf<Name extends string>(
+  { ours, floor }: Sides<Name>,
+  operation: Name,
   load: Load,
   at: number,
 ): Promise<Pair> {
@@ -66,9 +70,9 @@ async function pairOf(
  * Ours and the floor in turn, on the same storage: whatever slows it down between the first round and the last (rows,
  * a noisy machine) meets both alike. Who begins a pair changes from pair to pair.
  */
-export async function compare(
-  open: () => Promise<Sides>,
-  operation: OperationName,
+export async function compare<Name extends string>(
+  open: () => Promise<Sides<Name>>,
+  operation: Name,
   load: Load,
 ): Promise<Comparison> {
   const pairs: Pair[] = [];

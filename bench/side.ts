@@ -8,11 +8,11 @@ export const BATCH = 100;
 export const PAGE = 50;
 
 /** The platform or its floor: whoever does an operation while the clock runs. */
-export interface Side {
+export interface Side<Name extends string = OperationName> {
   /** Off the clock, before a round: whatever the runs of each client will use up or find there. */
-  ready(operation: OperationName, clients: number, runs: number): Promise<void>;
+  ready(operation: Name, clients: number, runs: number): Promise<void>;
   /** One operation. */
-  run(operation: OperationName, client: number): Promise<unknown>;
+  run(operation: Name, client: number): Promise<unknown>;
   /** Off the clock, after a round: waits until nothing of it is under way. */
   settle(): Promise<void>;
 }

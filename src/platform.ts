@@ -180,22 +180,25 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onIntegrityFailure,
   });
   const poison = new PoisonBox(ports, clock, emitter);
+  const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader }); // prettier-ignore
   return {
     registry,
     directory,
     manager,
     configurations,
     inbox: new Inbox({ ports, clock, entropy, onIntegrityFailure }),
-    inboxHandler: new InboxHandler({ manager, types: registry, ports, clock, entropy, poison }),
-    sealWorkHandler: new SealWorkHandler(sealer),
-    auditReader,
-    externalEvents: new ExternalEvents({
-      tables: ports.tables,
+    inboxHandler: new InboxHandler({
+      manager,
+      types: registry,
+      externalEvents,
+      ports,
       clock,
       entropy,
-      emitter,
-      reader: auditReader,
+      poison,
     }),
+    sealWorkHandler: new SealWorkHandler(sealer),
+    auditReader,
+    externalEvents,
     emitter,
     sealer,
     scheduler,

@@ -10,6 +10,7 @@ import { LIMITS } from '../domain/limits.js';
 import { dictionary, label, time } from '../domain/schema-parts.js';
 import { Budget } from '../storage/backoff.js';
 import { IdempotencyStore, type Reservation } from '../storage/idempotency.js';
+import type { PromisedCollection } from '../storage/inbox.js';
 import type { CallContext } from '../storage/manager-types.js';
 import type { RecordTable } from '../storage/ports.js';
 import type { AuditReader } from './audit-reader.js';
@@ -41,11 +42,27 @@ export interface ExternalEventTools {
  * Audit events of other systems (REQ-DATA-006): into the same stream as our own, as `external`, with what the other
  * system calls the event, and its details, in `details`. The actor is the caller.
  */
-export class ExternalEvents {
+export class ExternalEvents implements PromisedCollection {
+  readonly collection = 'audit-events';
   readonly #idempotency: IdempotencyStore;
 
   constructor(private readonly tools: ExternalEventTools) {
     this.#idempotency = new IdempotencyStore(tools.tables, tools.clock, tools.entropy);
+  }
+
+  /** What an operation of the inbox fixes: the event's id, which carries its time. Throws as `store` does. */
+  readonly accept: PromisedCollection['accept'] = (body, { nowMs, entropy }) => {
+    const { timestampMs: createdMs } = accept(body, nowMs);
+    return { id: newId('evt', createdMs, entropy), createdMs };
+  };
+
+  /** Stores the event of an operation; repeating is harmless. */
+  async storePromised(
+    body: unknown,
+    promised: { readonly id: string; readonly createdMs: number },
+    call: CallContext,
+  ): Promise<void> {
+    await this.tools.emitter.emit([draftOf(accept(body, promised.createdMs), promised, call)]);
   }
 
   /**
@@ -58,22 +75,14 @@ export class ExternalEvents {
   ): Promise<{ readonly event: AuditEvent; readonly replayed: boolean }> {
     const { clock, entropy, emitter, reader } = this.tools;
     const budget = new Budget(clock, entropy);
-    const { timestampMs, ...accepted } = accept(body, clock.now());
+    const accepted = accept(body, clock.now());
+    const { timestampMs } = accepted;
     const reserved = await this.#reserve(call, newId('evt', timestampMs, entropy), budget);
     if ('replay' in reserved) return { event: reserved.replay, replayed: true };
     // The id carries the time: an attempt that takes over stores what the first one would have.
-    const eventId = reserved.id;
-    const draft: AuditDraft = {
-      ...accepted,
-      eventId,
-      timestampMs: parseId(eventId)?.ms ?? timestampMs,
-      tenant: call.tenant,
-      actorName: call.actor,
-      eventType: 'external',
-      correlationId: call.correlationId,
-    };
-    await emitter.emit([draft]);
-    return { event: await reader.get(eventId, call), replayed: false };
+    const { id } = reserved;
+    await emitter.emit([draftOf(accepted, { id, createdMs: parseId(id)?.ms ?? timestampMs }, call)]);
+    return { event: await reader.get(id, call), replayed: false };
   }
 
   async #reserve(
@@ -92,6 +101,22 @@ export class ExternalEvents {
     const reserved = await this.#idempotency.reserve(call.tenant, { ...call.idempotency, fingerprint }, [fresh], committed, budget); // prettier-ignore
     return 'replay' in reserved ? reserved : { id: reserved.reservation.ids[0] as string };
   }
+}
+
+function draftOf(
+  accepted: ReturnType<typeof accept>,
+  { id, createdMs }: { readonly id: string; readonly createdMs: number },
+  call: CallContext,
+): AuditDraft {
+  return {
+    ...accepted,
+    eventId: id,
+    timestampMs: createdMs,
+    tenant: call.tenant,
+    actorName: call.actor,
+    eventType: 'external',
+    correlationId: call.correlationId,
+  };
 }
 
 function accept(body: unknown, nowMs: number) {

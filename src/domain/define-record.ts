@@ -100,6 +100,7 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...Object.keys(d.actions).filter((a) => !isPath(a)).map((a) => `action path ${a} is not allowed`),
     ...Object.keys(d.views ?? {}).filter((v) => !isPath(v)).map((v) => `view path ${v} is not allowed`),
     ...(d.views !== undefined && d.named !== undefined ? ['named records have no views: their address is taken'] : []),
+    ...Object.entries(d.actions).filter(([, a]) => a.example !== undefined && !a.input.safeParse(a.example).success).map(([path]) => `the example of ${path} is not valid`),
     ...(d.parts === undefined ? [] : partsFaults(d, d.parts)),
     ...(d.cache === undefined ? [] : cacheFaults(d, d.cache)),
     ...exampleFaults(d),

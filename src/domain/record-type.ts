@@ -88,6 +88,8 @@ export interface ActionDeclaration<Data extends RecordData = RecordData, Input =
   /** The audit event's `action`. */
   readonly verb: string;
   readonly input: z.ZodType<Input>;
+  /** A body that the action accepts for a record made of the type's example; documentation and the generic tests use it. */
+  readonly example?: unknown;
   /** States of the `transitions` in which it may be taken, else `transition-not-allowed`. Absent: `apply` decides. */
   readonly allowedIn?: readonly string[];
   /** What it makes has an address of its own, that of the revision: 201 with `Location` instead of 200. */

@@ -1,3 +1,4 @@
+import type { ExternalEvents } from '../audit/external-events.js';
 import { AppError, isAppError } from '../domain/errors.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { parseId } from '../domain/ids.js';
@@ -22,10 +23,21 @@ export const MAX_DELIVERIES = 10;
 export interface InboxHandlerOptions {
   readonly manager: UnifiedStorageManager;
   readonly types: { findByCollection(collection: string): RecordType | undefined };
+  readonly externalEvents: ExternalEvents;
   readonly ports: StoragePorts;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly poison: PoisonBox;
+}
+
+/** Stores what a collection's messages bring, as a POST to it would; what was promised, under the promised id. */
+interface Store {
+  store(data: unknown, call: CallContext): Promise<unknown>;
+  storePromised(
+    data: unknown,
+    promised: { readonly id: string; readonly createdMs: number },
+    call: CallContext,
+  ): Promise<unknown>;
 }
 
 /** Stores what inbox messages promise, by the same path as a POST. */
@@ -47,10 +59,9 @@ export class InboxHandler {
       const message = parseInboxMessage(payload);
       operation = await this.#operationOf(message, budget);
       if (operation !== undefined && operation.status !== 'pending') return;
-      const type = this.options.types.findByCollection(message.collection);
-      if (type === undefined) throw new AppError('record-not-found', 'There is no such collection.');
+      const store = this.#storeOf(message.collection);
       const data = await this.#dataOf(message, budget);
-      await this.#store(type, message, data, operation, delivery);
+      await this.#store(store, message, data, operation, delivery);
       if (operation !== undefined) await this.#operations.finish(operation, { status: 'succeeded' }, budget);
     } catch (error) {
       const reason = bounded(reasonOf(error));
@@ -109,8 +120,20 @@ export class InboxHandler {
     throw new AppError('record-invalid', 'data_ref names a blob that is not there.');
   }
 
+  /** Who stores what is meant for a collection. Throws `record-not-found`. */
+  #storeOf(collection: string): Store {
+    const { manager, types, externalEvents } = this.options;
+    if (collection === externalEvents.collection) return externalEvents;
+    const type = types.findByCollection(collection);
+    if (type === undefined) throw new AppError('record-not-found', 'There is no such collection.');
+    return {
+      store: (data, call) => manager.create(type, data, call),
+      storePromised: (data, promised, call) => manager.createPromised(type, data, promised, call),
+    };
+  }
+
   async #store(
-    type: RecordType,
+    store: Store,
     message: InboxMessage,
     data: unknown,
     operation: StoredOperation | undefined,
@@ -123,12 +146,12 @@ export class InboxHandler {
     };
     if (operation !== undefined) {
       const createdMs = parseId(operation.recordId)?.ms ?? operation.createdMs;
-      await this.options.manager.createPromised(type, data, { id: operation.recordId, createdMs }, call);
+      await store.storePromised(data, { id: operation.recordId, createdMs }, call);
       return;
     }
-    const scope = scopeOf(message.actor, `/api/${type.collection}`);
+    const scope = scopeOf(message.actor, `/api/${message.collection}`);
     const idempotency = { key: message.idempotency_key, scope, fingerprint: fingerprintOf(data) };
-    await this.options.manager.create(type, data, { ...call, idempotency });
+    await store.store(data, { ...call, idempotency });
   }
 }
 

@@ -20,7 +20,11 @@ const ATTACHMENTS = 50;
 const REACTIONS = 200;
 const MESSAGE_PREFIX = 'msg';
 
-const reaction = z.string().min(1).max(64);
+const reaction = z
+  .string()
+  .min(1)
+  .max(64)
+  .refine((value) => value.trim() !== '', 'must not be blank');
 const attachments = z.array(title()).max(ATTACHMENTS);
 
 /** `ConversationMessage` as it is submitted; `timestamp` defaults to now. */

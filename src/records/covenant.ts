@@ -105,9 +105,27 @@ function assertRoom(list: readonly unknown[], what: string): void {
     throw new AppError('payload-too-large', `A covenant has at most ${String(LIMITS.listItems)} ${what}.`);
 }
 
+const EXAMPLE = {
+  organization: {
+    name: 'Meridian Cooperative',
+    jurisdiction: 'NL',
+    contact: { name: 'J. de Vries', email: 'covenant@meridian.example' },
+  },
+  compliance_standard: 'BIC-1.0',
+  principles: [
+    {
+      principle_id: 'P1',
+      name: 'Transparency',
+      statement: 'Decisions and their reasons are open to members.',
+    },
+  ],
+  governance: { model: 'elected board', quorum: 0.5, amendment_threshold: 'two thirds of the members' },
+};
+
 const versions = defineAction<Covenant, z.output<typeof submittedVersion>>({
   verb: 'version',
   input: submittedVersion,
+  example: { ...EXAMPLE, version: '1.1' },
   allowedIn: STANDING,
   makesRevision: true,
   apply: (current, input) => {
@@ -121,6 +139,7 @@ const versions = defineAction<Covenant, z.output<typeof submittedVersion>>({
 const amendments = defineAction<Covenant, z.output<typeof submittedAmendment>>({
   verb: 'amendment',
   input: submittedAmendment,
+  example: { title: 'Quorum', description: 'Half of the members, not two thirds.', proposed_by: 'board' },
   allowedIn: STANDING,
   apply: (current, input, { nowMs }) => {
     assertRoom(current.amendments, 'amendments');
@@ -143,6 +162,7 @@ const amendments = defineAction<Covenant, z.output<typeof submittedAmendment>>({
 const recognitions = defineAction<Covenant, z.output<typeof submittedRecognition>>({
   verb: 'recognition',
   input: submittedRecognition,
+  example: { peer: 'Harbour Guild' },
   allowedIn: STANDING,
   apply: (current, input, { nowMs }) => {
     const at = input.recognized_at ?? formatTime(nowMs);
@@ -158,6 +178,7 @@ const recognitions = defineAction<Covenant, z.output<typeof submittedRecognition
 const activation = defineAction<Covenant, Record<string, never>>({
   verb: 'activation',
   input: z.strictObject({}),
+  example: {},
   allowedIn: ['draft'],
   apply: (current) => ({ ...current, status: 'active' }),
 });
@@ -165,6 +186,7 @@ const activation = defineAction<Covenant, Record<string, never>>({
 const supersession = defineAction<Covenant, z.output<typeof submittedSupersession>>({
   verb: 'supersession',
   input: submittedSupersession,
+  example: { reason: 'Joined into another covenant.' },
   allowedIn: IN_FORCE,
   apply: (current, { reason, by }, { id, nowMs }) => {
     if (by === id) throw invalid([{ pointer: '/by', detail: 'must be another covenant' }]);
@@ -180,6 +202,7 @@ const supersession = defineAction<Covenant, z.output<typeof submittedSupersessio
 const revocation = defineAction<Covenant, z.output<typeof submittedEnding>>({
   verb: 'revocation',
   input: submittedEnding,
+  example: { reason: 'The cooperative was dissolved.' },
   allowedIn: STANDING,
   apply: (current, { reason }, { nowMs }) => {
     return { ...current, status: 'revoked', ending: { reason, ended_at: formatTime(nowMs) } };
@@ -241,20 +264,5 @@ export const covenantType = defineRecord<Covenant, z.output<typeof submittedCove
       items,
     }),
   },
-  example: {
-    organization: {
-      name: 'Meridian Cooperative',
-      jurisdiction: 'NL',
-      contact: { name: 'J. de Vries', email: 'covenant@meridian.example' },
-    },
-    compliance_standard: 'BIC-1.0',
-    principles: [
-      {
-        principle_id: 'P1',
-        name: 'Transparency',
-        statement: 'Decisions and their reasons are open to members.',
-      },
-    ],
-    governance: { model: 'elected board', quorum: 0.5, amendment_threshold: 'two thirds of the members' },
-  },
+  example: EXAMPLE,
 });

@@ -138,6 +138,12 @@ function check(data: Decision): readonly Issue[] {
 const votes = defineAction<Decision, z.output<typeof submittedVote>>({
   verb: 'vote',
   input: submittedVote,
+  example: {
+    agent: 'cfo-agent',
+    vote: 'approve',
+    confidence: 0.8,
+    reasoning: 'Pays for itself in two years.',
+  },
   apply: (current, input, context) => {
     if (FINAL.includes(current.status)) {
       throw new AppError(
@@ -154,6 +160,7 @@ const votes = defineAction<Decision, z.output<typeof submittedVote>>({
 const decide = defineAction<Decision, DecisionOutcome>({
   verb: 'outcome',
   input: outcome,
+  example: { decision: 'Open it in May', confidence: 0.9, action_items: ['Sign the lease'] },
   apply: (current, input) => {
     if (current.outcome !== undefined)
       throw new AppError('record-immutable', 'The outcome of a decision is final.');

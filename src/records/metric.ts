@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { formatTime, parseTime } from '../domain/clock.js';
 import { defineRecord } from '../domain/define-record.js';
 import { invalid } from '../domain/errors.js';
+import { parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import { METADATA_LINKS } from '../domain/links.js';
 import { defineParts } from '../domain/parts.js';
@@ -51,6 +52,9 @@ export type MetricValue = z.infer<typeof metricValue>;
 export type MetricValueInput = z.input<typeof submittedValue>;
 
 function create(input: z.output<typeof submittedMetric>, context: DomainContext): BusinessMetric {
+  // The id carries the time at which an inbox accepted it, whatever the clock of whoever stores it.
+  const nowMs = Math.max(context.nowMs, parseId(context.id)?.ms ?? 0);
+  assertNotAhead('historical_values', input.historical_values, nowMs);
   return {
     ...input,
     metric_id: context.id,
@@ -61,6 +65,20 @@ function create(input: z.output<typeof submittedMetric>, context: DomainContext)
 
 function stamped(value: z.output<typeof submittedValue>, nowMs: number): MetricValue {
   return { ...value, timestamp: value.timestamp ?? formatTime(nowMs) };
+}
+
+/** Throws `record-invalid` for values that are still to come. */
+function assertNotAhead(
+  member: string,
+  list: readonly z.output<typeof submittedValue>[],
+  nowMs: number,
+): void {
+  const ahead = list.flatMap(({ timestamp }, at) =>
+    (timestamp === undefined ? 0 : (parseTime(timestamp) ?? 0)) > nowMs + LIMITS.createdAtAheadMs
+      ? [{ pointer: `/${member}/${String(at)}/timestamp`, detail: 'must be at most 5 minutes ahead' }]
+      : [],
+  );
+  if (ahead.length > 0) throw invalid(ahead.slice(0, 100));
 }
 
 interface Latest extends Record<string, unknown> {
@@ -82,12 +100,7 @@ const values = defineParts<
   initial: {},
   example: { values: [{ value: 40, timestamp: '2026-02-01T00:00:00Z' }, { value: 39.5 }] },
   add: ({ totals }, input, { nowMs }) => {
-    const ahead = input.values.flatMap(({ timestamp }, at) =>
-      (timestamp === undefined ? 0 : (parseTime(timestamp) ?? 0)) > nowMs + LIMITS.createdAtAheadMs
-        ? [{ pointer: `/values/${String(at)}/timestamp`, detail: 'must be at most 5 minutes ahead' }]
-        : [],
-    );
-    if (ahead.length > 0) throw invalid(ahead.slice(0, 100));
+    assertNotAhead('values', input.values, nowMs);
     const added = input.values.map((value) => stamped(value, nowMs));
     const latest = added.reduce(
       (late, { value, timestamp }) =>

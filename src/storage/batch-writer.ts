@@ -4,21 +4,22 @@ import { AppError, invalid, isAppError, type Issue } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { newId, parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
+import { pointerOf } from '../domain/json-input.js';
 import { linksOf } from '../domain/links.js';
-import type { RecordType } from '../domain/record-type.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { chunksOf, keyOf, packOf, resultOf, type Chunk, type Packed } from './batch-chunks.js';
 import { commitPlan } from './commit.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow } from './keyed-result.js';
 import { BLOB_CONTAINERS, partitionKey, revisionKey } from './keys.js';
-import { enrollLinks, type Linked } from './lineage-rows.js';
+import { enrollLinks } from './lineage-rows.js';
 import type { ListRefresh } from './list-refresh.js';
 import type { CallContext, StorageManagerOptions, WrittenBatch } from './manager-types.js';
 import { factsOf, newRevision, type NewRevision } from './new-revision.js';
 import { isFault, type Row, type RowOperation } from './ports.js';
 import { packBlobName, placeOf } from './record-location.js';
-import type { Placed, RecordLocator } from './record-locator.js';
+import { assertNameFree, type Placed, type RecordLocator } from './record-locator.js';
 import type { RecordReader } from './record-reader.js';
 import { envelopeHead, parseRevisionRow } from './record-row.js';
 import { revisionOperations, type WritePlan } from './write-plan.js';
@@ -67,10 +68,10 @@ export class BatchWriter {
     const accepted = acceptAll(type, bodies, this.tools.clock.now());
     const fresh = accepted.map((item) => newId(type.idPrefix, item.createdMs, this.tools.entropy));
     const nowMs = this.tools.clock.now();
-    const placed = (known: readonly string[]): readonly Linked[] =>
+    const placed = (known: readonly string[]) =>
       known.map((id, at) => {
         const data = createData(type, accepted[at] as AcceptedCreate, { id, nowMs, actor: call.actor });
-        return { id, ref: placeOf(type, call.tenant, id, data), links: linksOf(type, id, data) };
+        return { id, ref: placeOf(type, call.tenant, id, data), data, links: linksOf(type, id, data) };
       });
     const reserved = await this.#reserve(type, call, fresh, placed, budget);
     if ('replay' in reserved) return { items: reserved.replay, replayed: true };
@@ -79,6 +80,7 @@ export class BatchWriter {
     const byId = new Map(accepted.map((item, at) => [ids[at] as string, item]));
     const batch: Batch = { type, call, accepted: byId, reservation, budget, written: [] };
     const places = placed(ids);
+    await this.#assertNamesFree(batch, places);
     const chunks = chunksOf(type, places);
     const announced = chunks.map((chunk) => budget.retry(() => this.tools.directory.announce(chunk.ref)));
     const enrolled = [
@@ -97,6 +99,25 @@ export class BatchWriter {
     const earlier = chunks.filter((_, at) => stored[at] === undefined);
     await this.#caughtUp(batch, earlier.flatMap((chunk) => chunk.ids)); // prettier-ignore
     return { items: await this.#heads(batch, ids, stored), replayed: false };
+  }
+
+  /**
+   * One point read for each name, before anything is written. Throws `record-exists` for one that another record has;
+   * what is taken meanwhile is refused by its commit.
+   */
+  async #assertNamesFree(
+    { type, call, reservation, budget }: Batch,
+    places: readonly (Placed & { readonly data: RecordData })[],
+  ): Promise<void> {
+    if (type.named === undefined) return;
+    const limit = pLimit(PARALLEL);
+    try {
+      await Promise.all(places.map((placed) => limit(() => assertNameFree(this.locator, type, placed, placed.data, budget)))); // prettier-ignore
+    } catch (error) {
+      if (reservation !== undefined && isAppError(error, 'record-exists'))
+        await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** One blob for the details of all `ids`. */
@@ -286,13 +307,16 @@ function acceptAll(type: RecordType, bodies: readonly unknown[], nowMs: number):
     throw invalid([{ pointer: '/items', detail: `must hold 1 to ${String(LIMITS.batchItems)} items` }]);
   }
   const issues: Issue[] = [];
+  const names = new Set<string>();
   let links = 0;
   const accepted = bodies.flatMap((body, at) => {
     try {
       const item = acceptCreate(type, body, nowMs);
       // Rules across members are checked now too: a batch is validated as a whole before anything is stored.
       const id = newId(type.idPrefix, item.createdMs, NO_ENTROPY);
-      links += linksOf(type, id, createData(type, item, { id, nowMs, actor: '-' })).length;
+      const data = createData(type, item, { id, nowMs, actor: '-' });
+      assertOnce(type, data, names);
+      links += linksOf(type, id, data).length;
       if (links > LIMITS.batchLinks)
         throw invalid([{ pointer: '', detail: `brings the batch beyond ${String(LIMITS.batchLinks)} links to other records` }]); // prettier-ignore
       return [item];
@@ -306,6 +330,14 @@ function acceptAll(type: RecordType, bodies: readonly unknown[], nowMs: number):
   });
   if (issues.length > 0) throw invalid(issues.slice(0, 100));
   return accepted;
+}
+
+/** Throws `record-invalid` for a name that an item before it has. */
+function assertOnce({ named, partition }: RecordType, data: RecordData, names: Set<string>): void {
+  if (named === undefined || partition.kind !== 'member') return;
+  const name = JSON.stringify([data[partition.member], data[named.member]]);
+  if (names.has(name)) throw invalid([{ pointer: pointerOf([named.member]), detail: 'is the name of another item' }]); // prettier-ignore
+  names.add(name);
 }
 
 const NO_ENTROPY = { bytes: (count: number) => new Uint8Array(count) };

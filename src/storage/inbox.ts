@@ -38,6 +38,23 @@ export interface OperationView {
   readonly problem: OperationProblem | null;
 }
 
+/** What may be promised: records of a type, or something else that is stored under an id that is known before. */
+export interface PromisedCollection {
+  /** Path segment, e.g. `decisions`. */
+  readonly collection: string;
+  /** Fixes id and time of what a body will be stored as. Throws `record-invalid` and whatever a POST would refuse. */
+  readonly accept: (
+    body: unknown,
+    context: { readonly nowMs: number; readonly entropy: Entropy; readonly actor: string },
+  ) => { readonly id: string; readonly createdMs: number };
+}
+
+/** An operation that was accepted now, or before under the same key. */
+export interface AcceptedOperation {
+  readonly operation: OperationView;
+  readonly replayed: boolean;
+}
+
 export interface InboxTools {
   readonly ports: StoragePorts;
   readonly clock: Clock;
@@ -61,36 +78,35 @@ export class Inbox {
    * body. A crash between row and message is mended by repeating the request with its key: a pending operation's
    * message is then sent again, and a duplicate stores nothing twice.
    */
-  async accept(
-    type: RecordType,
-    body: unknown,
-    call: CallContext,
-  ): Promise<{ readonly operation: OperationView; readonly replayed: boolean }> {
+  accept(type: RecordType, body: unknown, call: CallContext): Promise<AcceptedOperation> {
+    return this.promise(recordsOf(type), body, call);
+  }
+
+  /** As `accept`, for what is no record. */
+  async promise(target: PromisedCollection, body: unknown, call: CallContext): Promise<AcceptedOperation> {
     const { clock, entropy } = this.tools;
     const budget = new Budget(clock, entropy);
     const nowMs = clock.now();
-    const accepted = acceptCreate(type, body, nowMs);
-    const recordId = newId(type.idPrefix, accepted.createdMs, entropy);
-    createData(type, accepted, { id: recordId, nowMs, actor: call.actor });
+    const { id: recordId, createdMs } = target.accept(body, { nowMs, entropy, actor: call.actor });
     const fresh = newId(OPERATION_PREFIX, nowMs, entropy);
     const reserved = await this.#reserve(call, [fresh, recordId], budget);
     if ('replay' in reserved) {
-      if (reserved.replay.status === 'pending') await this.#send(type, body, call, reserved.replay, budget);
+      if (reserved.replay.status === 'pending') await this.#send(target, body, call, reserved.replay, budget);
       return { operation: viewOf(reserved.replay), replayed: true };
     }
     const [id, fixedRecordId] = reserved.ids as [string, string];
     const operation = {
       id,
       tenant: call.tenant,
-      collection: type.collection,
+      collection: target.collection,
       recordId: fixedRecordId,
-      createdMs: parseId(fixedRecordId)?.ms ?? accepted.createdMs,
+      createdMs: parseId(fixedRecordId)?.ms ?? createdMs,
       status: 'pending' as const,
       problem: undefined,
       fingerprint: call.idempotency?.fingerprint ?? fingerprintOf(body),
     };
     await this.#operations.insert(operation, budget);
-    await this.#send(type, body, call, operation, budget);
+    await this.#send(target, body, call, operation, budget);
     return { operation: viewOf(operation), replayed: false };
   }
 
@@ -125,7 +141,7 @@ export class Inbox {
   }
 
   async #send(
-    type: RecordType,
+    { collection }: PromisedCollection,
     body: unknown,
     call: CallContext,
     operation: Pick<StoredOperation, 'id'>,
@@ -134,7 +150,7 @@ export class Inbox {
     const head = {
       schema_version: '1.0' as const,
       tenant: call.tenant,
-      collection: type.collection,
+      collection,
       idempotency_key: operation.id,
       actor: call.actor,
       operation_id: operation.id,
@@ -158,6 +174,18 @@ export class Inbox {
     }
     return JSON.stringify({ ...head, data_ref: name } satisfies InboxMessage);
   }
+}
+
+function recordsOf(type: RecordType): PromisedCollection {
+  return {
+    collection: type.collection,
+    accept: (body, { nowMs, entropy, actor }) => {
+      const accepted = acceptCreate(type, body, nowMs);
+      const id = newId(type.idPrefix, accepted.createdMs, entropy);
+      createData(type, accepted, { id, nowMs, actor });
+      return { id, createdMs: accepted.createdMs };
+    },
+  };
 }
 
 /** Blobs that messages of a tenant may refer to begin with this. */

@@ -53,7 +53,7 @@ export class PutWriter {
       if (ifMatch !== undefined)
         throw new AppError('version-conflict', 'There is no record of this name yet.');
       try {
-        return { ...(await this.writer.create(type, accepted, call)), created: true };
+        return { ...(await this.writer.create(type, accepted, call, { nameIsFree: true })), created: true };
       } catch (error) {
         if (!isAppError(error, 'record-exists')) throw error;
       }

@@ -94,9 +94,8 @@ function projectionOf(
 ): (summary: Summary) => Summary {
   if (fields === undefined) return (summary) => summary;
   const known = summaryNames(type);
-  const unknown = fields.find((name) => !known.includes(name));
-  if (unknown !== undefined || fields.length === 0)
-    throw new AppError('request-malformed', `fields: there is no member ${JSON.stringify((unknown ?? '').slice(0, 64))} in a summary of ${type.collection}.`); // prettier-ignore
+  if (fields.length === 0 || fields.some((name) => !known.includes(name)))
+    throw new AppError('request-malformed', `fields: a summary of ${type.collection} has ${known.join(', ')}.`); // prettier-ignore
   const wanted = new Set(['id', ...fields]);
   return (summary) => Object.fromEntries(Object.entries(summary).filter(([name]) => wanted.has(name)));
 }

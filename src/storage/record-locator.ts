@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { RecordName } from '../domain/apply-change.js';
+import { AppError } from '../domain/errors.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
 import type { PartitionRef } from './directory.js';
@@ -86,6 +87,21 @@ export class RecordLocator {
     this.#partitions.set(`${tenant}/${id}`, partition);
     return id;
   }
+}
+
+/** Throws `record-exists` when the name of a new record is another's. */
+export async function assertNameFree(
+  locator: Pick<RecordLocator, 'findNamed'>,
+  type: RecordType,
+  { id, ref }: Placed,
+  data: Readonly<Record<string, unknown>>,
+  budget: Budget,
+): Promise<void> {
+  if (type.named === undefined) return;
+  const at = { partition: ref.partition, name: String(data[type.named.member]) };
+  const owner = await locator.findNamed(type, ref.tenant, at, budget);
+  if (owner === undefined || owner === id) return;
+  throw new AppError('record-exists', 'A record of this name exists already.', { evidence: { id } });
 }
 
 function lookupsKey(tenant: string, ms: number): string {

@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.js';
+import { AppError, isAppError } from '../domain/errors.js';
 import { createData, type AcceptedCreate } from '../domain/apply-change.js';
 import { newId, parseId } from '../domain/ids.js';
 import { linksOf } from '../domain/links.js';
@@ -18,7 +18,7 @@ import type { CallContext, StorageManagerOptions, WrittenRecord } from './manage
 import { factsOf, newRevision, type ChangeName, type NewRevision } from './new-revision.js';
 import type { PartitionRef } from './directory.js';
 import { detailBlobName, placeOf } from './record-location.js';
-import type { RecordLocator } from './record-locator.js';
+import { assertNameFree, type RecordLocator } from './record-locator.js';
 import type { ListRefresh } from './list-refresh.js';
 import type { PartReader } from './part-reader.js';
 import { broken, type RecordRow } from './record-row.js';
@@ -42,14 +42,18 @@ export class RecordWriter {
   }
 
   /**
-   * Stores a new record: 1 blob write and 1 transaction; a key adds one insert. `fixed` gives id and time to a create
-   * that was promised earlier (an operation), and makes it idempotent by id.
+   * Stores a new record: 1 blob write and 1 transaction; a key adds one insert, a name 1 point read unless `nameIsFree`
+   * says that it was read just now. `fixed` gives id and time to a create that was promised earlier (an operation), and
+   * makes it idempotent by id.
    */
   async create(
     type: RecordType,
     accepted: AcceptedCreate,
     call: CallContext,
-    fixed?: { readonly id: string },
+    {
+      fixed,
+      nameIsFree = false,
+    }: { readonly fixed?: { readonly id: string }; readonly nameIsFree?: boolean } = {},
   ): Promise<WrittenRecord> {
     const budget = this.#budget();
     const id = fixed?.id ?? newId(type.idPrefix, accepted.createdMs, this.tools.entropy);
@@ -62,6 +66,9 @@ export class RecordWriter {
     const recordId = reservation?.ids[0] ?? id;
     const ref = placed(recordId);
     const data = recordId === id ? early : this.#firstData(type, accepted, recordId, call);
+    // Before anything is written: a refusal leaves no blob and no row behind. Of creates at once the commit decides.
+    if (!nameIsFree)
+      await this.#openingKey(call, reservation, budget, () => assertNameFree(this.locator, type, { id: recordId, ref }, data, budget)); // prettier-ignore
     const enroll = async (): Promise<void> => {
       const links = linksOf(type, recordId, data);
       await Promise.all([
@@ -90,9 +97,25 @@ export class RecordWriter {
       await this.lists.caughtUp(type, call.tenant, [{ id, revision: 1 }]);
       return { ...(await this.reader.getRevision(type, call.tenant, id, 1)), replayed: true };
     }
-    throw new AppError('record-exists', `A record of this ${there ? 'id' : 'name'} exists already.`, {
-      evidence: { id: recordId },
+    return this.#openingKey(call, reservation, budget, () => {
+      throw new AppError('record-exists', `A record of this ${there ? 'id' : 'name'} exists already.`, { evidence: { id: recordId } }); // prettier-ignore
     });
+  }
+
+  /** Does something whose refusal stores nothing, so that the key is open at once. */
+  async #openingKey<T>(
+    call: CallContext,
+    reservation: Reservation | undefined,
+    budget: Budget,
+    work: () => Promise<T> | T,
+  ): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (reservation !== undefined && isAppError(error, 'record-exists'))
+        await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
+      throw error;
+    }
   }
 
   /**

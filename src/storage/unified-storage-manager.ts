@@ -99,7 +99,7 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const accepted = { ...acceptCreate(type, body, promised.createdMs), createdMs: promised.createdMs };
-    const write = () => this.#writer.create(type, accepted, call, { id: promised.id });
+    const write = () => this.#writer.create(type, accepted, call, { fixed: { id: promised.id } });
     return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, promised.id, write));
   }
 

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { readOptions, SECTIONS } from '../../bench/options.js';
 import type { Report } from '../../bench/report.js';
 import { spreadOf } from '../../bench/statistics.js';
+import { RECORD_TYPES } from '../../src/records/registry.js';
 import { removeFolders, ROOT, temporaryFolder } from '../local/support.js';
 
 /** Nothing here says how fast anything is: a test machine is nobody's measure. */
@@ -32,7 +33,14 @@ describe('npm run bench', () => {
         'process seal 1',
       ].sort(),
     );
-    for (const { ours, floor, ratio } of [...report.scenarios, ...report.pages]) {
+    for (const { recordType, named, parts, actions } of RECORD_TYPES) {
+      const rows = report.types
+        .filter((row) => row.recordType === recordType)
+        .map(({ operation }) => operation);
+      const ways = [...(named === undefined ? [] : ['put']), ...Object.keys(actions), ...(parts === undefined ? [] : [parts.path])]; // prettier-ignore
+      expect(rows).toEqual(expect.arrayContaining(['create', 'read', 'list', ...ways]));
+    }
+    for (const { ours, floor, ratio } of [...report.scenarios, ...report.types, ...report.pages]) {
       expect(ours).toBeGreaterThan(0);
       expect(floor).toBeGreaterThan(0);
       expect(ratio.p10).toBeGreaterThan(0);

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { heapAfterCollection, numberSetting, report } from '../support/at-length.js';
 import { MINIMAL } from '../support/decisions.js';
+import { additionsOf } from '../support/subjects.js';
 import { HostileWorld } from './hostile-world.js';
 
 /** `npm run hostile -- --requests 1000000 --seed 7`; a failure names the seed, and the same seed fails again. */
-const REQUESTS = numberSetting('requests', 4_000);
+const REQUESTS = numberSetting('requests', 6_000);
 const SEED = numberSetting('seed', 1);
 /** After so many requests the storage is sealed, looked at, and emptied. */
 const CHAPTER = 500;
@@ -33,6 +34,14 @@ describe(`hostile input of seed ${SEED}`, () => {
       expect(Object.keys(world.counts).sort()).toEqual(
         expect.arrayContaining(['200', '201', '202', '304', '400', '401', '403', '404', '405', '409', '412', '413', '415', '422', '428', 'message done', 'message set aside']), // prettier-ignore
       );
+      const ways = world.types.flatMap((type) => [
+        `POST ${type.collection} create`,
+        `POST ${type.collection} batch`,
+        `PATCH ${type.collection} one`,
+        ...additionsOf(type).map(({ path }) => `POST ${type.collection} ${path}`),
+        ...(type.named === undefined ? [] : [`PUT ${type.collection} one`]),
+      ]);
+      expect(ways.filter((way) => world.counts[way] === undefined)).toEqual([]);
       expect(Math.max(...heap) - (heap[0] ?? 0)).toBeLessThan(GROWTH_BYTES);
     },
     60_000 + REQUESTS * 20,

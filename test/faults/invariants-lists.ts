@@ -1,29 +1,18 @@
-import { decisionType } from '../../src/records/decision.js';
+import type { RecordType } from '../../src/domain/record-type.js';
 import type { Platform } from '../../src/platform.js';
+import { RECORD_TYPES } from '../../src/records/registry.js';
 import type { Survey, SurveyedRecord } from './invariants-survey.js';
 
 type Filters = Readonly<Record<string, string>>;
 
-const FILTERS = ['status', 'decision_type', 'created_by'] as const;
-
-/** Lists by every filter, and by every two of them, show what a model of them shows; so does the list of events. */
+/** Lists of every type by every filter, and by every two, show what a model of them shows; so does the list of events. */
 export async function listViolations(platform: Platform, survey: Survey): Promise<string[]> {
   const found: string[] = [];
-  const records = [...survey.records.values()].filter(
-    ({ table, revisions }) => table === 'decisions' && revisions.length > 0,
-  );
-  for (const tenant of new Set(records.map((record) => record.tenant))) {
-    const own = records.filter((record) => record.tenant === tenant);
-    for (const filters of filtersOf(own)) {
-      const expected = own.filter((record) => fits(record, filters)).sort(newestFirst);
-      const ids = await walk((cursor) =>
-        platform.manager.list(decisionType, { filters, limit: 5, cursor }, callOf(tenant)),
-      );
-      if (ids.join() !== expected.map(({ id }) => id).join())
-        found.push(
-          `the list of ${tenant} by ${JSON.stringify(filters)} shows ${ids.join()}, not ${expected.map(({ id }) => id).join()}`,
-        );
-    }
+  const records = [...survey.records.values()].filter(({ revisions }) => revisions.length > 0);
+  for (const type of RECORD_TYPES) {
+    const ofType = records.filter(({ table }) => table === type.table);
+    for (const tenant of new Set(ofType.map((record) => record.tenant)))
+      found.push(...(await listsOf(platform, type, tenant, ofType.filter((record) => record.tenant === tenant)))); // prettier-ignore
   }
   for (const [tenant, lines] of survey.log) {
     const events = await walk((cursor) =>
@@ -36,11 +25,27 @@ export async function listViolations(platform: Platform, survey: Survey): Promis
   return found;
 }
 
-function filtersOf(records: readonly SurveyedRecord[]): readonly Filters[] {
-  const single = FILTERS.flatMap((name) =>
-    [...new Set(records.map((record) => currentOf(record, name)))].map((value): Filters => ({
-      [name]: value,
-    })),
+async function listsOf(
+  platform: Platform,
+  type: RecordType,
+  tenant: string,
+  records: readonly SurveyedRecord[],
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const filters of filtersOf(type, records)) {
+    const fitting = records.filter((record) => fits(record, filters));
+    const expected = fitting.sort((a, b) => newestFirst(type, a, b)).map(({ id }) => id);
+    const ids = await walk((cursor) => platform.manager.list(type, { filters, limit: 5, cursor }, callOf(tenant))); // prettier-ignore
+    if (ids.join() !== expected.join())
+      found.push(`the list of ${type.collection} of ${tenant} by ${JSON.stringify(filters)} shows ${ids.join()}, not ${expected.join()}`); // prettier-ignore
+  }
+  return found;
+}
+
+function filtersOf(type: RecordType, records: readonly SurveyedRecord[]): readonly Filters[] {
+  const values = (name: string): readonly string[] => records.map((record) => currentOf(record, name)).filter((value) => value !== 'undefined'); // prettier-ignore
+  const single = type.filters.flatMap((name) =>
+    [...new Set(values(name))].map((value): Filters => ({ [name]: value })),
   );
   const pairs = single.flatMap((one, at) =>
     single
@@ -59,13 +64,17 @@ function fits(record: SurveyedRecord, filters: Filters): boolean {
   return Object.entries(filters).every(([member, value]) => currentOf(record, member) === value);
 }
 
-/** By time of creation, the newest first; of equals, by id. */
-function newestFirst(a: SurveyedRecord, b: SurveyedRecord): number {
-  const [one, other] = [a, b].map((record) => Date.parse(currentOf(record, 'created_at'))) as [
-    number,
-    number,
-  ];
+/** By the time lists are ordered by, the newest first; of equals, by id, whose time is that of the first write. */
+function newestFirst({ orderedBy }: RecordType, a: SurveyedRecord, b: SurveyedRecord): number {
+  const [one, other] = [a, b].map((record) =>
+    orderedBy === undefined ? timeOf(record.id) : Date.parse(currentOf(record, orderedBy)),
+  ) as [number, number];
   return other - one || (a.id < b.id ? -1 : 1);
+}
+
+/** Milliseconds that a UUIDv7 carries. */
+function timeOf(id: string): number {
+  return Number.parseInt(id.slice(id.indexOf('_') + 1).replace('-', '').slice(0, 12), 16); // prettier-ignore
 }
 
 const callOf = (tenant: string): { tenant: string; actor: string; correlationId: string } => ({

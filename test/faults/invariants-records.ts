@@ -1,3 +1,5 @@
+import type { RecordType } from '../../src/domain/record-type.js';
+import { RECORD_TYPES } from '../../src/records/registry.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
 import type { Survey, SurveyedRecord } from './invariants-survey.js';
 
@@ -44,83 +46,59 @@ function isVoid({ row }: SurveyedRecord): boolean {
   return row?.properties['void'] === true && rowIntact(row);
 }
 
-/** How records of a table are listed, as docs/storage-layout.md and docs/record-types have it. */
-interface Lists {
-  readonly table: string;
-  /** The partition of the index rows, where it is not the record's own. */
-  readonly listedIn?: string;
-  /** Filters of an index, which are members of the summary. */
-  readonly indexes: readonly (readonly [name: string, fields: readonly string[]])[];
-  readonly summary: (data: Record<string, unknown>) => Record<string, unknown>;
+/** A value inside a row key, as docs/storage-layout.md has it; none here is long enough to be cut. */
+function encoded(value: unknown): string {
+  return String(value).replaceAll(/[^A-Za-z0-9._-]/gu, (character) =>
+    [...Buffer.from(character)]
+      .map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+      .join(''),
+  );
 }
 
-const membersOf =
-  (members: readonly string[]) =>
-  (data: Record<string, unknown>): Record<string, unknown> =>
-    Object.fromEntries(members.filter((member) => member in data).map((member) => [member, data[member]]));
+/** What docs/storage-layout.md makes of a declaration: the index rows of a record, and what stands in them. */
+function indexRowsOf(type: RecordType, record: SurveyedRecord): readonly (readonly [string, Record<string, unknown>])[] {
+  const last = record.revisions.at(-1);
+  if (last?.data === undefined) return [];
+  const { data, id, revision, checksum, storedAt } = last;
+  const written = Number.parseInt(id.slice(id.indexOf('_') + 1).replace('-', '').slice(0, 12), 16);
+  const ms = type.orderedBy === undefined ? written : Date.parse(String(data[type.orderedBy]));
+  const listedIn = listedInOf(type);
+  const partition = listedIn === undefined ? record.partitionKey : `${record.tenant}:${listedIn}`;
+  const shown = type.summary.map((member) => [member, valueAt(data, type.summaryFrom?.[member] ?? `/${member}`)]);
+  const summary = Object.fromEntries(shown.filter(([, value]) => value !== undefined)) as Record<string, unknown>;
+  const columns = { ...summary, id, revision, checksum, created_at: new Date(ms).toISOString(), updated_at: storedAt };
+  // What parts bring to a summary follows them by seconds.
+  const kept = type.parts === undefined ? columns : { id, revision };
+  const indexes = type.allIndexes.filter(({ fields }) => fields.every((field) => typeof summary[field] === 'string'));
+  return indexes.map(({ name, fields }) => {
+    const value = fields.map((field) => encoded(summary[field])).join('=00');
+    return [`${partition} i:${name}:${value}:${String(9_999_999_999_999 - ms).padStart(13, '0')}:${id}`, kept];
+  });
+} // prettier-ignore
 
-const LISTS: readonly Lists[] = [
-  {
-    table: 'decisions',
-    indexes: [
-      ['all', []],
-      ['status', ['status']],
-      ['decision_type', ['decision_type']],
-      ['status.decision_type', ['status', 'decision_type']],
-      ['created_by', ['created_by']],
-    ],
-    summary: membersOf(['decision_type', 'title', 'status', 'created_by', 'completed_at']),
-  },
-  {
-    table: 'covenants',
-    listedIn: 'index',
-    indexes: [
-      ['all', []],
-      ['status', ['status']],
-      ['compliance_standard', ['compliance_standard']],
-      ['status.compliance_standard', ['status', 'compliance_standard']],
-    ],
-    summary: (data) => ({
-      ...membersOf(['compliance_standard', 'version', 'status', 'in_force_version'])(data),
-      organization_name: (data['organization'] as Record<string, unknown>)['name'],
-    }),
-  },
-];
+/** The partition of index rows that do not lie with their records. */
+const listedInOf = ({ partition }: RecordType): string | undefined => partition.kind === 'own' ? partition.listedIn : undefined; // prettier-ignore
+
+function valueAt(data: unknown, pointer: string): unknown {
+  return pointer.split('/').slice(1).reduce((value, member) => (value as Record<string, unknown> | undefined)?.[member], data); // prettier-ignore
+}
 
 /**
  * Index rows are exactly those of the records' current revisions; those of another partition only once everything has
  * come to rest, and until then what their own row says of them.
  */
 export function indexViolations(survey: Survey, options: { readonly atRest: boolean }): string[] {
-  return LISTS.flatMap((lists) => [
-    ...(lists.listedIn === undefined || options.atRest ? currentViolations(survey, lists) : []),
-    ...(lists.listedIn === undefined ? [] : listedViolations(survey, lists)),
+  return RECORD_TYPES.flatMap((type) => [
+    ...(listedInOf(type) === undefined || options.atRest ? currentViolations(survey, type) : []),
+    ...(listedInOf(type) === undefined ? [] : listedViolations(survey, type)),
   ]);
 }
 
-function currentViolations(survey: Survey, { table, listedIn, indexes, summary }: Lists): string[] {
+function currentViolations(survey: Survey, type: RecordType): readonly string[] {
   const found: string[] = [];
-  const expected = new Map<string, Record<string, unknown>>();
-  for (const record of survey.records.values()) {
-    const last = record.revisions.at(-1);
-    if (record.table !== table || last?.data === undefined) continue;
-    const data = last.data;
-    const shown = summary(data);
-    const partition = listedIn === undefined ? record.partitionKey : `${record.tenant}:${listedIn}`;
-    const time = String(9_999_999_999_999 - Date.parse(String(data['created_at']))).padStart(13, '0');
-    for (const [name, fields] of indexes) {
-      const value = fields.map((field) => String(shown[field])).join('=00');
-      expected.set(`${partition} i:${name}:${value}:${time}:${record.id}`, {
-        ...shown,
-        id: record.id,
-        revision: last.revision,
-        checksum: last.checksum,
-        created_at: data['created_at'],
-        updated_at: last.storedAt,
-      });
-    }
-  }
-  for (const row of survey.rows(table, 'i:')) {
+  const records = [...survey.records.values()].filter(({ table }) => table === type.table);
+  const expected = new Map(records.flatMap((record) => indexRowsOf(type, record)));
+  for (const row of survey.rows(type.table, 'i:')) {
     const key = `${row.partitionKey} ${row.rowKey}`;
     const columns = expected.get(key);
     if (columns === undefined) found.push(`index row ${key} belongs to nothing`);
@@ -134,7 +112,9 @@ function currentViolations(survey: Survey, { table, listedIn, indexes, summary }
 }
 
 /** Index rows of another partition are those that the record's row there names, all of one revision that is stored. */
-function listedViolations(survey: Survey, { table, listedIn = '' }: Lists): string[] {
+function listedViolations(survey: Survey, type: RecordType): string[] {
+  const { table } = type;
+  const listedIn = listedInOf(type) ?? '';
   const found: string[] = [];
   const named = new Map<string, number>();
   for (const row of survey.rows(table, 's:')) {
@@ -177,10 +157,19 @@ export function blobViolations(survey: Survey, options: { readonly collected: bo
 /** A poisoned message waits for an operator; data of the inbox waits for its message, or with it. */
 function isKept(survey: Survey, name: string): boolean {
   if (/^[^/]+\/_poison\//.test(name)) return true;
+  // Streams of parts belong to a record and stay as long as it does.
+  const ofParts = /\/([a-z]+_[^/]+)\/([a-z-]+)\/\d{4}\.jsonl$/.exec(name);
+  if (ofParts !== null) return (survey.records.get(ofParts[1] as string)?.revisions.length ?? 0) > 0;
   const operation = /^[^/]+\/_inbox\/(.*)\.json$/.exec(name)?.[1];
   const status = survey.rows('operations', `r:${operation ?? ''}`)[0]?.properties['status'];
   return operation !== undefined && status !== undefined && status !== 'succeeded';
 }
+
+/** How far something derived has come, which nobody looks for in the directory. */
+const isDerived = ({ rowKey }: { readonly rowKey: string }): boolean => rowKey.startsWith('w:');
+
+/** Tables of records and of their parts: where events are pending. */
+const SEALED_TABLES: ReadonlySet<string> = new Set(RECORD_TYPES.flatMap(({ table, parts }) => [table, parts?.table ?? table])); // prettier-ignore
 
 /** Whatever names a record of the directory's partitions can be found from it. */
 export function directoryViolations(survey: Survey): string[] {
@@ -196,7 +185,9 @@ export function directoryViolations(survey: Survey): string[] {
     survey.contents.rows
       .filter(
         ({ table, row }) =>
-          ['decisions', 'covenants', 'auditevents'].includes(table) && row.properties['void'] !== true,
+          (SEALED_TABLES.has(table) || table === 'auditevents') &&
+          row.properties['void'] !== true &&
+          !isDerived(row),
       )
       .map(({ table, row }) => `${table} ${row.partitionKey}`),
   );
@@ -209,8 +200,8 @@ export function directoryViolations(survey: Survey): string[] {
 export function promiseViolations(survey: Survey): string[] {
   const isThere = ({ id, revision }: { readonly id: string; readonly revision: number }): boolean =>
     survey.records.get(id)?.revisions[revision - 1]?.revision === revision;
-  const rows = LISTS.flatMap(({ table }) => survey.rows(table, 'k:'));
-  const keys = rows.flatMap((row) => {
+  const keyRows = [...SEALED_TABLES].flatMap((table) => survey.rows(table, 'k:'));
+  const keys = keyRows.flatMap((row) => {
     const named = JSON.parse(String(row.properties['revisions'])) as { id: string; revision: number }[];
     if (!rowIntact(row)) return [`the key ${row.rowKey} is not what was written`];
     return named.every(isThere) ? [] : [`the key ${row.rowKey} names a revision that is not there`];

@@ -1,3 +1,4 @@
+import { RECORD_TYPES } from '../../src/records/registry.js';
 import type { Row } from '../../src/storage/ports.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
 import { verifyStored } from '../../src/domain/envelope.js';
@@ -56,7 +57,8 @@ export interface Survey {
 
 export const tenantOf = (key: string): string => key.slice(0, key.indexOf(':'));
 
-/** Tables of records are those whose rows include revisions. */
+const RECORD_TABLES: ReadonlySet<string> = new Set(RECORD_TYPES.map(({ table }) => table));
+
 export function surveyOf(contents: StorageContents): Survey {
   const byTable = new Map<string, Row[]>();
   for (const { table, row } of contents.rows) {
@@ -95,9 +97,9 @@ function recordsOf(
     }
   >();
   for (const [table, rows] of byTable) {
-    if (table === 'auditevents') continue;
+    if (!RECORD_TABLES.has(table)) continue;
     for (const row of rows) {
-      const match = /^(?:r|v):((?:dec|cov)_[^:]+)/.exec(row.rowKey);
+      const match = /^(?:r|v):([a-z]+_[^:]+)/.exec(row.rowKey);
       if (match === null) continue;
       const id = match[1] as string;
       const known = records.get(id) ?? {

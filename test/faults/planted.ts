@@ -6,6 +6,8 @@ import {
   type RowOperation,
   type StoragePorts,
 } from '../../src/storage/ports.js';
+import { RECORD_TYPES } from '../../src/records/registry.js';
+import { LOOKUPS_TABLE } from '../../src/storage/record-locator.js';
 import { wrapPorts, type Intercept } from '../support/wrap-ports.js';
 import type { SimulatedHost } from './simulation-host.js';
 import type { Plant, World } from './simulation-world.js';
@@ -174,6 +176,21 @@ const olderHead = around((ports) => {
   };
 });
 
+const PARTS_TABLES = RECORD_TYPES.flatMap(({ parts }) => (parts === undefined ? [] : [parts.table]));
+
+/** Entries of parts are committed without the events that tell of them. */
+const noOutboxOfParts = around((ports) => (call, run) => {
+  const [table, key, operations] = call.args as unknown as Commit;
+  if (call.method !== 'commit' || !PARTS_TABLES.includes(table)) return run();
+  return ports.tables.commit(table, key, operations.filter(({ kind, rowKey }) => kind !== 'insert' || !rowKey.startsWith('o:'))); // prettier-ignore
+});
+
+/** Where a record lies that its id does not tell is not written down. */
+const noLookup = around(
+  () => (call, run) =>
+    call.method === 'commit' && call.args[0] === LOOKUPS_TABLE ? Promise.resolve(['W/"none"']) : run(),
+);
+
 /** Each found within so many schedules; docs/testing.md lists them. */
 export const PLANTED: readonly PlantedBug[] = [
   { name: 'no outbox row', within: 5, plant: noOutboxRow },
@@ -186,4 +203,6 @@ export const PLANTED: readonly PlantedBug[] = [
   { name: 'idempotency key freed early', within: 10, plant: keyFreedEarly },
   { name: 'pending rows read once only', within: 500, plant: readOnce },
   { name: 'ledger head replaced by an older one', within: 150, plant: olderHead },
+  { name: 'no outbox row of an entry', within: 50, plant: noOutboxOfParts },
+  { name: 'no lookup of a record', within: 50, plant: noLookup },
 ];

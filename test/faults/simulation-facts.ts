@@ -1,6 +1,7 @@
 import { AppError, isAppError } from '../../src/domain/errors.js';
 import type { Act, Answer, Told } from './simulation-acts.js';
 import { Lost } from './simulation-host.js';
+import { TypeFacts } from './simulation-type-facts.js';
 
 /** What is known of an act: `done` and `refused` are certain, `unknown` may be either, but one of the two for ever. */
 export interface ActState {
@@ -29,6 +30,8 @@ export class Facts {
   readonly records = new Map<string, KnownRecord>();
   /** By `<id> <revision>`. */
   readonly revisions = new Map<string, Told>();
+  /** The same of every type but decisions. */
+  readonly types = new TypeFacts();
   readonly violations: string[] = [];
   /** Whether something was damaged on purpose, so that findings in the log are true. */
   damaged = false;

@@ -75,4 +75,5 @@ export const BRANCHES = [
 
 export type FaultName = (typeof FAULTS)[number];
 export type BranchName = (typeof BRANCHES)[number];
-export type CounterName = `fault: ${FaultName}` | `branch: ${BranchName}` | `job: ${string}`;
+export type CounterName =
+  `fault: ${FaultName}` | `branch: ${BranchName}` | `job: ${string}` | `act: ${string}`;

@@ -10,6 +10,7 @@ import { verdictOf } from './simulation-verdict.js';
 import { jobsOf, SWEEP } from './simulation-jobs.js';
 import { SimulatedHost } from './simulation-host.js';
 import { Random } from './simulation-random.js';
+import { readAllOfTypes } from './simulation-types.js';
 import type { World } from './simulation-world.js';
 
 const MINUTE = 60_000;
@@ -60,9 +61,10 @@ export async function recover(world: World, options: RecoveryOptions): Promise<s
   // The daily check announces what it finds, the next sweep seals it, and one an hour later finds nothing more to do.
   await jobs(30, 1, 2);
   const { survey, violations } = violationsOf(world.storage.contents(), { collected: true });
-  failed.push(...violations, ...verdictOf(world.facts, survey));
+  failed.push(...violations, ...verdictOf(world.facts, survey), ...world.facts.types.violations(survey));
   if (options.thorough) {
     await step('reads', () => readAll(world, host));
+    await step('reads of other types', () => readAllOfTypes(world, host));
     await step('lists', async () => failed.push(...(await listViolations(host.platform, survey))));
   }
   if (!options.expiresKeys) return failed;

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
+import { additionsOf } from '../support/subjects.js';
 import { Counters } from './simulation-counters.js';
 import { BRANCHES, FAULTS } from './simulation-names.js';
 import { simulate } from './simulation.js';
+import { SIMULATED_TYPES } from './simulation-types.js';
 
 vi.mock('lru-cache', () => import('../support/small-caches.js'));
 
@@ -30,6 +32,14 @@ describe('clients on several hosts, whatever goes wrong', () => {
 
   it.each(BRANCHES)('saw the platform come through this: %s', (name) => {
     expect(counters.of(`branch: ${name}`)).toBeGreaterThan(0);
+  });
+
+  const ways = SIMULATED_TYPES.flatMap((type) => [
+    ...['create', 'batch', 'inbox', 'patch', ...(type.named === undefined ? [] : ['put'])],
+    ...additionsOf(type).map(({ path }) => path),
+  ].map((way) => `${type.recordType} ${way}`)); // prettier-ignore
+  it.each(ways)('had this done: %s', (way) => {
+    expect(counters.of(`act: ${way}`)).toBeGreaterThan(0);
   });
 
   it.each(['sweep', 'collect-orphans', 'expire-keys', 'check-partitions'])('had the job %s run', (name) => {

@@ -8,6 +8,7 @@ import { Random } from './simulation-random.js';
 import { readSomething } from './simulation-reads.js';
 import { recover } from './simulation-recovery.js';
 import { Trace } from './simulation-trace.js';
+import { typeClient } from './simulation-types.js';
 import { World, type Plant } from './simulation-world.js';
 
 export interface ScheduleReport {
@@ -20,6 +21,8 @@ export interface ScheduleReport {
 
 const TENANTS = ['acme', 'zeta'];
 const HOUR = 3_600_000;
+/** The stream of random numbers of the client that acts on other types than decisions. */
+const OF_TYPES = 7_000_003;
 
 export interface ScheduleOptions {
   readonly plant?: Plant | undefined;
@@ -50,7 +53,10 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   const clients = Array.from({ length: profile.clients }, (_, at) =>
     client(world, profile, hosts, 'abcd'[at] ?? 'e'),
   );
-  const work = Promise.all([...clients, ...backgroundWork(world, profile, hosts)]);
+  // Drawn from numbers of its own: the other schedules are what they were before there were other types.
+  const own = new Random(seed, OF_TYPES);
+  const others = own.chance(0.3) ? [typeClient(world, own, TENANTS, hosts.choose)] : [];
+  const work = Promise.all([...clients, ...others, ...backgroundWork(world, profile, hosts)]);
   const violations: string[] = [];
   try {
     await world.timeline.run(work);

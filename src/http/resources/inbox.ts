@@ -11,7 +11,11 @@ export const inboxResource: Resource = {
     accepts: JSON_BODY,
     creates: theBody,
     run: async (input) => {
-      const accepted = await input.services.inbox.accept(typeOf(input), input.body, input.call);
+      const { inbox, externalEvents } = input.services;
+      const accepted =
+        input.params['collection'] === externalEvents.collection
+          ? await inbox.promise(externalEvents, input.body, input.call)
+          : await inbox.accept(typeOf(input), input.body, input.call);
       const headers = {
         location: `${API_BASE}/operations/${accepted.operation.operation_id}`,
         ...replayed(accepted),
