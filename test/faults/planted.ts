@@ -201,7 +201,7 @@ export const PLANTED: readonly PlantedBug[] = [
   { name: 'SDK retries left on', within: 100, plant: retriesLeftOn },
   { name: 'loser of the seal writing lines', within: 300, plant: loserWritesLines },
   { name: 'idempotency key freed early', within: 10, plant: keyFreedEarly },
-  { name: 'pending rows read once only', within: 500, plant: readOnce },
+  { name: 'pending rows read once only', within: 1000, plant: readOnce },
   { name: 'ledger head replaced by an older one', within: 150, plant: olderHead },
   { name: 'no outbox row of an entry', within: 50, plant: noOutboxOfParts },
   { name: 'no lookup of a record', within: 50, plant: noLookup },
