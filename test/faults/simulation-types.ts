@@ -49,7 +49,8 @@ function drawn(world: World, random: Random, tenant: string, name: string): { ac
     () => promising(base),
     ...(type.named === undefined ? [] : [() => putting(base, random.pick(['one', 'other']))]),
     ...(target === undefined ? [] : [() => patching(base, target.id)]),
-    ...ways.flatMap((way) => Array(2).fill(() => adding(base, target?.id ?? '', way)) as (() => ReturnType<typeof adding>)[]), // prettier-ignore
+    // What has to be done before is done by others, now and then: such an act is tried more often.
+    ...ways.flatMap((way) => Array(way.after.length > 0 ? 6 : 2).fill(() => adding(base, target?.id ?? '', way)) as (() => ReturnType<typeof adding>)[]), // prettier-ignore
   ];
   const { act, send } = random.pick(acts)();
   const keyed = act.kind !== 'put' && act.kind !== 'patch' && random.chance(0.7);

@@ -4,7 +4,7 @@ import { tenantConfiguration } from '../../domain/tenant-configuration.js';
 import { auditEventResource, auditEventsResource } from '../resources/audit-events.js';
 import { configurationResource } from '../resources/configuration.js';
 import { healthResource } from '../resources/health.js';
-import { operationResource } from '../resources/inbox.js';
+import { inboxResource, operationResource } from '../resources/inbox.js';
 import { jobRunResource, jobsResource } from '../resources/jobs.js';
 import type { Operation } from '../resource.js';
 import { answer, notModified } from './answers.js';
@@ -52,6 +52,18 @@ export function platformPaths(): Paths {
           outcome: auditEvent.shape.outcome,
         },
         answers: answer(200, 'A page of events.', pageOf(auditEvent)),
+      }),
+    },
+    '/inbox/audit-events': {
+      post: describe(inboxResource.POST, {
+        id: 'submitAuditEvent',
+        tag: 'audit-events',
+        summary: 'Record an event of another system later',
+        description: 'Validated now, stored by a queue function; `record_id` is the event.',
+        parameters: ['IdempotencyKey'],
+        body: { schema: submittedEvent, example: EXTERNAL_EVENT },
+        answers: answer(202, 'The promise.', operation, ['Location', 'Idempotency-Replayed']),
+        problems: [409],
       }),
     },
     '/audit-events/{id}': {
