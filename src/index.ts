@@ -10,7 +10,7 @@ export type {
   StoredCovenant,
   StoredDecision,
   StoredWorkflowExecution,
-} from './storage/business-storage-manager.js';
+} from './storage/business-records.js';
 export { UnifiedStorageManager } from './storage/unified-storage-manager.js';
 export type {
   CallContext,

@@ -2,8 +2,6 @@ import { isAppError } from '../domain/errors.js';
 import { agentStateType, type AgentState, type AgentStateInput } from '../records/agent-state.js';
 import {
   conversationType,
-  type Conversation,
-  type ConversationEntry,
   type ConversationInput,
   type ConversationMessageInput,
   type MessageEditInput,
@@ -11,7 +9,6 @@ import {
 } from '../records/conversation.js';
 import {
   covenantType,
-  type Covenant,
   type CovenantAmendmentInput,
   type CovenantInput,
   type CovenantLedger,
@@ -21,93 +18,34 @@ import {
 import {
   decisionType,
   type AgentVoteInput,
-  type Decision,
   type DecisionInput,
   type DecisionOutcomeInput,
 } from '../records/decision.js';
-import {
-  metricType,
-  type BusinessMetric,
-  type BusinessMetricInput,
-  type MetricValueInput,
-} from '../records/metric.js';
+import { metricType, type BusinessMetricInput, type MetricValueInput } from '../records/metric.js';
 import {
   workflowExecutionType,
   type StepResultInput,
-  type WorkflowExecution,
   type WorkflowExecutionInput,
 } from '../records/workflow-execution.js';
-import type { CallContext, Page, StoredRecord } from './manager-types.js';
-import type { ShownPart } from './part-lister.js';
+import {
+  conversationOf,
+  covenantOf,
+  decisionOf,
+  executionOf,
+  metricOf,
+  type DecisionQuery,
+  type ListedMessage,
+  type MessageQuery,
+  type StoredAgentState,
+  type StoredBusinessMetric,
+  type StoredConversation,
+  type StoredCovenant,
+  type StoredDecision,
+  type StoredWorkflowExecution,
+} from './business-records.js';
+import type { CallContext, Page } from './manager-types.js';
 import type { Summary } from './record-row.js';
 import { UnifiedStorageManager } from './unified-storage-manager.js';
-
-/** A decision as it is stored, with what a conditional change needs. */
-export interface StoredDecision {
-  readonly decision: Decision;
-  readonly revision: number;
-  readonly etag: string;
-}
-
-/** An agent's state as it is stored. */
-export interface StoredAgentState {
-  readonly state: AgentState;
-  readonly id: string;
-  readonly revision: number;
-  readonly etag: string;
-}
-
-/** A workflow execution with its steps. */
-export interface StoredWorkflowExecution {
-  readonly execution: WorkflowExecution;
-  readonly revision: number;
-  readonly etag: string;
-}
-
-/** A metric with its current value. */
-export interface StoredBusinessMetric {
-  readonly metric: BusinessMetric;
-  readonly revision: number;
-  readonly etag: string;
-}
-
-/** A conversation with what its latest entries come to. */
-export interface StoredConversation {
-  readonly conversation: Conversation;
-  readonly revision: number;
-  readonly etag: string;
-}
-
-/** A covenant with its ledger and its recognitions. */
-export interface StoredCovenant {
-  readonly covenant: Covenant;
-  readonly revision: number;
-  readonly etag: string;
-}
-
-/** An entry of a conversation: a message as it stood after being posted, edited or reacted to. */
-export type ListedMessage = ConversationEntry & ShownPart;
-
-export interface MessageQuery {
-  /** Inclusive, on the message's `timestamp`. */
-  readonly from?: Date;
-  /** 1 to 1,000; default 50. */
-  readonly limit?: number;
-  readonly cursor?: string;
-}
-
-export interface DecisionQuery {
-  readonly status?: Decision['status'];
-  readonly decisionType?: Decision['decision_type'];
-  readonly createdBy?: string;
-  /** Inclusive, on `created_at`. */
-  readonly from?: Date;
-  /** Exclusive, on `created_at`. */
-  readonly to?: Date;
-  /** 1 to 1,000; default 50. */
-  readonly limit?: number;
-  readonly cursor?: string;
-}
 
 /**
  * The storage manager in the words of the business (REQ-STO-003): typed, per record type, usable as a library without
@@ -337,32 +275,6 @@ export class BusinessStorageManager extends UnifiedStorageManager {
     const { id, revision, data } = envelope;
     return { state: data as unknown as AgentState, id, revision, etag };
   }
-}
-
-function decisionOf(record: StoredRecord): StoredDecision {
-  // The envelope was verified against its checksum and upgraded to the current schema.
-  const decision = record.envelope.data as unknown as Decision;
-  return { decision, revision: record.envelope.revision, etag: record.etag };
-}
-
-function executionOf({ envelope, etag }: StoredRecord): StoredWorkflowExecution {
-  const execution = envelope.data as unknown as WorkflowExecution;
-  return { execution, revision: envelope.revision, etag };
-}
-
-function conversationOf({ envelope, etag }: StoredRecord): StoredConversation {
-  const conversation = envelope.data as unknown as Conversation;
-  return { conversation, revision: envelope.revision, etag };
-}
-
-function metricOf({ envelope, etag }: StoredRecord): StoredBusinessMetric {
-  const metric = envelope.data as unknown as BusinessMetric;
-  return { metric, revision: envelope.revision, etag };
-}
-
-function covenantOf({ envelope, etag }: StoredRecord): StoredCovenant {
-  const covenant = envelope.data as unknown as Covenant;
-  return { covenant, revision: envelope.revision, etag };
 }
 
 async function undefinedIfMissing<T>(promise: Promise<T>): Promise<T | undefined> {

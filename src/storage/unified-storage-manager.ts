@@ -5,11 +5,9 @@ import type { EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
-import { BatchWriter } from './batch-writer.js';
 import { actionChange, patchChange } from './change.js';
-import { DetailStore } from './detail-store.js';
-import { LineageReader, type Lineage, type LineageQuery } from './lineage-reader.js';
-import { ListRefresh } from './list-refresh.js';
+import type { Lineage, LineageQuery } from './lineage-reader.js';
+import { partsOfManager, type ManagerParts } from './manager-parts.js';
 import type {
   CallContext,
   IntegrityFinding,
@@ -21,21 +19,11 @@ import type {
   WrittenBatch,
   WrittenRecord,
 } from './manager-types.js';
-import { PartLister, type PartsQuery, type ShownPart } from './part-lister.js';
-import { partsOf, PartReader, wayTo } from './part-reader.js';
-import { PartStream } from './part-stream.js';
-import { PartWriter } from './part-writer.js';
-import { SummaryRefresh } from './summary-refresh.js';
-import { PutWriter, type PutCondition } from './put-writer.js';
-import { SeriesDigest } from './series-digest.js';
-import { SeriesReader, type SeriesQuery } from './series-reader.js';
-import { ReadCache } from './read-cache.js';
-import { RecordLocator } from './record-locator.js';
-import { RecordReader } from './record-reader.js';
+import type { PartsQuery, ShownPart } from './part-lister.js';
+import { partsOf, wayTo } from './part-reader.js';
+import type { PutCondition } from './put-writer.js';
+import type { SeriesQuery } from './series-reader.js';
 import { integrityEvidence } from './record-row.js';
-import { RecordLister } from './record-lister.js';
-import { RecordMigrator } from './record-migrator.js';
-import { RecordWriter } from './record-writer.js';
 import type { CacheCounts } from './timed-cache.js';
 
 /**
@@ -44,51 +32,16 @@ import type { CacheCounts } from './timed-cache.js';
  * audited and answered `integrity-failure`; other records are not touched by it.
  */
 export class UnifiedStorageManager {
-  readonly #reader: RecordReader;
-  readonly #lister: RecordLister;
-  readonly #lists: ListRefresh;
-  readonly #writer: RecordWriter;
-  readonly #batches: BatchWriter;
-  readonly #puts: PutWriter;
-  readonly #migrator: RecordMigrator;
-  readonly #partReader: PartReader;
-  readonly #partWriter: PartWriter;
-  readonly #partLister: PartLister;
-  readonly #stream: PartStream;
-  readonly #digest: SeriesDigest;
-  readonly #seriesReader: SeriesReader;
-  readonly #lineage: LineageReader;
-  readonly #reads: ReadCache;
+  readonly #on: ManagerParts;
 
   constructor(protected readonly options: StorageManagerOptions) {
-    const details = new DetailStore(options.ports.blobs, options.secretBox);
-    const locator = new RecordLocator(options.ports.tables);
-    this.#partReader = new PartReader(options);
-    this.#reader = new RecordReader(options, details, locator);
-    this.#lister = new RecordLister(options);
-    this.#lists = new ListRefresh(options);
-    this.#writer = new RecordWriter(options, details, this.#reader, locator, this.#partReader, this.#lists);
-    this.#migrator = new RecordMigrator(options, this.#reader, details, this.#writer);
-    this.#batches = new BatchWriter(options, this.#reader, locator, this.#lists);
-    this.#partWriter = new PartWriter(options, this.#reader, this.#partReader);
-    this.#partLister = new PartLister(options, this.#reader, this.#partReader);
-    const summaries = new SummaryRefresh(options, this.#reader, this.#partReader, locator);
-    this.#stream = new PartStream(options, this.#partReader, summaries, locator);
-    this.#digest = new SeriesDigest(options, this.#reader, this.#partReader, summaries);
-    this.#seriesReader = new SeriesReader(options, this.#partReader, this.#digest);
-    this.#lineage = new LineageReader(options, locator);
-    const { configurations } = options;
-    this.#reads = new ReadCache(
-      options.clock,
-      async (call) => (await configurations?.of(call))?.cache.enabled ?? true,
-    );
-    this.#puts = new PutWriter(options, this.#writer, locator, this.#reads);
+    this.#on = partsOfManager(options);
   }
 
   /** Stores a new record from the body of a create; the platform makes the id. */
   async create(type: RecordType, body: unknown, call: CallContext): Promise<WrittenRecord> {
     const accepted = acceptCreate(type, body, this.options.clock.now());
-    return this.#audited(type, call, () => this.#writer.create(type, accepted, call));
+    return this.#audited(type, call, () => this.#on.writer.create(type, accepted, call));
   }
 
   /** Stores the record of an operation, whose id and time were fixed when it was accepted; repeating is harmless. */
@@ -99,13 +52,13 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const accepted = { ...acceptCreate(type, body, promised.createdMs), createdMs: promised.createdMs };
-    const write = () => this.#writer.create(type, accepted, call, { fixed: { id: promised.id } });
-    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, promised.id, write));
+    const write = () => this.#on.writer.create(type, accepted, call, { fixed: { id: promised.id } });
+    return this.#audited(type, call, () => this.#on.reads.writing(type, call.tenant, promised.id, write));
   }
 
   /** Stores up to 100 new records (REQ-STO-020). */
   async createBatch(type: RecordType, bodies: readonly unknown[], call: CallContext): Promise<WrittenBatch> {
-    return this.#audited(type, call, () => this.#batches.create(type, bodies, call));
+    return this.#audited(type, call, () => this.#on.batches.create(type, bodies, call));
   }
 
   /** The current revision of a record; of a type that is kept in memory one that was it lately, and frozen. */
@@ -115,7 +68,7 @@ export class UnifiedStorageManager {
 
   /** The latest revision with `stored_at` at or before `asOf` (RFC 3339 in UTC with milliseconds). */
   async getAsOf(type: RecordType, id: string, asOf: string, call: CallContext): Promise<StoredRecord> {
-    return this.#audited(type, call, () => this.#reader.getAsOf(type, call.tenant, id, asOf));
+    return this.#audited(type, call, () => this.#on.reader.getAsOf(type, call.tenant, id, asOf));
   }
 
   /** One revision as it was stored; revisions count from 1. */
@@ -125,7 +78,7 @@ export class UnifiedStorageManager {
     revision: number,
     call: CallContext,
   ): Promise<StoredRecord> {
-    return this.#audited(type, call, () => this.#reader.getRevision(type, call.tenant, id, revision));
+    return this.#audited(type, call, () => this.#on.reader.getRevision(type, call.tenant, id, revision));
   }
 
   /** Revisions of a record, oldest first, without data. `limit` 1 to 1,000. */
@@ -136,14 +89,14 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<Page<EnvelopeHead>> {
     assertLimit(page.limit);
-    return this.#audited(type, call, () => this.#reader.listRevisions(type, call.tenant, id, page));
+    return this.#audited(type, call, () => this.#on.reader.listRevisions(type, call.tenant, id, page));
   }
 
   /** Summaries of records, newest first. `limit` 1 to 1,000. A page may be short; only a null cursor ends the list. */
   async list(type: RecordType, query: ListQuery, call: CallContext): Promise<SummaryPage> {
     assertLimit(query.limit);
     const found: IntegrityFinding[] = [];
-    const page = await this.#lister.list(type, call.tenant, query, found);
+    const page = await this.#on.lister.list(type, call.tenant, query, found);
     for (const finding of found) await this.#report(finding, call);
     return page;
   }
@@ -154,7 +107,7 @@ export class UnifiedStorageManager {
    */
   async lineage(type: RecordType, id: string, query: LineageQuery, call: CallContext): Promise<Lineage> {
     const found: IntegrityFinding[] = [];
-    const lineage = await this.#audited(type, call, () => this.#lineage.read(type, call.tenant, id, query, found)); // prettier-ignore
+    const lineage = await this.#audited(type, call, () => this.#on.lineage.read(type, call.tenant, id, query, found)); // prettier-ignore
     for (const finding of found) await this.#report(finding, call);
     return lineage;
   }
@@ -168,8 +121,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     return this.#audited(type, call, async () => {
-      const write = () => this.#writer.change(type, id, patchChange(type, patch, ifMatch), call);
-      const record = await this.#reads.writing(type, call.tenant, id, write);
+      const write = () => this.#on.writer.change(type, id, patchChange(type, patch, ifMatch), call);
+      const record = await this.#on.reads.writing(type, call.tenant, id, write);
       return { ...(await this.#complete(type, call, record)), replayed: record.replayed };
     });
   }
@@ -184,8 +137,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const change = actionChange(type, action, body, ifMatch);
-    const write = () => this.#writer.change(type, id, change, call);
-    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, id, write));
+    const write = () => this.#on.writer.change(type, id, change, call);
+    return this.#audited(type, call, () => this.#on.reads.writing(type, call.tenant, id, write));
   }
 
   /**
@@ -201,8 +154,8 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord> {
     const way = wayTo(type, path);
-    const write = () => this.#partWriter.add(type, way, id, body, ifMatch, call);
-    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, id, write));
+    const write = () => this.#on.partWriter.add(type, way, id, body, ifMatch, call);
+    return this.#audited(type, call, () => this.#on.reads.writing(type, call.tenant, id, write));
   }
 
   /** Every entry of a record's parts in the order they were added. `limit` 1 to 1,000. */
@@ -216,7 +169,9 @@ export class UnifiedStorageManager {
     const parts = partsOf(type, path);
     assertLimit(page.limit);
     const budget = new Budget(this.options.clock, this.options.entropy);
-    return this.#audited(type, call, () => this.#partLister.list(type, parts, call.tenant, id, page, budget));
+    return this.#audited(type, call, () =>
+      this.#on.partLister.list(type, parts, call.tenant, id, page, budget),
+    );
   }
 
   /** Values of a record's series, the oldest first, as they are or rolled up by hour or day. `limit` 1 to 1,000. */
@@ -233,8 +188,8 @@ export class UnifiedStorageManager {
     assertLimit(query.limit);
     const budget = new Budget(this.options.clock, this.options.entropy);
     return this.#audited(type, call, async () => {
-      await this.#reader.recordRow(type, call.tenant, id, budget);
-      return this.#seriesReader.list(type, { ...parts, series }, call.tenant, id, query);
+      await this.#on.reader.recordRow(type, call.tenant, id, budget);
+      return this.#on.seriesReader.list(type, { ...parts, series }, call.tenant, id, query);
     });
   }
 
@@ -244,13 +199,13 @@ export class UnifiedStorageManager {
    * `record-invalid`, `internal-error`, `integrity-failure`; the record is then left as it is.
    */
   async migrate(type: RecordType, id: string, dryRun: boolean, call: CallContext): Promise<boolean> {
-    const write = () => this.#migrator.migrate(type, id, dryRun, call);
-    return this.#audited(type, call, () => this.#reads.writing(type, call.tenant, id, write));
+    const write = () => this.#on.migrator.migrate(type, id, dryRun, call);
+    return this.#audited(type, call, () => this.#on.reads.writing(type, call.tenant, id, write));
   }
 
   /** Brings samples and rollups of a series up to date; resolves to how many entries that took. */
   digestSeries(type: RecordType, tenant: string, id: string): Promise<number> {
-    return this.#digest.run(type, tenant, id);
+    return this.#on.digest.run(type, tenant, id);
   }
 
   /**
@@ -259,7 +214,7 @@ export class UnifiedStorageManager {
    */
   digestParts(type: RecordType, tenant: string, id: string): Promise<number> {
     if (type.parts?.series !== undefined) return this.digestSeries(type, tenant, id);
-    return this.#stream.run(type, tenant, id);
+    return this.#on.stream.run(type, tenant, id);
   }
 
   /**
@@ -276,7 +231,7 @@ export class UnifiedStorageManager {
     const limit = pLimit(8);
     const follow = async (change: (typeof changes)[number]): Promise<void> => {
       try {
-        await this.#audited(type, call, () => this.#lists.refresh(type, tenant, change));
+        await this.#audited(type, call, () => this.#on.lists.refresh(type, tenant, change));
       } catch (error) {
         if (!isAppError(error, 'integrity-failure')) throw error;
       }
@@ -301,25 +256,25 @@ export class UnifiedStorageManager {
   cacheStatistics(): Readonly<Record<string, Readonly<CacheCounts>>> {
     const { configurations } = this.options;
     return {
-      ...this.#reads.statistics(),
+      ...this.#on.reads.statistics(),
       ...(configurations === undefined ? {} : { tenant_configuration: configurations.statistics() }),
     };
   }
 
   #current(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
-    const load = async () => this.#complete(type, call, await this.#reader.get(type, call.tenant, id));
-    return this.#reads.read(type, id, call, load);
+    const load = async () => this.#complete(type, call, await this.#on.reader.get(type, call.tenant, id));
+    return this.#on.reads.read(type, id, call, load);
   }
 
   async #complete(type: RecordType, call: CallContext, record: StoredRecord): Promise<StoredRecord> {
     const budget = new Budget(this.options.clock, this.options.entropy);
-    return this.#partReader.complete(type, call.tenant, record, budget);
+    return this.#on.partReader.complete(type, call.tenant, record, budget);
   }
 
   /** The current revision of the record that has a name. Throws `record-not-found`. */
   async getNamed(type: RecordType, at: RecordName, call: CallContext): Promise<StoredRecord> {
     return this.#audited(type, call, async () => {
-      const id = await this.#puts.idOf(type, at, call);
+      const id = await this.#on.puts.idOf(type, at, call);
       return this.#current(type, id, call);
     });
   }
@@ -332,7 +287,7 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<StoredRecord> {
     return this.#audited(type, call, async () =>
-      this.#reader.getAsOf(type, call.tenant, await this.#puts.idOf(type, at, call), asOf),
+      this.#on.reader.getAsOf(type, call.tenant, await this.#on.puts.idOf(type, at, call), asOf),
     );
   }
 
@@ -348,7 +303,7 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord & { readonly created: boolean }> {
     const accepted = acceptPut(type, at, body, this.options.clock.now());
-    return this.#audited(type, call, () => this.#puts.put(type, at, accepted, condition, call));
+    return this.#audited(type, call, () => this.#on.puts.put(type, at, accepted, condition, call));
   }
 
   async #audited<T>(type: RecordType, call: CallContext, work: () => Promise<T>): Promise<T> {

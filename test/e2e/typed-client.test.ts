@@ -35,7 +35,8 @@ export async function run(baseUrl: string) {
   const listed = await client.GET('/decisions', {
     params: { query: { decision_type: 'technical', status: 'queued', limit: 10 } },
   });
-  const titles: string[] = listed.data?.items.map((item) => item.title) ?? [];
+  // Whoever asks for fields gets those alone, so that a title may be missing.
+  const titles: (string | undefined)[] = listed.data?.items.map((item) => item.title) ?? [];
 
   const read = await client.GET('/decisions/{id}', { params: { path: { id } } });
   const decision: Decision | undefined = read.data;
