@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { discloseData, secretsMatch } from '../domain/committed-form.js';
 import type { SecretBox, Secrets } from '../domain/commitment.js';
 import { verifyStored, type StoredEnvelope } from '../domain/envelope.js';
+import { freezeJson } from '../domain/frozen.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
 import { BLOB_CONTAINERS } from './keys.js';
@@ -52,16 +53,16 @@ export class DetailStore {
     facts: RevisionFacts,
     budget: Budget,
   ): Promise<Detail> {
-    const key = cacheKey(facts);
-    const cached = this.#cache.get(key);
+    const cached = this.#cache.get(cacheKey(facts));
     if (cached !== undefined) return cached;
     const detail = await this.read(type, tenant, facts, budget);
-    this.#cache.set(key, detail);
+    this.remember(facts, detail);
     return detail;
   }
 
-  /** Remembers a detail that was just committed. */
+  /** Remembers a detail that was just committed, or read. It is answered with as well, so nobody may change it. */
   remember(facts: RevisionFacts, detail: Detail): void {
+    freezeJson(detail.data);
     this.#cache.set(cacheKey(facts), detail);
   }
 

@@ -22,6 +22,7 @@ import { assertNameFree, type RecordLocator } from './record-locator.js';
 import type { ListRefresh } from './list-refresh.js';
 import type { PartReader } from './part-reader.js';
 import { broken, type RecordRow } from './record-row.js';
+import type { RowOperation } from './ports.js';
 import type { RecordReader } from './record-reader.js';
 import { revisionPlan, type WritePlan } from './write-plan.js';
 
@@ -83,7 +84,10 @@ export class RecordWriter {
       const revision = await newRevision(this.tools, type, recordId, data, undefined, name, call);
       const plan = this.#plan(type, ref, revision, undefined, call, reservation, voidEtag);
       const outcome = await executePlan({ ...this.tools, budget }, plan, enroll);
-      if (outcome === 'committed') return this.#committed(type, revision, plan, call);
+      if (outcome === 'committed') {
+        await this.lists.committed(type, call.tenant, plan.operations);
+        return this.#committed(type, revision, plan, call);
+      }
       const replay = await this.#answered(type, call, ref, reservation, budget);
       if (replay !== undefined) return replay;
       const place = await this.reader.placeOf(type, call.tenant, recordId, budget);
@@ -136,7 +140,10 @@ export class RecordWriter {
     if ('replay' in reserved) return reserved.replay;
     const { reservation } = reserved;
     try {
-      return await this.#locks.run(`${call.tenant}/${id}`, () => this.#changeLoop(type, id, ref, change, call, reservation, budget)); // prettier-ignore
+      const { written, operations } = await this.#locks.run(`${call.tenant}/${id}`, () => this.#changeLoop(type, id, ref, change, call, reservation, budget)); // prettier-ignore
+      // Nobody who waits for the record waits for its lists.
+      await this.lists.committed(type, call.tenant, operations);
+      return written;
     } catch (error) {
       if (reservation === undefined || !isDefiniteRefusal(error)) throw error;
       // What stands in the way may be what another attempt under this key has just done: then it is done, not refused.
@@ -156,7 +163,7 @@ export class RecordWriter {
     call: CallContext,
     reservation: Reservation | undefined,
     budget: Budget,
-  ): Promise<WrittenRecord> {
+  ): Promise<{ readonly written: WrittenRecord; readonly operations: readonly RowOperation[] }> {
     let missingUnder: string | undefined;
     if (budget.spent) throw unavailable(undefined);
     for (;;) {
@@ -176,9 +183,10 @@ export class RecordWriter {
       const added = linksOf(type, id, next).filter((link) => !known.has(link));
       const enroll = (): Promise<void> => this.#enrollLinks(type, id, ref, added, budget);
       const outcome = await executePlan({ ...this.tools, budget }, plan, enroll);
-      if (outcome === 'committed') return this.#committed(type, revision, plan, call);
+      if (outcome === 'committed')
+        return { written: this.#committed(type, revision, plan, call), operations: plan.operations };
       const replay = await this.#answered(type, call, ref, reservation, budget);
-      if (replay !== undefined) return replay;
+      if (replay !== undefined) return { written: replay, operations: [] };
       // A row that this record lists is gone although the record did not move: corruption, not competition.
       if (outcome === 'missing') missingUnder = row.etag;
       await this.#goOn(call, reservation, outcome, budget);
@@ -285,17 +293,11 @@ export class RecordWriter {
     return { ...record, replayed: true };
   }
 
-  async #committed(
-    type: RecordType,
-    revision: NewRevision,
-    plan: WritePlan,
-    call: CallContext,
-  ): Promise<WrittenRecord> {
+  #committed(type: RecordType, revision: NewRevision, plan: WritePlan, call: CallContext): WrittenRecord {
     const name = plan.blob?.name ?? '';
     const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, undefined);
     this.details.remember(facts, revision.detail);
     this.tools.onCommitted?.(plan.partition);
-    await this.lists.committed(type, call.tenant, plan.operations);
     return {
       envelope: this.reader.envelope(type, call.tenant, facts, revision.detail),
       etag: revisionEtag(revision.revision, revision.event.event_id),

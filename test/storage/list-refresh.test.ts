@@ -286,4 +286,21 @@ describe.each(STORAGES)('list rows that follow $name', (kind) => {
     const job = await platform.jobs.run('check-partitions');
     expect(job).toBeDefined();
   });
+
+  it('keeps nobody waiting for a record but the one who changed it', async () => {
+    const call = calling();
+    const { ports, held, release } = gated(writesLists);
+    const calm = testPlatform(storage.ports);
+    const { id } = (await calm.manager.create(covenantType, active, call)).envelope;
+    const { manager } = testPlatform(ports);
+    const first = manager.act(covenantType, id, 'amendments', AMENDMENT, undefined, call);
+    await held;
+    // The first one waits for its lists; a second one commits meanwhile, in the same process.
+    const second = manager.act(covenantType, id, 'amendments', AMENDMENT, undefined, call);
+    const committed = async (): Promise<number> => (await calm.manager.get(covenantType, id, call)).envelope.revision; // prettier-ignore
+    await expect.poll(committed).toBe(3);
+    release();
+    expect([(await first).envelope.revision, (await second).envelope.revision]).toEqual([2, 3]);
+    expect(await listed(calm, call)).toEqual([{ id, revision: 3, status: 'amended' }]);
+  });
 });

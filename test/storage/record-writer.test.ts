@@ -120,3 +120,16 @@ describe('a change', () => {
     expect((await host().manager.get(decisionType, id, call)).envelope.revision).toBe(2);
   });
 });
+
+describe('an answer', () => {
+  it('cannot be changed into what the next revision is built on', async () => {
+    const { manager } = host();
+    const made = await manager.create(decisionType, { ...body, metadata: { by: 'me' } }, call);
+    const { data } = made.envelope;
+    expect(() => Object.assign(data, { title: 'Nobody decided this' })).toThrow(TypeError);
+    expect(() => Object.assign(data['metadata'] as object, { by: 'nobody' })).toThrow(TypeError);
+    await manager.act(decisionType, made.envelope.id, 'votes', vote('a'), undefined, call);
+    const { envelope } = await host().manager.get(decisionType, made.envelope.id, call);
+    expect([envelope.revision, envelope.data['title'], envelope.data['metadata']]).toEqual([2, body.title, { by: 'me' }]); // prettier-ignore
+  });
+});
