@@ -62,6 +62,7 @@ export function acceptCreate(type: RecordType, body: unknown, nowMs: number): Ac
   const migrations = migrationsOf(type, written.version);
   const input = parseWritten(type, migrations, written.body);
   const accepted = { input, ...(migrations.length === 0 ? {} : { migrations }) };
+  assertFreeWord(type, input as RecordData);
   if (type.orderedBy === undefined) return { ...accepted, createdMs: nowMs };
   const stated = (input as RecordData)[type.orderedBy];
   const createdMs = typeof stated === 'string' ? (parseTime(stated) ?? nowMs) : nowMs;
@@ -72,6 +73,14 @@ export function acceptCreate(type: RecordType, body: unknown, nowMs: number): Ac
     });
   }
   return { ...accepted, createdMs };
+}
+
+/** A name that is a path segment of generic routes would never be found again. Throws `record-invalid`. */
+function assertFreeWord({ named }: RecordType, input: RecordData): void {
+  if (named === undefined) return;
+  const name = String(input[named.member]);
+  if (RESERVED_PATHS.includes(name) || named.reserved?.includes(name) === true)
+    throw invalid([{ pointer: pointerOf([named.member]), detail: 'must not be a reserved word' }]);
 }
 
 /** A body as one of the current version, by way of every version between. */
@@ -115,8 +124,6 @@ export function acceptPut(type: RecordType, at: RecordName, body: unknown, nowMs
   const { named, partition } = type;
   if (named === undefined || partition.kind !== 'member')
     throw new AppError('record-not-found', 'There is nothing at this address.');
-  if (RESERVED_PATHS.includes(at.name) || named.reserved?.includes(at.name) === true)
-    throw invalid([{ pointer: '', detail: `${named.member} must not be a reserved word` }]);
   const members = [partition.member, named.member];
   if (isObject(body)) {
     const repeated = members.filter((member) => Object.hasOwn(body, member));
@@ -223,7 +230,7 @@ export function addPart(
   if (added === undefined) return undefined;
   const entry = JSON.parse(JSON.stringify(parseShape(parts.entry, added.entry))) as RecordData;
   if (JSON.stringify(entry).length > LIMITS.partChars)
-    throw new AppError('payload-too-large', `One of the ${parts.path} of a ${type.recordType} is at most 256 Ki characters.`); // prettier-ignore
+    throw new AppError('payload-too-large', `One of the ${parts.path} of a ${type.recordType} is at most ${String(LIMITS.partChars / 1024)} Ki characters as JSON.`); // prettier-ignore
   return { ...added, entry };
 }
 

@@ -21,7 +21,7 @@ export const LIMITS = {
   recordBytes: 8 * MIB,
   listItems: 1000,
   /** JSON text of one part of a record (a step, a message), UTF-16 code units. */
-  partChars: 256 * 1024,
+  partChars: 440 * 1024,
   /** Parts of one record. */
   parts: 1_000_000,
   /** Entries that the answer to an addition shows at most; above it shows the one that was added. */

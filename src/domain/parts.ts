@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { JsonObject } from './canonical-json.js';
+import type { Issue } from './errors.js';
 import type { DomainContext, RecordData } from './record-data.js';
 
 /** What all parts of a record come to, as far as the next one has to know; small, whatever the number of parts. */
@@ -77,6 +78,8 @@ export interface PartsDeclaration extends AddingDeclaration {
   /** Whether entries move into append blobs once they are committed, one a line. */
   readonly stream?: true;
   readonly initial: Totals;
+  /** Pure: what a change of the record would break of what its parts come to. */
+  readonly holds?: (next: RecordData, previous: RecordData, totals: Totals) => readonly Issue[];
   /** Pure: the record as its parts make it; `entries` are the standing ones, the oldest name first. */
   readonly derive: (record: RecordData, totals: Totals, entries: readonly RecordData[]) => RecordData;
 }
@@ -102,11 +105,12 @@ export function defineAdding<Data extends RecordData, Input, Entry extends Recor
 
 /** Parts whose input and entries are typed; the types are erased for generic code. */
 export function defineParts<Data extends RecordData, Input, Entry extends RecordData, Sum extends Totals>(
-  parts: Omit<PartsDeclaration, 'input' | 'entry' | 'initial' | 'add' | 'came' | 'derive'> &
+  parts: Omit<PartsDeclaration, 'input' | 'entry' | 'initial' | 'add' | 'came' | 'holds' | 'derive'> &
     TypedAdding<Data, Input, Entry, Sum> & {
       readonly entry: z.ZodType<Entry>;
       readonly initial: Sum;
       readonly came?: (record: Data) => readonly Entry[];
+      readonly holds?: (next: Data, previous: Data, totals: Sum) => readonly Issue[];
       readonly derive: (record: Data, totals: Sum, entries: readonly Entry[]) => Data;
     },
 ): PartsDeclaration {

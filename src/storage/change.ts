@@ -48,9 +48,13 @@ export function patchChange(type: RecordType, patch: unknown, ifMatch: string | 
 }
 
 /** A PUT on a record that is there as a change. */
-export function putChange(type: RecordType, accepted: AcceptedCreate, ifMatch: string | undefined): Change {
+export function putChange(
+  type: RecordType,
+  accept: () => AcceptedCreate,
+  ifMatch: string | undefined,
+): Change {
   return {
-    next: (current, context) => replaceData(type, current, accepted, context),
+    next: (current, context) => replaceData(type, current, accept(), context),
     name: (current, next) => ({
       eventType: 'record.updated',
       action: 'put',

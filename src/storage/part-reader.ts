@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.js';
+import { AppError, invalid } from '../domain/errors.js';
 import { checksumOf, type Json } from '../domain/canonical-json.js';
 import { LIMITS } from '../domain/limits.js';
 import { isDigested, type AddingDeclaration, type PartsDeclaration, type Totals } from '../domain/parts.js';
@@ -91,6 +91,21 @@ export class PartReader {
     const came = parts.came?.(data) ?? [];
     const room = (parts.shown ?? came.length + kept.length) - kept.length;
     return [...came.slice(Math.max(0, came.length - room)), ...entries];
+  }
+
+  /** Holds a change to what the parts come to: a point read where the declaration has something to say. Throws `record-invalid`. */
+  async assertHold(
+    type: RecordType,
+    tenant: string,
+    id: string,
+    change: { readonly next: RecordData; readonly previous: RecordData },
+    budget: Budget,
+  ): Promise<void> {
+    const { parts } = type;
+    if (parts?.holds === undefined) return;
+    const { totals } = await this.head(parts, this.placeOf(type, parts, tenant, id), id, budget);
+    const issues = parts.holds(change.next, change.previous, totals);
+    if (issues.length > 0) throw invalid(issues);
   }
 
   /** The record as lists show it: with what follows from the totals of its parts; a point read where there are some. */

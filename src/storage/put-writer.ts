@@ -33,11 +33,14 @@ export class PutWriter {
     return id;
   }
 
-  /** Of two that create at once one is committed, and the other replaces what it made: the last one stands. */
+  /**
+   * Of two that create at once one is committed, and the other replaces what it made: the last one stands. `accept` gives
+   * the body or throws what is wrong with it, which is said after what is wrong with the condition (http-api.md, Errors).
+   */
   async put(
     type: RecordType,
     at: RecordName,
-    accepted: AcceptedCreate,
+    accept: () => AcceptedCreate,
     { ifMatch, onlyNew = false }: PutCondition,
     call: CallContext,
   ): Promise<WrittenRecord & { readonly created: boolean }> {
@@ -46,14 +49,14 @@ export class PutWriter {
       if (id !== undefined) {
         const replaced = await this.reads.writing(type, call.tenant, id, () => {
           if (onlyNew) throw new AppError('version-conflict', 'There is a record of this name.');
-          return this.writer.change(type, id, putChange(type, accepted, ifMatch), call);
+          return this.writer.change(type, id, putChange(type, accept, ifMatch), call);
         });
         return { ...replaced, created: false };
       }
       if (ifMatch !== undefined)
         throw new AppError('version-conflict', 'There is no record of this name yet.');
       try {
-        return { ...(await this.writer.create(type, accepted, call, { nameIsFree: true })), created: true };
+        return { ...(await this.writer.create(type, accept(), call, { nameIsFree: true })), created: true };
       } catch (error) {
         if (!isAppError(error, 'record-exists')) throw error;
       }

@@ -175,6 +175,7 @@ export class RecordWriter {
       const current = upgradeData(type, row.schemaVersion, detail.data);
       const context = { id, nowMs: this.tools.clock.now(), actor: call.actor, revision: row.revision + 1 };
       const next = change.next(current, context);
+      await this.parts.assertHold(type, call.tenant, id, { next, previous: current }, budget);
       const name = change.name(current, next);
       const revision = await newRevision(this.tools, type, id, next, row, name, call);
       const listed = await this.parts.listed(type, call.tenant, id, next, budget);

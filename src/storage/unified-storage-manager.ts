@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { acceptCreate, acceptPut, type RecordName } from '../domain/apply-change.js';
+import { acceptCreate, acceptPut, type AcceptedCreate, type RecordName } from '../domain/apply-change.js';
 import { AppError, isAppError } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
@@ -302,8 +302,8 @@ export class UnifiedStorageManager {
     condition: PutCondition,
     call: CallContext,
   ): Promise<WrittenRecord & { readonly created: boolean }> {
-    const accepted = acceptPut(type, at, body, this.options.clock.now());
-    return this.#audited(type, call, () => this.#on.puts.put(type, at, accepted, condition, call));
+    const accept = acceptedOnce(() => acceptPut(type, at, body, this.options.clock.now()));
+    return this.#audited(type, call, () => this.#on.puts.put(type, at, accept, condition, call));
   }
 
   async #audited<T>(type: RecordType, call: CallContext, work: () => Promise<T>): Promise<T> {
@@ -322,6 +322,19 @@ export class UnifiedStorageManager {
     } catch {
       // The caller is told about the damage either way; the auditor logs its own failure.
     }
+  }
+}
+
+/** Parses at once; what makes a body no record is thrown when the body is asked for, anything else now. */
+function acceptedOnce(accept: () => AcceptedCreate): () => AcceptedCreate {
+  try {
+    const accepted = accept();
+    return () => accepted;
+  } catch (refusal) {
+    if (!isAppError(refusal, 'record-invalid')) throw refusal;
+    return () => {
+      throw refusal;
+    };
   }
 }
 

@@ -187,4 +187,32 @@ describe.each(STORAGES)('/agents $name', (kind) => {
     const again = await manager.createPromised(type, free, fixed, call);
     expect([again.replayed, again.envelope]).toEqual([true, stored.envelope]);
   });
+
+  it('takes no reserved word for a name, whatever the way', async () => {
+    const options = { tenant: newTenant() };
+    for (const agent_id of ['revisions', 'lineage', 'proof', 'rehydrate']) {
+      const body = { role: 'cfo', agent_id, status: 'idle' };
+      for (const [path, sent, pointer] of [
+        ['/agents', body, '/agent_id'],
+        ['/inbox/agents', body, '/agent_id'],
+        ['/agents/batch', { items: [body] }, '/items/0/agent_id'],
+      ] as const) {
+        const reply = await host.post(path, sent, options);
+        expect([path, reply.status, reply.pointers]).toEqual([path, 422, [pointer]]);
+      }
+    }
+    expect((await put('cfo/proof', { status: 'idle' }, options)).status).toBe(422);
+    expect((await host.get('/agents', options)).page.items).toEqual([]);
+  });
+
+  it('says what is wrong with the condition before what is wrong with the body', async () => {
+    const options = { tenant: newTenant() };
+    const wrong = { nope: 1 };
+    expect((await put('cfo/a', wrong, { ...options, ifMatch: '"1-stale"' })).status).toBe(412);
+    expect((await put('cfo/a', wrong, options)).status).toBe(422);
+    await put('cfo/a', { status: 'idle' }, options);
+    expect((await put('cfo/a', wrong, { ...options, ifMatch: '"1-stale"' })).status).toBe(412);
+    expect((await put('cfo/a', wrong, { ...options, headers: { 'if-none-match': '*' } })).status).toBe(412);
+    expect((await put('cfo/a', wrong, options)).pointers).toContain('/nope');
+  });
 });

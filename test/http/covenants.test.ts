@@ -441,7 +441,7 @@ describe.each(STORAGES)('/covenants $name', (kind) => {
       'record-not-found',
     );
     expect((await host.get(`/covenants/${id}/ledger`, { ...options, roles: 'records.writer' })).status).toBe((await host.get(`/covenants/${id}`, { ...options, roles: 'records.writer' })).status); // prettier-ignore
-    expect((await host.get(`/decisions/${id}/ledger`, options)).code).toBe('method-not-allowed');
+    expect((await host.get(`/decisions/${id}/ledger`, options)).code).toBe('record-not-found');
     expect((await host.get(`/covenants?version=1.0`, options)).code).toBe('request-malformed');
   });
 

@@ -217,4 +217,25 @@ describe.each(STORAGES)('/workflow-executions $name', (kind) => {
     const read = await host.get(pathOf(made), options);
     expect(Object.keys(read.envelope.data['step_results'] as object)).toHaveLength(total);
   });
+
+  it('cannot be said to have fewer steps than were begun', async () => {
+    const options = { tenant: newTenant() };
+    const made = await started({ total_steps: 5 }, options);
+    for (const step_id of ['a', 'b']) await step(made, { step_id, status: 'running' }, options);
+    const patch = async (total_steps: number) =>
+      host.patch(pathOf(made), { total_steps }, (await host.get(pathOf(made), options)).etag, options);
+    const refused = await patch(1);
+    expect([refused.status, refused.pointers]).toEqual([422, ['/total_steps']]);
+    expect((await patch(2)).envelope.data['total_steps']).toBe(2);
+    expect((await step(made, { step_id: 'c', status: 'running' }, options)).pointers).toEqual(['/step_id']);
+    expect((await patch(3)).status).toBe(200);
+  });
+
+  it('is told unchanged by a revision under its own tag', async () => {
+    const options = { tenant: newTenant() };
+    const made = await started({}, options);
+    const first = await host.get(`${pathOf(made)}/revisions/1`, options);
+    const again = await host.get(`${pathOf(made)}/revisions/1`, { ...options, headers: { 'if-none-match': first.etag } }); // prettier-ignore
+    expect([first.status, again.status]).toEqual([200, 304]);
+  });
 });

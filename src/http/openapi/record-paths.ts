@@ -142,8 +142,8 @@ function readRevision(type: RecordType, { name, envelope }: RecordSchemas) {
     id: `${camelCase('get', name)}Revision`,
     tag: type.collection,
     summary: `Read a revision of a ${type.recordType} as it was stored`,
-    parameters: ['Id', 'Revision'],
-    answers: answer(200, 'The revision.', envelope, ['ETag', ...versioned(type)]),
+    parameters: ['Id', 'Revision', 'IfNoneMatch'],
+    answers: { ...answer(200, 'The revision.', envelope, ['ETag', ...versioned(type)]), ...notModified() },
     problems: [404, 410],
   });
 }

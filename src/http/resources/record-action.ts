@@ -62,6 +62,7 @@ export const recordActionResource: Resource = {
       const declared = Object.hasOwn(type.actions, action) ? type.actions[action] : undefined;
       if (declared === undefined) {
         if (isView(input)) throw notThisMethod('GET');
+        if (type.named !== undefined) throw notThisMethod('GET', 'PUT');
         throw new AppError('record-not-found', 'There is no such action.');
       }
       const ifMatch = input.headers.get('if-match') ?? undefined;
@@ -117,14 +118,17 @@ async function listValues(input: Input): Promise<Answer> {
   return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
 }
 
-/** Throws `method-not-allowed` for a type whose records have no names: below them there are actions alone. */
+/** Throws `method-not-allowed` for an action or a view of a type whose records have no names, `record-not-found` for nothing. */
 function namedBy(input: Input): { readonly type: RecordType; readonly at: RecordName } {
   const type = typeOf(input);
-  if (type.named === undefined)
-    throw notThisMethod(isView(input) && !Object.hasOwn(type.actions, input.params['action'] ?? '') ? 'GET' : 'POST'); // prettier-ignore
-  return { type, at: { partition: idOf(input), name: input.params['action'] ?? '' } };
+  const action = input.params['action'] ?? '';
+  if (type.named !== undefined) return { type, at: { partition: idOf(input), name: action } };
+  if (Object.hasOwn(type.actions, action) || addingOf(type, action) !== undefined)
+    throw notThisMethod('POST');
+  if (isView(input)) throw notThisMethod('GET');
+  throw new AppError('record-not-found', 'There is nothing at this address.');
 }
 
-function notThisMethod(allowed: string): AppError {
-  return new AppError('method-not-allowed', 'This resource does not take this method.', { allow: [allowed] });
+function notThisMethod(...allow: readonly string[]): AppError {
+  return new AppError('method-not-allowed', 'This resource does not take this method.', { allow });
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../../domain/errors.js';
 import { cursorOf } from '../query.js';
 import type { Resource } from '../resource.js';
-import { idOf, pageItemsOf, storedIn, typeOf } from './shared.js';
+import { idOf, pageItemsOf, shown, typeOf } from './shared.js';
 
 /** `/{collection}/{id}/revisions`: what a record was, oldest first. */
 export const revisionsResource: Resource = {
@@ -30,12 +30,7 @@ export const revisionResource: Resource = {
         Number(text),
         input.call,
       );
-      return {
-        status: 200,
-        headers: { etag: record.etag },
-        body: record.envelope,
-        shows: [storedIn(record)],
-      };
+      return shown(input, record);
     },
   },
 };
