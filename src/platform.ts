@@ -149,8 +149,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   });
   const auditor = new IntegrityAuditor({ emitter, clock, entropy, log });
   const onIntegrityFailure = auditor.report.bind(auditor);
-  const digest = (type: RecordType, tenant: string, id: string): Promise<number> =>
-    manager.digestParts(type, tenant, id);
+  const digest = (type: RecordType, tenant: string, id: string, rounds?: number): Promise<number> =>
+    manager.digestParts(type, tenant, id, rounds);
   const digests = new DigestScheduler({
     digest,
     clock: backgroundClock,
@@ -234,7 +234,7 @@ function jobsOf(
     new CollectOrphans({ ports, types, budget, log }),
     new ExpireKeys({ tables, directory, recordTables: tablesOf(types), budget }),
     new CheckPartitions({ tables, directory, budget }),
-    new RollUpSeries({ tables, directory, types, digest, budget }),
+    new RollUpSeries({ tables, directory, types, digest, budget, log }),
     new MoveParts({ tables, directory, types, digest, budget, log }),
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
   ];

@@ -20,6 +20,7 @@ import {
 } from './job.js';
 import { readCursor } from './job-cursor.js';
 import { inWindow, type MigrateSettings } from './migrate-settings.js';
+import { walk, type Place } from './partition-walk.js';
 
 export interface MigrateTools {
   readonly tables: RecordTable;
@@ -32,13 +33,7 @@ export interface MigrateTools {
   readonly log: Log;
 }
 
-interface Cursor {
-  readonly tenant?: string | undefined;
-  /** The partition of that tenant that was done last, as the directory lists it. */
-  readonly after?: string | undefined;
-  /** The partition that is under way, and in it the index row that was looked at last. */
-  readonly at?: string | undefined;
-  readonly row?: string | undefined;
+interface Cursor extends Place {
   /** Of each record type, how many the round has taken on; kept where a sample is asked for. */
   readonly taken?: Readonly<Record<string, number>> | undefined;
 }
@@ -52,8 +47,6 @@ interface Piece {
 
 type Outcome = 'migrated' | 'wouldMigrate' | 'alreadyCurrent' | 'invalid' | 'skipped';
 
-/** Partitions of all tables that are passed with one range read. */
-const PARTITIONS = 200;
 /** Records that one step takes on: what a process that dies does again at most, to find it done. */
 const STEP_RECORDS = 40;
 const PARALLEL = 4;
@@ -86,48 +79,20 @@ export class MigrateRecords implements Job {
     const budget = this.tools.budget();
     const asked = context.asked ?? this.tools.settings;
     const from = readCursor<Cursor>(cursor);
-    const tenant = from.tenant ?? (await this.#tenantAfter(undefined, budget));
-    if (tenant === undefined) return { counts: {}, next: undefined };
-    const page = await budget.retry(() =>
-      this.tools.directory.partitionsAfter(tenant, from.after, PARTITIONS),
-    );
-    const index = page.findIndex(({ table }) => this.#typeOf(table, asked, from.taken) !== undefined);
-    const ref = page[index];
-    const type = ref === undefined ? undefined : this.#typeOf(ref.table, asked, from.taken);
-    if (ref === undefined || type === undefined) return this.#beyond(tenant, page, from, budget);
-    // A partition that came to be meanwhile may lie before the one that was under way.
-    const row = from.at === ref.listedAs ? from.row : undefined;
+    const typeOf = (table: string): RecordType | undefined => this.#typeOf(table, asked, from.taken);
+    const walked = await walk(this.tools.directory, from, typeOf, budget);
+    if (walked.kind === 'end') return { counts: {}, next: undefined };
+    if (walked.kind === 'passed')
+      return { counts: {}, next: cursorText({ ...walked.place, taken: from.taken }) };
+    const { type, ref, row } = walked;
     const { counts, taken, last } = await this.#partition(type, ref, { ...from, row }, asked, context);
-    const before = page[index - 1]?.listedAs ?? from.after;
-    const place =
-      last === undefined ? { after: ref.listedAs } : { after: before, at: ref.listedAs, row: last };
     const all = asked.sample === undefined ? {} : { taken: { ...from.taken, [type.recordType]: taken } };
-    return { counts, next: cursorText({ tenant, ...place, ...all }) };
+    return { counts, next: cursorText({ ...walked.placeAfter(last), ...all }) };
   }
 
   /** The type whose records a table holds, as long as the round is to take on more of them. */
   #typeOf(table: string, { sample = Infinity }: Asked, taken: Cursor['taken'] = {}): RecordType | undefined {
     return this.#types.find((type) => type.table === table && (taken[type.recordType] ?? 0) < sample);
-  }
-
-  /** After a page of partitions none of which is of interest. */
-  async #beyond(
-    tenant: string,
-    page: readonly ListedPartition[],
-    { taken }: Cursor,
-    budget: Budget,
-  ): Promise<Step> {
-    const last = page.length < PARTITIONS ? undefined : page.at(-1);
-    if (last !== undefined) return { counts: {}, next: cursorText({ tenant, after: last.listedAs, taken }) };
-    const following = await this.#tenantAfter(tenant, budget);
-    return {
-      counts: {},
-      next: following === undefined ? undefined : cursorText({ tenant: following, taken }),
-    };
-  }
-
-  async #tenantAfter(tenant: string | undefined, budget: Budget): Promise<string | undefined> {
-    return (await budget.retry(() => this.tools.directory.tenantsAfter(tenant, 1)))[0];
   }
 
   /** A part of a partition. `last` is the row it came to; undefined at the end. */

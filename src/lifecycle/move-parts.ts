@@ -1,4 +1,3 @@
-import { isAppError } from '../domain/errors.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { Budget } from '../storage/backoff.js';
 import type { Directory, PartitionRef } from '../storage/directory.js';
@@ -7,26 +6,22 @@ import { partsHeadKey } from '../storage/part-rows.js';
 import type { RecordTable, Row } from '../storage/ports.js';
 import { keyAfter, readRange } from '../storage/range.js';
 import { digestKey } from '../storage/series-rows.js';
-import type { Log } from '../telemetry/log.js';
+import { digestRecord, type DigestTools } from './digest-record.js';
 import type { Job, Step, StepContext } from './job.js';
 import { readCursor } from './job-cursor.js';
+import { walk, type Place } from './partition-walk.js';
 
-export interface MovePartsTools {
+export interface MovePartsTools extends DigestTools {
   readonly tables: RecordTable;
   readonly directory: Directory;
   readonly types: readonly RecordType[];
-  /** Moves what there is of one record; resolves to the entries moved. */
-  readonly digest: (type: RecordType, tenant: string, id: string) => Promise<number>;
   readonly budget: () => Budget;
-  readonly log: Log;
 }
 
-interface Cursor {
-  readonly tenant?: string;
-  /** The partition of that tenant that was done last, as the directory lists it. */
-  readonly after?: string;
-  /** In the partition after it, the head that was done last. */
-  readonly head?: string;
+/** A head, and how many of its record's entries have not moved. */
+interface Behind {
+  readonly head: Row;
+  readonly left: number;
 }
 
 const PAGE = 500;
@@ -44,48 +39,30 @@ export class MoveParts implements Job {
 
   /** A page of records of a partition, or the way to the next one that has some. */
   async step(cursor: string, context: StepContext): Promise<Step> {
-    const { directory } = this.tools;
+    const { directory, types } = this.tools;
     const budget = this.tools.budget();
-    const { tenant = await this.#tenantAfter(undefined, budget), after, head } = readCursor<Cursor>(cursor);
-    if (tenant === undefined) return { counts: {}, next: undefined };
-    const [ref] = await budget.retry(() => directory.partitionsAfter(tenant, after, 1));
-    if (ref === undefined) {
-      const following = await this.#tenantAfter(tenant, budget);
-      return {
-        counts: {},
-        next: following === undefined ? undefined : JSON.stringify({ tenant: following }),
-      };
-    }
-    const done = JSON.stringify({ tenant, after: ref.listedAs } satisfies Cursor);
-    const type = this.tools.types.find(
-      ({ parts }) => parts?.stream !== undefined && parts.table === ref.table,
-    );
-    if (type === undefined) return { counts: {}, next: done };
-    const { heads, behind } = await this.#behind(ref, head, budget);
+    const typeOf = (table: string): RecordType | undefined =>
+      types.find(({ parts }) => parts?.stream !== undefined && parts.table === table);
+    const walked = await walk(directory, readCursor<Place>(cursor), typeOf, budget);
+    if (walked.kind === 'end') return { counts: {}, next: undefined };
+    if (walked.kind === 'passed') return { counts: {}, next: JSON.stringify(walked.place) };
+    const { type, ref, row, placeAfter } = walked;
+    const { heads, behind } = await this.#behind(ref, row, budget);
     let moved = 0;
     let damaged = 0;
-    for (const row of behind) {
-      const done = await this.#move(type, tenant, idOf(row));
-      if (done === undefined) damaged += 1;
-      moved += done ?? 0;
-      if (!context.timeIsUp()) continue;
-      const here: Cursor = { tenant, ...(after === undefined ? {} : { after }), head: row.rowKey };
-      return { counts: { moved, damaged }, next: JSON.stringify(here) };
+    let last = row;
+    for (const { head, left } of behind) {
+      const one = { job: this.name, type, tenant: ref.tenant, id: idOf(head), left };
+      const { entries, end } = await digestRecord(this.tools, one, context.timeIsUp);
+      moved += entries;
+      if (end === 'damaged') damaged += 1;
+      // The next step goes on with what is left of this one; if it is the first, where this step began.
+      if (end === 'behind') return { counts: { moved, damaged }, next: last === undefined ? cursor : JSON.stringify(placeAfter(last)) }; // prettier-ignore
+      last = head.rowKey;
+      if (context.timeIsUp()) return { counts: { moved, damaged }, next: JSON.stringify(placeAfter(last)) };
     }
-    const last = heads.length < PAGE ? undefined : heads.at(-1)?.rowKey;
-    const here: Cursor = { tenant, ...(after === undefined ? {} : { after }), ...(last === undefined ? {} : { head: last }) }; // prettier-ignore
-    return { counts: { records: heads.length, moved, damaged }, next: last === undefined ? done : JSON.stringify(here) }; // prettier-ignore
-  }
-
-  /** Undefined for a record that does not hold together: it is said, and stops nobody. */
-  async #move(type: RecordType, tenant: string, id: string): Promise<number | undefined> {
-    try {
-      return await this.tools.digest(type, tenant, id);
-    } catch (error) {
-      if (!isAppError(error, 'integrity-failure')) throw error;
-      this.tools.log.warn('entries stay where they are: what is stored of them does not hold together', { functionName: this.name, tenant, reason: id }); // prettier-ignore
-      return undefined;
-    }
+    const next = placeAfter(heads.length < PAGE ? undefined : heads.at(-1)?.rowKey);
+    return { counts: { records: heads.length, moved, damaged }, next: JSON.stringify(next) };
   }
 
   /** A page of heads, and those of them whose entries have not all moved. */
@@ -93,7 +70,7 @@ export class MoveParts implements Job {
     { tenant, table, partition }: PartitionRef,
     after: string | undefined,
     budget: Budget,
-  ): Promise<{ readonly heads: readonly Row[]; readonly behind: readonly Row[] }> {
+  ): Promise<{ readonly heads: readonly Row[]; readonly behind: readonly Behind[] }> {
     const key = partitionKey(tenant, partition);
     const { tables } = this.tools;
     const range = { from: after === undefined ? 'h:' : keyAfter(after), to: 'h;' };
@@ -104,12 +81,8 @@ export class MoveParts implements Job {
     const come = { from: digestKey(idOf(first)), to: keyAfter(digestKey(idOf(last))) };
     const rows = await budget.retry(() => readRange(tables, table, key, come));
     const upTo = new Map(rows.map((row) => [idOf(row), Number(row.properties['up_to'])]));
-    const behind = heads.filter((row) => Number(row.properties['seq']) > (upTo.get(idOf(row)) ?? 0));
-    return { heads, behind };
-  }
-
-  async #tenantAfter(tenant: string | undefined, budget: Budget): Promise<string | undefined> {
-    return (await budget.retry(() => this.tools.directory.tenantsAfter(tenant, 1)))[0];
+    const all = heads.map((head) => ({ head, left: Number(head.properties['seq']) - (upTo.get(idOf(head)) ?? 0) })); // prettier-ignore
+    return { heads, behind: all.filter(({ left }) => left > 0) };
   }
 }
 

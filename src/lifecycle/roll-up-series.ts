@@ -4,24 +4,16 @@ import type { Directory } from '../storage/directory.js';
 import { partitionKey } from '../storage/keys.js';
 import type { RecordTable } from '../storage/ports.js';
 import { keyAfter } from '../storage/range.js';
+import { digestRecord, type DigestTools } from './digest-record.js';
 import type { Job, Step, StepContext } from './job.js';
 import { readCursor } from './job-cursor.js';
+import { walk, type Place } from './partition-walk.js';
 
-export interface RollUpTools {
+export interface RollUpTools extends DigestTools {
   readonly tables: RecordTable;
   readonly directory: Directory;
   readonly types: readonly RecordType[];
-  /** Digests what there is of one series; resolves to the entries digested. */
-  readonly digest: (type: RecordType, tenant: string, id: string) => Promise<number>;
   readonly budget: () => Budget;
-}
-
-interface Cursor {
-  readonly tenant?: string;
-  /** The partition of that tenant that was done last, as the directory lists it. */
-  readonly after?: string;
-  /** In the partition after it, the index row that was done last. */
-  readonly row?: string;
 }
 
 const PAGE = 100;
@@ -39,42 +31,37 @@ export class RollUpSeries implements Job {
 
   /** A page of series of a partition, or the way to the next one that has some. */
   async step(cursor: string, context: StepContext): Promise<Step> {
-    const { directory, tables } = this.tools;
+    const { directory, tables, types } = this.tools;
     const budget = this.tools.budget();
-    const { tenant = await this.#tenantAfter(undefined, budget), after, row } = readCursor<Cursor>(cursor);
-    if (tenant === undefined) return { counts: {}, next: undefined };
-    const [ref] = await budget.retry(() => directory.partitionsAfter(tenant, after, 1));
-    if (ref === undefined) {
-      const following = await this.#tenantAfter(tenant, budget);
-      return {
-        counts: {},
-        next: following === undefined ? undefined : JSON.stringify({ tenant: following }),
-      };
-    }
-    const done = JSON.stringify({ tenant, after: ref.listedAs } satisfies Cursor);
-    const type = this.tools.types.find(
-      ({ table, parts }) => table === ref.table && parts?.series !== undefined,
-    );
-    if (type === undefined) return { counts: {}, next: done };
+    const typeOf = (table: string): RecordType | undefined =>
+      types.find((type) => type.table === table && type.parts?.series !== undefined);
+    const walked = await walk(directory, readCursor<Place>(cursor), typeOf, budget);
+    if (walked.kind === 'end') return { counts: {}, next: undefined };
+    if (walked.kind === 'passed') return { counts: {}, next: JSON.stringify(walked.place) };
+    const { type, ref, row, placeAfter } = walked;
+    const { tenant } = ref;
     const range = { from: row === undefined ? 'i:all:' : keyAfter(row), to: 'i:all;', limit: PAGE };
     const page = await budget.retry(() =>
       tables.range(ref.table, partitionKey(tenant, ref.partition), range),
     );
     let digested = 0;
     let series = 0;
+    let damaged = 0;
     let last = row;
     for (const { rowKey } of page.rows) {
-      digested += await this.tools.digest(type, tenant, rowKey.slice(rowKey.lastIndexOf(':') + 1));
+      const one = { job: this.name, type, tenant, id: rowKey.slice(rowKey.lastIndexOf(':') + 1) };
+      const { entries, end } = await digestRecord(this.tools, one, context.timeIsUp);
+      digested += entries;
+      // The next step goes on with what is left of this one.
+      if (end === 'behind') break;
       series += 1;
+      if (end === 'damaged') damaged += 1;
       last = rowKey;
       if (context.timeIsUp()) break;
     }
-    const more = page.more || series < page.rows.length;
-    const here: Cursor = { tenant, ...(after === undefined ? {} : { after }), ...(last === undefined ? {} : { row: last }) }; // prettier-ignore
-    return { counts: { series, digested }, next: more ? JSON.stringify(here) : done };
-  }
-
-  async #tenantAfter(tenant: string | undefined, budget: Budget): Promise<string | undefined> {
-    return (await budget.retry(() => this.tools.directory.tenantsAfter(tenant, 1)))[0];
+    const counts = { series, digested, damaged };
+    if (!page.more && series === page.rows.length) return { counts, next: JSON.stringify(placeAfter(undefined)) }; // prettier-ignore
+    // Without a series that is done, where this step began.
+    return { counts, next: last === undefined ? cursor : JSON.stringify(placeAfter(last)) };
   }
 }

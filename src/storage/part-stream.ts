@@ -56,15 +56,20 @@ export class PartStream {
   }
 
   /**
-   * Until every entry has moved that there is; resolves to how many did. A round of up to 90 entries is two point reads,
-   * one range read, one append and one transaction, and the refresh of the record's summary.
+   * Until every entry has moved that there is, or `rounds` are done; resolves to how many did. A round of up to 90 entries
+   * is two point reads, one range read, one append and one transaction, and at the end the refresh of the summary.
    */
-  async run(type: RecordType, tenant: string, id: string): Promise<number> {
+  async run(
+    type: RecordType,
+    tenant: string,
+    id: string,
+    rounds = Number.POSITIVE_INFINITY,
+  ): Promise<number> {
     const { parts } = type;
     if (parts?.stream === undefined) return 0;
     const ref = this.parts.placeOf(type, parts, tenant, id);
     let done = 0;
-    for (;;) {
+    for (let round = 1; round <= rounds; round += 1) {
       const budget = new Budget(this.tools.clock, this.tools.entropy);
       const [moved, head] = await Promise.all([
         this.#moved(ref, id, budget),
@@ -80,8 +85,9 @@ export class PartStream {
       done += count;
       if (last && count > 0) return done;
       // Somebody else has come further: the next round begins where it is now.
-      if (count === 0) await budget.pause('others move the same entries', 5, 250);
+      if (count === 0 && round < rounds) await budget.pause('others move the same entries', 5, 250);
     }
+    return done;
   }
 
   async #moved(ref: PartitionRef, id: string, budget: Budget): Promise<Moved> {

@@ -88,8 +88,9 @@ export class SeriesDigest {
       const window = { from: digested.upTo + 1, upTo };
       const samples = await this.samples(type, parts, ref, id, window, budget);
       await this.#write(parts.series.table, tenant, id, samples, upTo, budget);
+      // Before it is said that all is digested: whoever finds that said looks no further.
+      if (upTo === head.seq) await this.summaries.refresh(type, tenant, id, budget);
       await this.#move(ref, id, digested, samples, upTo, budget);
-      await this.summaries.refresh(type, tenant, id, budget);
       done += upTo - digested.upTo;
     }
     return done;

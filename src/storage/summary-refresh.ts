@@ -1,5 +1,6 @@
 import type { RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
+import type { PartitionRef } from './directory.js';
 import { partitionKey, recordKey } from './keys.js';
 import type { StorageManagerOptions } from './manager-types.js';
 import type { PartReader } from './part-reader.js';
@@ -12,7 +13,7 @@ import { isVoid } from './void-row.js';
 
 /**
  * Brings what lists show of a record in line with its parts. It is derived: the revision stays what it is, the rows are
- * replaced under the record row's ETag, and whoever changes the record meanwhile writes the same or newer.
+ * replaced under the record row's ETag, and read again when somebody else has changed the record meanwhile.
  */
 export class SummaryRefresh {
   constructor(
@@ -22,30 +23,49 @@ export class SummaryRefresh {
     private readonly locator: RecordLocator,
   ) {}
 
-  /** Two point reads, and one transaction when something is out of date. */
+  /**
+   * Two point reads, and one transaction when something is out of date; again for as long as others change the row
+   * meanwhile, because what they wrote may rest on an older head. Throws `storage-unavailable`.
+   */
   async refresh(type: RecordType, tenant: string, id: string, budget: Budget): Promise<void> {
-    const { tables } = this.tools.ports;
     const ref = await this.locator.locate(type, tenant, id, budget);
-    const key = partitionKey(tenant, ref.partition);
-    const stored = await budget.retry(() => tables.find(ref.table, key, recordKey(id)));
-    if (stored === undefined || isVoid(stored)) return;
+    for (;;) {
+      const operations = await this.#operations(type, ref, id, budget);
+      if (operations.length === 0) return;
+      try {
+        const key = partitionKey(tenant, ref.partition);
+        await budget.retry(() => this.tools.ports.tables.commit(ref.table, key, operations));
+        return;
+      } catch (error) {
+        if (!isFault(error, 'conflict', 'missing')) throw error;
+        await budget.pause(error, 5, 250);
+      }
+    }
+  }
+
+  /** What brings the rows up to date; nothing where they are. */
+  async #operations(
+    type: RecordType,
+    { tenant, table, partition }: PartitionRef,
+    id: string,
+    budget: Budget,
+  ): Promise<readonly RowOperation[]> {
+    const key = partitionKey(tenant, partition);
+    const stored = await budget.retry(() => this.tools.ports.tables.find(table, key, recordKey(id)));
+    if (stored === undefined || isVoid(stored)) return [];
     const row = parseRecordRow(stored, id);
     const { envelope } = await this.records.ofRow(type, tenant, row, budget);
     const summary = summaryMembers(type, await this.parts.listed(type, tenant, id, envelope.data, budget));
-    if (!differs(stored, summary)) return;
+    // Totals of a series may come back to what the row says while a change is under way with those between: its commit
+    // fails only if the row has moved. Totals of other parts never come back.
+    if (type.parts?.series === undefined && !differs(stored, summary)) return [];
     const sealed = (rowKey: string, columns: Row['properties']) => withRowChecksum(key, rowKey, columns);
     const columns = recordRowColumns(type, row, row.createdAt, row.indexKeys, summary, row.links);
     const listed = summaryColumns(type, row, row.createdAt, summary);
-    const operations: RowOperation[] = [
+    return [
       { kind: 'replace', rowKey: recordKey(id), properties: sealed(recordKey(id), columns), etag: row.etag },
       ...row.indexKeys.map((rowKey) => ({ kind: 'upsert', rowKey, properties: sealed(rowKey, listed) }) as const), // prettier-ignore
     ];
-    try {
-      await budget.retry(() => tables.commit(ref.table, key, operations));
-    } catch (error) {
-      // Somebody changed the record, or did the same: what is there now is not older.
-      if (!isFault(error, 'conflict', 'missing')) throw error;
-    }
   }
 }
 

@@ -204,17 +204,20 @@ export class UnifiedStorageManager {
   }
 
   /** Brings samples and rollups of a series up to date; resolves to how many entries that took. */
-  digestSeries(type: RecordType, tenant: string, id: string): Promise<number> {
-    return this.#on.digest.run(type, tenant, id);
+  digestSeries(type: RecordType, tenant: string, id: string, rounds?: number): Promise<number> {
+    const call = { tenant, actor: 'digest', correlationId: 'digest' };
+    return this.#audited(type, call, () => this.#on.digest.run(type, tenant, id, rounds));
   }
 
   /**
    * Whatever follows from a record's parts brought up to date: samples and rollups of a series, or the append blobs that
-   * entries move to. Resolves to how many entries that took. Repeating it, or several at once, is harmless.
+   * entries move to, in at most so many `rounds` of a bounded number of entries, by default to the end. Resolves to how
+   * many entries that took. Repeating it, or several at once, is harmless. Damage is reported.
    */
-  digestParts(type: RecordType, tenant: string, id: string): Promise<number> {
-    if (type.parts?.series !== undefined) return this.digestSeries(type, tenant, id);
-    return this.#on.stream.run(type, tenant, id);
+  digestParts(type: RecordType, tenant: string, id: string, rounds?: number): Promise<number> {
+    if (type.parts?.series !== undefined) return this.digestSeries(type, tenant, id, rounds);
+    const call = { tenant, actor: 'digest', correlationId: 'digest' };
+    return this.#audited(type, call, () => this.#on.stream.run(type, tenant, id, rounds));
   }
 
   /**
