@@ -197,15 +197,40 @@ export function actOn(
   const action = type.actions[path];
   if (action === undefined) throw new AppError('record-not-found', 'There is no such action.');
   const input = parseBody(action.input, body);
-  assertAllowed(type, action, current);
-  return whole(type, settled(type, action.apply(current, input, context), current, context));
+  const refusal = stateRefusal(type, action, current);
+  return whole(type, settled(type, applied(action, current, input, context, refusal), current, context));
 }
 
-function assertAllowed(type: RecordType, { allowedIn, verb }: ActionDeclaration, current: RecordData): void {
+/**
+ * What the action makes of the record. What is wrong with the body is told before what the state forbids (http-api.md,
+ * Errors: 422 before 409), and whatever else an action finds in a state that it is not for says nothing.
+ */
+function applied(
+  action: ActionDeclaration,
+  current: RecordData,
+  input: unknown,
+  context: DomainContext,
+  refusal: AppError | undefined,
+): RecordData {
+  let next: RecordData;
+  try {
+    next = action.apply(current, input, context);
+  } catch (error) {
+    throw isAppError(error, 'record-invalid') ? error : (refusal ?? error);
+  }
+  if (refusal !== undefined) throw refusal;
+  return next;
+}
+
+function stateRefusal(
+  type: RecordType,
+  { allowedIn, verb }: ActionDeclaration,
+  current: RecordData,
+): AppError | undefined {
   const state = String(current[type.transitions?.field ?? '']);
-  if (allowedIn?.includes(state) !== false) return;
+  if (allowedIn?.includes(state) !== false) return undefined;
   const name = type.recordType.replaceAll('_', ' ');
-  throw new AppError('transition-not-allowed', `A ${name} that is ${state} takes no ${verb}.`);
+  return new AppError('transition-not-allowed', `A ${name} that is ${state} takes no ${verb}.`);
 }
 
 function settled(

@@ -31,9 +31,10 @@ export const LIMITS = {
   /** Distinct records that one record names as those it is derived from, and that all of a batch name together. */
   links: 1000,
   batchLinks: 5000,
-  /** Steps from the root that a lineage is followed; how many records it looks at in one step, and shows in all. */
+  /** Steps from the root that a lineage is followed; how many records it finds in one step, looks at for them, and shows in all. */
   lineageDepth: 10,
   lineageLevelNodes: 100,
+  lineageLevelCandidates: 1000,
   lineageNodes: 1000,
   lineageEdges: 10_000,
   /** Entries that one round moves into an append blob, and bytes of their lines. */

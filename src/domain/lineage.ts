@@ -2,8 +2,10 @@
 export interface LineageBounds {
   /** Steps from where it begins. */
   readonly depth: number;
-  /** Records it looks at in one step. */
+  /** Records it finds in one step. */
   readonly levelNodes: number;
+  /** Records it looks at in one step to find them. */
+  readonly levelCandidates: number;
   /** Records it shows, the first one included. */
   readonly nodes: number;
   readonly edges: number;
@@ -55,10 +57,19 @@ export async function walkLineage<Stop extends LineageStop>(
   for (let depth = 1; depth <= bounds.depth && level.length > 0; depth += 1) {
     const { ids, more } = await source.beyond(level);
     const unseen = [...new Set(ids)].filter((id) => !stops.has(id));
-    const asked = unseen.slice(0, Math.max(0, Math.min(bounds.levelNodes, bounds.nodes - stops.size)));
-    truncated ||= more || asked.length < unseen.length;
-    const visited = asked.length === 0 ? [] : await source.visit(asked, level);
-    level = visited.filter((stop) => stop !== undefined);
+    const room = Math.max(0, Math.min(bounds.levelNodes, bounds.nodes - stops.size));
+    const candidates = unseen.slice(0, bounds.levelCandidates);
+    const there: Stop[] = [];
+    let asked = 0;
+    // Whoever was turned down takes nobody's place, so there is a next portion until the level is full.
+    while (there.length < room && asked < candidates.length) {
+      const portion = candidates.slice(asked, asked + (asked === 0 ? room : bounds.levelNodes));
+      const visited = await source.visit(portion, level);
+      there.push(...visited.filter((stop) => stop !== undefined));
+      asked += portion.length;
+    }
+    truncated ||= more || asked < unseen.length || there.length > room;
+    level = there.slice(0, room);
     for (const stop of level) stops.set(stop.id, { ...stop, depth });
   }
   const edges: LineageEdge[] = [];

@@ -235,10 +235,10 @@ const messages = defineParts<Conversation, z.output<typeof submittedMessage>, Co
     if (previous !== undefined) {
       const same = (previous.posted_checksum ?? postedChecksum(previous)) === postedChecksum(posted);
       if (same && (posted.timestamp === undefined || posted.timestamp === previous.timestamp)) return undefined;
-      throw new AppError('record-exists', 'There is another message of this message_id.');
     }
     const ahead = aheadIssues(posted.timestamp, context);
     if (ahead.length > 0) throw invalid(ahead);
+    if (previous !== undefined) throw new AppError('record-exists', 'There is another message of this message_id.');
     const now = formatTime(context.nowMs);
     const timestamp = posted.timestamp ?? now;
     const added = totals.added + 1;

@@ -125,13 +125,7 @@ const steps = defineParts<WorkflowExecution, z.output<typeof submittedStep>, Ste
   initial: { begun: 0 },
   example: { step_id: 'check', status: 'completed', agent: 'bot-7', output: { approved: true } },
   add: ({ record, previous, totals }, input, { nowMs }) => {
-    if (FINAL.includes(record.status))
-      throw new AppError('transition-not-allowed', `An execution that is ${record.status} takes no more steps.`); // prettier-ignore
-    if (previous !== undefined && STEP_MOVES[previous.status]?.includes(input.status) !== true)
-      throw new AppError('transition-not-allowed', `A step that is ${previous.status} cannot become ${input.status}.`); // prettier-ignore
     const begun = totals.begun + (previous === undefined ? 1 : 0);
-    if (record.total_steps > 0 && begun > record.total_steps)
-      throw invalid([{ pointer: '/step_id', detail: `must be one of ${String(record.total_steps)} steps` }]);
     const again = previous?.status === 'failed';
     const { error: _, completed_at: __, ...kept } = previous ?? { output: {} };
     const startedAt = input.started_at ?? (again ? undefined : previous?.started_at) ?? formatTime(nowMs);
@@ -141,6 +135,12 @@ const steps = defineParts<WorkflowExecution, z.output<typeof submittedStep>, Ste
       throw invalid([{ pointer: '/completed_at', detail: 'belongs to a step that is not running' }]);
     if (completedAt !== undefined && completedAt < startedAt)
       throw invalid([{ pointer: '/completed_at', detail: 'must not be before started_at' }]);
+    if (FINAL.includes(record.status))
+      throw new AppError('transition-not-allowed', `An execution that is ${record.status} takes no more steps.`); // prettier-ignore
+    if (previous !== undefined && STEP_MOVES[previous.status]?.includes(input.status) !== true)
+      throw new AppError('transition-not-allowed', `A step that is ${previous.status} cannot become ${input.status}.`); // prettier-ignore
+    if (record.total_steps > 0 && begun > record.total_steps)
+      throw invalid([{ pointer: '/step_id', detail: `must be one of ${String(record.total_steps)} steps` }]);
     const entry = {
       ...kept,
       ...input,

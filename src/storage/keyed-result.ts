@@ -17,8 +17,15 @@ import { rowIntact, withRowChecksum } from './row-checksum.js';
 export interface KeyedResult {
   readonly fingerprint: string;
   readonly revisions: readonly { readonly id: string; readonly revision: number }[];
-  /** Where the key added a part: which entry, and what the parts came to with it. */
-  readonly part?: { readonly seq: number; readonly totals: Totals } | undefined;
+  /** Of an addition: the last entry there was with it, and what the parts came to. */
+  readonly part?: AnsweredPart | undefined;
+}
+
+export interface AnsweredPart {
+  readonly seq: number;
+  readonly totals: Totals;
+  /** Where nothing was added, because this entry said it already; number 0 came with the record. */
+  readonly standing?: { readonly seq: number; readonly name: string } | undefined;
 }
 
 /** A `k:` row as it stands. */

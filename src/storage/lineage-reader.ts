@@ -80,8 +80,8 @@ export class LineageReader {
     const root = await this.#row(type, tenant, id, undefined, budget);
     if (root === undefined) throw notFound();
     const source = direction === 'up' ? this.#up(tenant, budget, found) : this.#down(tenant, budget, found);
-    const { lineageLevelNodes: levelNodes, lineageNodes: nodes, lineageEdges: edges } = LIMITS;
-    const walk = await walkLineage(root, source, { depth, levelNodes, nodes, edges });
+    const { lineageLevelNodes: levelNodes, lineageLevelCandidates: levelCandidates, lineageNodes: nodes, lineageEdges: edges } = LIMITS; // prettier-ignore
+    const walk = await walkLineage(root, source, { depth, levelNodes, levelCandidates, nodes, edges });
     return { root: id, direction, depth, nodes: walk.stops.map(nodeOf), edges: walk.edges, truncated: walk.truncated }; // prettier-ignore
   }
 
@@ -121,11 +121,11 @@ export class LineageReader {
     };
   }
 
-  /** A page of the rows of what may be derived from a record. */
+  /** A page of the rows of what may be derived from a record; rows of links that were taken back are among them. */
   async #descent(tenant: string, id: string, budget: Budget) {
     const key = lineageKey(tenant, id);
     if (key === undefined) return { rows: [], more: false };
-    const range = { ...descentRange(id), limit: LIMITS.lineageLevelNodes };
+    const range = { ...descentRange(id), limit: LIMITS.lineageLevelCandidates };
     return budget.retry(() => this.tools.ports.tables.range(LINEAGE_TABLE, key, range));
   }
 

@@ -44,8 +44,9 @@ export class PartLister {
 
   /**
    * One point read of the record and one range read; one blob read more for each blob that entries of the page have moved
-   * to, and for the record's detail where the page begins with what came with it. A first page from a time finds its
-   * place in 1 + log2(entries) point reads. A page may be short; only a null cursor ends the list.
+   * to, and for the record's detail where the page begins with what came with it; one point read more for the last page,
+   * of the head, which says that it is the last. A first page from a time finds its place in 1 + log2(entries) point
+   * reads. A page may be short; only a null cursor ends the list.
    */
   async list(
     type: RecordType,
@@ -56,9 +57,10 @@ export class PartLister {
     budget: Budget,
   ): Promise<Page<ShownPart>> {
     const { limit, fromMs, cursor } = query;
-    const record = await this.records.recordRow(type, tenant, id, budget);
     const name = JSON.stringify([parts.path, tenant, type.collection, id, ...(fromMs === undefined ? [] : [fromMs])]); // prettier-ignore
+    // A cursor of another list is refused before a record is looked for that may not be there (http-api.md, Errors).
     const after = cursor === undefined ? undefined : this.#cursors.decode(name, cursor);
+    const record = await this.records.recordRow(type, tenant, id, budget);
     const from = fromMs === undefined ? undefined : formatTime(fromMs);
     const fits = (entry: RecordData): boolean =>
       from === undefined || String(entry[parts.timeMember ?? '']) >= from;
@@ -92,12 +94,29 @@ export class PartLister {
     if (gap >= 0) throw broken(id, start + gap, 'part row missing');
     const entries = await this.#entries.read(id, rows, budget);
     items.push(...entries.filter(({ entry }) => fits(entry)).map(shownPart));
-    const last = rows.at(-1);
-    const more = last !== undefined && (page.more || page.rows.length > rows.length);
+    const next = start + rows.length;
+    const more = page.more || page.rows.length > rows.length || (await this.#goesOn(parts, ref, id, next, budget)); // prettier-ignore
     return {
       items,
-      nextCursor: more ? this.#cursors.encode(name, { partition: '', rowKey: partKey(id, last.seq) }) : null, // prettier-ignore
+      nextCursor: more ? this.#cursors.encode(name, { partition: '', rowKey: partKey(id, next - 1) }) : null, // prettier-ignore
     };
+  }
+
+  /**
+   * Whether an entry has come since the last one was read; asked where a list seems to end. Throws `integrity-failure`
+   * when the head counts one that is gone: no row after a gap would tell.
+   */
+  async #goesOn(
+    parts: PartsDeclaration,
+    ref: PartitionRef,
+    id: string,
+    next: number,
+    budget: Budget,
+  ): Promise<boolean> {
+    const { seq } = await this.parts.head(parts, ref, id, budget);
+    if (seq < next) return false;
+    await this.#entries.row(ref, id, next, budget);
+    return true;
   }
 
   /**

@@ -150,7 +150,7 @@ export class PartReader {
     type: RecordType,
     parts: PartsDeclaration,
     record: StoredRecord,
-    head: PartsHead,
+    head: Pick<PartsHead, 'seq' | 'totals'>,
     standing: StoredPart | undefined,
     budget: Budget,
   ): Promise<StoredRecord> {

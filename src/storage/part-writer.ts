@@ -20,9 +20,10 @@ import { KeyedMutex } from './keyed-mutex.js';
 import { partitionKey } from './keys.js';
 import type { CallContext, StorageManagerOptions, StoredRecord, WrittenRecord } from './manager-types.js';
 import type { PartReader } from './part-reader.js';
-import { headRow, nameRow, partKey, partNameKey, partRow, type PartsHead, type StoredPart } from './part-rows.js'; // prettier-ignore
+import { headRow, partKey, partNameKey, partRow, type PartsHead, type StoredPart } from './part-rows.js'; // prettier-ignore
+import { cameWith, latestTime, namedOperations, unchangedPlan, type Standing } from './part-standing.js';
 import { pendingEvent, sealEvent } from './pending-event.js';
-import type { RowOperation } from './ports.js';
+import type { Row, RowOperation } from './ports.js';
 import type { RecordReader } from './record-reader.js';
 import { broken } from './record-row.js';
 import { rowIntact } from './row-checksum.js';
@@ -48,9 +49,6 @@ interface Accepted {
   readonly newName: boolean;
 }
 
-/** The entry that stands for a name, and the version of the row that says so; number 0 came with the record. */
-type Standing = StoredPart & { readonly nameEtag: string | undefined };
-
 /**
  * Adds to the parts of records: one transaction in the parts' partition with the entry, the name's row, the head that
  * counts them and the pending event. The head, compared by its ETag, puts additions in order; the record is read and
@@ -71,7 +69,7 @@ export class PartWriter {
   /**
    * At most 4 reads of rows, 1 of the record's detail when it is not cached, 1 of the standing entry's blob when it has
    * moved there, and 1 transaction, however many parts there are. When what is asked for is so already nothing is
-   * stored. Throws `record-not-found`, `version-conflict`, `record-invalid`, and what the declaration throws.
+   * stored but the row of a key, for 1 read of a row more. Throws `record-not-found`, `version-conflict`, `record-invalid`, and what the declaration throws.
    */
   async add(
     type: RecordType,
@@ -111,12 +109,18 @@ export class PartWriter {
       if (adding.ifMatch !== undefined && !ifMatchHolds(adding.ifMatch, record.etag))
         throw new AppError('version-conflict', 'The record has changed since it was read.');
       if ('refusal' in accepted) throw accepted.refusal;
-      const previous = named ?? cameWith(parts, record, accepted.input);
+      const previous = named ?? cameWith(parts, record, accepted.input[parts.nameMember ?? '']);
       const nowMs = Math.max(this.tools.clock.now(), head.addedMs + 1);
       const now = { record: record.envelope.data, previous: previous?.entry, totals: head.totals };
       const context = { id, nowMs, actor: call.actor };
       const added = addPart(type, parts, adding.adding, now, accepted.input, context);
-      if (added === undefined) return await this.#unchanged(adding, record, head, previous, reservation);
+      if (added === undefined) {
+        if (!(await this.#stands(adding, accepted, head, named))) continue;
+        const answer = await this.#unchanged(adding, record, head, previous, reservation);
+        if (answer !== undefined) return answer;
+        await budget.pause('conflict', 5, 250);
+        continue;
+      }
       if (head.seq >= LIMITS.parts)
         throw new AppError(
           'payload-too-large',
@@ -140,19 +144,43 @@ export class PartWriter {
     }
   }
 
-  /** Answers with the record as it is, and leaves the key open: nothing was done under it. */
+  /**
+   * Whether the entry that was read beside the head is the one that stood when the head was: entries that came between
+   * the two reads are in one of them alone, and the answer would show what is not so. One point read where there is one.
+   */
+  async #stands(
+    adding: Adding,
+    accepted: Accepted,
+    head: PartsHead,
+    named: Standing | undefined,
+  ): Promise<boolean> {
+    if (named === undefined) return true;
+    if (named.seq <= head.seq) return (await this.#nameRow(adding, accepted))?.etag === named.nameEtag;
+    const { parts, ref, id, budget } = adding;
+    const { seq } = await this.reader.head(parts, ref, id, budget);
+    if (seq < named.seq) throw broken(id, named.seq, 'parts row');
+    return false;
+  }
+
+  /**
+   * Answers with the record as it is. A key is answered with that from now on: its row is all that is stored. Undefined
+   * when that was refused and nothing tells why.
+   */
   async #unchanged(
     { type, parts, ref, call, budget }: Adding,
     record: StoredRecord,
     head: PartsHead,
     previous: Standing | undefined,
     reservation: Reservation | undefined,
-  ): Promise<WrittenRecord> {
-    // What makes it so may be what another attempt under this key has just done.
-    const replay = await this.#answered(type, parts, ref, call, reservation, budget);
-    if (replay !== undefined) return replay;
-    if (reservation !== undefined)
-      await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
+  ): Promise<WrittenRecord | undefined> {
+    if (reservation !== undefined) {
+      const plan = unchangedPlan(parts, ref, record, head, previous, reservation, this.tools.clock.now());
+      if ((await executePlan({ ...this.tools, budget }, plan)) !== 'committed') {
+        const replay = await this.#answered(type, parts, ref, call, reservation, budget);
+        if (replay === undefined) await this.#idempotency.assertHeld(call.tenant, reservation, budget);
+        return replay;
+      }
+    }
     return { ...(await this.reader.unchanged(type, parts, record, head, previous, budget)), replayed: false };
   }
 
@@ -171,19 +199,20 @@ export class PartWriter {
   }
 
   /** The standing entry of a name: one point read, and one more when there is one. */
-  async #standing(
-    { parts, ref, id, budget }: Adding,
-    { input, newName }: Accepted,
-  ): Promise<Standing | undefined> {
-    if (newName) return undefined;
-    if (parts.nameMember === undefined) return undefined;
-    const name = String(input[parts.nameMember]);
-    const key = partitionKey(ref.tenant, ref.partition);
-    const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, partNameKey(id, name)));
+  async #standing(adding: Adding, accepted: Accepted): Promise<Standing | undefined> {
+    const { ref, id, budget } = adding;
+    const row = await this.#nameRow(adding, accepted);
     if (row === undefined) return undefined;
     const seq = Number(row.properties['seq']);
     if (!rowIntact(row)) throw broken(id, seq, 'part name row');
     return { ...(await this.reader.entry(ref, id, seq, budget)), nameEtag: row.etag };
+  }
+
+  async #nameRow({ parts, ref, id, budget }: Adding, { input, newName }: Accepted): Promise<Row | undefined> {
+    if (newName || parts.nameMember === undefined) return undefined;
+    const name = String(input[parts.nameMember]);
+    const key = partitionKey(ref.tenant, ref.partition);
+    return budget.retry(() => this.tools.ports.tables.find(ref.table, key, partNameKey(id, name)));
   }
 
   async #plan(
@@ -292,43 +321,15 @@ export class PartWriter {
     if (first === undefined || part === undefined)
       throw new AppError('integrity-failure', 'An idempotency row names no part.');
     const record = await this.records.getRevision(type, call.tenant, first.id, first.revision);
-    return { ...(await this.reader.answered(type, parts, record, part, [], budget)), replayed: true };
+    const { standing } = part;
+    if (standing === undefined)
+      return { ...(await this.reader.answered(type, parts, record, part, [], budget)), replayed: true };
+    // Nothing was added: what was shown is what stood then, whatever stands for its name now.
+    const ref = this.reader.placeOf(type, parts, call.tenant, first.id);
+    const shown =
+      standing.seq === 0
+        ? cameWith(parts, record, standing.name)
+        : await this.reader.entry(ref, first.id, standing.seq, budget);
+    return { ...(await this.reader.unchanged(type, parts, record, part, shown, budget)), replayed: true };
   }
-}
-
-/** The row that says which entry stands for its name. */
-function namedOperations(
-  { nameMember }: PartsDeclaration,
-  key: string,
-  id: string,
-  { entry, seq }: StoredPart,
-  etag: string | undefined,
-): readonly RowOperation[] {
-  if (nameMember === undefined) return [];
-  const row = nameRow(key, id, String(entry[nameMember]), seq);
-  return [etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag }];
-}
-
-/** The entry of a name that came with the record. */
-function cameWith(
-  { nameMember, came }: PartsDeclaration,
-  { envelope }: StoredRecord,
-  input: RecordData,
-): Standing | undefined {
-  if (nameMember === undefined) return undefined;
-  const entry = came?.(envelope.data).find((one) => one[nameMember] === input[nameMember]);
-  if (entry === undefined) return undefined;
-  const checksum = checksumOf(entry as Json);
-  return { seq: 0, replaces: undefined, entry, checksum, eventId: '', addedAt: '', nameEtag: undefined };
-}
-
-/** The latest time that entries have had with this one. */
-function latestTime(
-  { timeMember }: PartsDeclaration,
-  entry: RecordData,
-  before: string | undefined,
-): string | undefined {
-  if (timeMember === undefined) return undefined;
-  const time = String(entry[timeMember]);
-  return before === undefined || before < time ? time : before;
 }

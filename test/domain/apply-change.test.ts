@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { acceptCreate, actOn, createData, patchData } from '../../src/domain/apply-change.js';
+import { AppError, invalid, isAppError } from '../../src/domain/errors.js';
 import type { RecordData, RecordType } from '../../src/domain/record-type.js';
 import { decisionType } from '../../src/records/decision.js';
 
@@ -13,6 +14,31 @@ describe('a change', () => {
   it('by an action that the type does not have is not found', () => {
     const act = () => actOn(decisionType, 'sign', create(decisionType), {}, context);
     expect(act).toThrow(expect.objectContaining({ code: 'record-not-found' }));
+  });
+
+  it('by an action in a state that forbids it is refused for that, unless the body is at fault', () => {
+    const outcome = (apply: RecordType['actions'][string]['apply'], allowedIn: readonly string[]) => {
+      const votes = { ...decisionType.actions['votes'], apply, allowedIn } as RecordType['actions'][string];
+      const type: RecordType = { ...decisionType, actions: { votes } };
+      try {
+        return actOn(type, 'votes', create(type), { agent: 'cfo', vote: 'approve', confidence: 1 }, context);
+      } catch (error) {
+        return isAppError(error) ? error.code : String(error);
+      }
+    };
+    const full = () => {
+      throw new AppError('payload-too-large', 'full');
+    };
+    const wrong = () => {
+      throw invalid([{ pointer: '/agent', detail: 'is nobody' }]);
+    };
+    const fine = (current: RecordData) => ({ ...current, title: 'Done' });
+    expect([full, wrong].map((apply) => outcome(apply, ['queued']))).toEqual([
+      'payload-too-large',
+      'record-invalid',
+    ]);
+    expect(outcome(fine, ['queued'])).toMatchObject({ title: 'Done' });
+    expect([full, wrong, fine].map((apply) => outcome(apply, ['completed']))).toEqual(['transition-not-allowed', 'record-invalid', 'transition-not-allowed']); // prettier-ignore
   });
 
   it('of a type without rules of its own is held to its schema alone', () => {

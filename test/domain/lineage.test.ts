@@ -10,7 +10,13 @@ import {
 /** Who is derived from whom; ids that are no keys are not there. */
 type Graph = ReadonlyMap<string, readonly string[]>;
 
-const ROOMY: LineageBounds = { depth: 10, levelNodes: 100, nodes: 1000, edges: 10_000 };
+const ROOMY: LineageBounds = {
+  depth: 10,
+  levelNodes: 100,
+  levelCandidates: 1000,
+  nodes: 1000,
+  edges: 10_000,
+};
 
 const stopOf = (graph: Graph, id: string): LineageStop => ({ id, links: graph.get(id) ?? [] });
 
@@ -114,6 +120,7 @@ describe('a walk through a lineage', () => {
         fc.record({
           depth: fc.integer({ min: 1, max: 5 }),
           levelNodes: fc.integer({ min: 1, max: 4 }),
+          levelCandidates: fc.integer({ min: 1, max: 8 }),
           nodes: fc.integer({ min: 1, max: 8 }),
           edges: fc.integer({ min: 0, max: 8 }),
         }),
@@ -134,6 +141,33 @@ describe('a walk through a lineage', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  it('passes over whoever does not link back, in portions, as far as it may look', async () => {
+    const strangers = Array.from({ length: 7 }, (_, n) => `s${n}`);
+    const graph: Graph = new Map([['a', []], ['x', ['a']], ['y', ['a']], ['z', ['a']]]); // prettier-ignore
+    const claimed = [...strangers, 'x', 'y', 'z'];
+    const walked = async (levelNodes: number, levelCandidates: number) => {
+      const rounds: number[] = [];
+      const source = down(graph, []);
+      const { stops, truncated } = await walkLineage(
+        stopOf(graph, 'a'),
+        {
+          beyond: (level) => Promise.resolve({ ids: level[0]?.id === 'a' ? claimed : [], more: false }),
+          visit: (ids, level) => {
+            rounds.push(ids.length);
+            return source.visit(ids, level);
+          },
+        },
+        { ...ROOMY, levelNodes, levelCandidates },
+      );
+      return [stops.map(({ id }) => id).join(''), rounds, truncated];
+    };
+    expect(await walked(4, 100)).toEqual(['axyz', [4, 4, 2], false]);
+    expect(await walked(3, 100)).toEqual(['axyz', [3, 3, 3, 1], false]);
+    expect(await walked(2, 100)).toEqual(['axy', [2, 2, 2, 2, 2], true]);
+    expect(await walked(4, 9)).toEqual(['axy', [4, 4, 1], true]);
+    expect(await walked(4, 7)).toEqual(['a', [4, 3], true]);
   });
 
   it('says that it is truncated when its source had more', async () => {

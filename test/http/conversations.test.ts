@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
+import { parseId } from '../../src/domain/ids.js';
 import type { Conversation } from '../../src/records/conversation.js';
 import { conversationType } from '../../src/records/conversation.js';
+import { partitionKey } from '../../src/storage/keys.js';
+import { partKey, partsPartition } from '../../src/storage/part-rows.js';
 import { StorageFault } from '../../src/storage/ports.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { newTenant, walk } from '../support/decisions.js';
@@ -102,6 +105,8 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
       ])
         // prettier-ignore
         expect((await post(made, body, options, on)).code).toBe('record-exists');
+      const ahead = new Date(Date.now() + 6 * 60_000).toISOString();
+      expect((await post(made, { ...said, timestamp: ahead }, options, on)).pointers).toEqual(['/timestamp']);
     };
     await same();
     expect(dataOf(first).messages).toHaveLength(2);
@@ -117,7 +122,7 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
     expect(events.map(({ action }) => action)).toEqual(['edit', 'react', 'react', 'message', 'create']);
   });
 
-  it('answers a key with its first answer, and leaves it open where there was nothing to do', async () => {
+  it('answers a key with its first answer, also where there was nothing to do', async () => {
     const options = { tenant: newTenant() };
     const made = await begun({}, options);
     const keyed = { ...options, key: 'k' };
@@ -129,14 +134,131 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
     expect((await post(made, { content: 'Other' }, keyed)).code).toBe('idempotency-key-reused');
     const named = { message_id: 'n', content: 'Three' };
     await post(made, named, options);
-    const open = { ...options, key: 'k2' };
-    for (const body of [named, named, { ...named, message_id: 'm' }]) {
-      const reply = await post(made, body, open);
-      expect([reply.status, reply.headers['idempotency-replayed']]).toEqual([200, undefined]);
-    }
+    const same = { ...options, key: 'k2' };
+    const answers = [await post(made, named, same), await post(made, named, same, httpHost(storage.ports))];
+    expect(answers.map((reply) => [reply.status, reply.headers['idempotency-replayed']])).toEqual([[200, undefined], [200, 'true']]); // prettier-ignore
+    expect((await post(made, { ...named, message_id: 'm' }, same)).code).toBe('idempotency-key-reused');
     expect((await post(made, { ...named, content: 'Four' }, { ...options, key: 'k3' })).code).toBe('record-exists'); // prettier-ignore
     expect((await post(made, { message_id: 'o', content: 'Four' }, { ...options, key: 'k3' })).status).toBe(200); // prettier-ignore
-    expect(await listed(made, '', options)).toHaveLength(5);
+    expect(await listed(made, '', options)).toHaveLength(4);
+  });
+
+  it('does not do later under a key what it had no need to do at first', { timeout: 120_000 }, async () => {
+    const options = { tenant: newTenant() };
+    const come = { message_id: 'come', sender: 'ceo', content: 'A' };
+    const made = await begun({ messages: [come] }, options);
+    const edit = (message: string, content: string, key?: string, on = host): Promise<Reply> =>
+      on.post(`${pathOf(made)}/edits`, { message_id: message, sender: 'ceo', content }, { ...options, ...(key === undefined ? {} : { key }) });
+    const firsts: (readonly [string, Reply])[] = [];
+    const first = async (message: string): Promise<void> => {
+      firsts.push([message, await edit(message, 'A', `k${firsts.length}`)]);
+      expect(firsts.at(-1)?.[1].headers['idempotency-replayed']).toBeUndefined();
+    };
+    // Before anything was added; while all entries are shown; and when only the standing one is.
+    await first('come');
+    await post(made, { message_id: 'said', content: 'A' }, options);
+    for (const message of ['come', 'said']) await first(message);
+    for (let n = 0; n < 50; n += 1) await post(made, { content: `${n}` }, options);
+    for (const message of ['come', 'said']) await first(message);
+    expect(dataOf(firsts[4]?.[1] as Reply).messages).toMatchObject([{ message_id: 'said', content: 'A' }]);
+    for (const message of ['come', 'said']) expect((await edit(message, 'B')).status).toBe(200);
+    const before = await host.get(pathOf(made), options);
+    for (const moved of [false, true]) {
+      if (moved) await move(made, options);
+      for (const [n, [message, reply]] of firsts.entries()) {
+        const again = await edit(message, 'A', `k${n}`, httpHost(storage.ports));
+        expect([again.status, again.text, again.etag, again.headers['idempotency-replayed']]).toEqual([200, reply.text, reply.etag, 'true']); // prettier-ignore
+        expect((await edit(message, 'C', `k${n}`)).code).toBe('idempotency-key-reused');
+      }
+    }
+    expect((await host.get(pathOf(made), options)).text).toBe(before.text);
+  }); // prettier-ignore
+
+  it('remembers that there was nothing to do when the answer to that is lost', async () => {
+    const options = { tenant: newTenant() };
+    const made = await begun({}, options);
+    const said = { message_id: 'm', content: 'Once' };
+    const first = await post(made, said, options);
+    let lost = 0;
+    const unlucky = httpHost(
+      wrapPorts(storage.ports, async (call, run) => {
+        const done = await run();
+        if (call.method !== 'commit' || call.args[0] !== 'conversationmessages' || lost > 0) return done;
+        lost += 1;
+        throw new StorageFault('unavailable', 'no answer');
+      }),
+    );
+    for (const on of [unlucky, host]) {
+      const reply = await post(made, said, { ...options, key: 'k' }, on);
+      expect([reply.status, reply.text, lost]).toEqual([200, first.text, 1]);
+    }
+    expect(await listed(made, '', options)).toHaveLength(1);
+  });
+
+  it('answers that a message is there with the message, whoever added it meanwhile', async () => {
+    const options = { tenant: newTenant() };
+    const made = await begun({}, options);
+    const said = { message_id: 'm', content: 'A' };
+    const between = (key: 'h:' | 'n:', meanwhile: () => Promise<unknown>): HttpHost => {
+      let begunOnce: Promise<unknown> | undefined;
+      return httpHost(
+        wrapPorts(storage.ports, async (call, run) => {
+          const row = String(call.args[2]).slice(0, 2);
+          if (call.method !== 'find' || call.args[0] !== 'conversationmessages') return run();
+          if (row === key) {
+            const read = await run();
+            await (begunOnce ??= meanwhile());
+            return read;
+          }
+          // The other of the two is read after what came meanwhile.
+          if (['h:', 'n:'].includes(row)) await expect.poll(() => begunOnce).toBeDefined();
+          await begunOnce;
+          return run();
+        }),
+      );
+    };
+    const late = await post(made, said, options, between('h:', () => post(made, said, options))); // prettier-ignore
+    expect(dataOf(late)).toMatchObject({ message_count: 1, messages: [{ message_id: 'm', content: 'A' }] });
+    const edit = (content: string, on = host): Promise<Reply> =>
+      on.post(`${pathOf(made)}/edits`, { message_id: 'm', sender: 'ceo', content }, options);
+    const edited = await edit(
+      'A',
+      between('n:', () => edit('B')),
+    );
+    expect(dataOf(edited).messages).toMatchObject([{ message_id: 'm', content: 'A' }]);
+    expect((await listed(made, '', options)).map(({ content }) => content)).toEqual(['A', 'B', 'A']);
+  });
+
+  it('does not take a list for whole whose last entries are gone', async () => {
+    const options = { tenant: newTenant() };
+    const made = await begun({}, options);
+    for (let n = 0; n < 5; n += 1) await post(made, { content: `${n}` }, options);
+    const { id } = made.envelope;
+    const key = partitionKey(options.tenant, partsPartition(parseId(id)?.ms ?? 0, id));
+    for (const seq of [5, 4])
+      await storage.ports.tables.commit('conversationmessages', key, [{ kind: 'delete', rowKey: partKey(id, seq), etag: '*' }]); // prettier-ignore
+    for (const query of ['', 'limit=3', `from=${day(0)}`])
+      expect((await host.get(`${pathOf(made)}/messages?${query}`, options)).code).toBe('integrity-failure');
+    const page = await host.get(`${pathOf(made)}/messages?limit=2`, options);
+    expect([page.status, page.page.items.length]).toEqual([200, 2]);
+    const rest = await host.get(`${pathOf(made)}/messages?cursor=${page.page.next_cursor ?? ''}`, options);
+    expect(rest.code).toBe('integrity-failure');
+  });
+
+  it('goes on with what comes while the last page is read', async () => {
+    const options = { tenant: newTenant() };
+    const made = await begun({}, options);
+    let come = 0;
+    const busy = httpHost(
+      wrapPorts(storage.ports, async (call, run) => {
+        const done = await run();
+        if (call.method === 'range' && call.args[0] === 'conversationmessages' && come < 3)
+          await post(made, { content: String((come += 1)) }, options);
+        return done;
+      }),
+    );
+    const items = await listed(made, 'limit=10', options, busy);
+    expect(items.map(({ content }) => content)).toEqual(['1', '2', '3']);
   });
 
   it('appends edits and reactions, and rewrites nothing', async () => {
@@ -191,6 +313,8 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
     }
     const page = await host.get(`${pathOf(made)}/messages?limit=1&from=${day(1)}`, options);
     const cursor = page.page.next_cursor ?? '';
+    const missing = '/conversations/con_019b0000-0000-7000-8000-000000000000/messages';
+    expect((await host.get(`${missing}?cursor=${cursor}`, options)).status).toBe(400);
     for (const query of [
       `cursor=${cursor}`,
       `from=${day(2)}&cursor=${cursor}`,
@@ -361,6 +485,10 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
       'tables.commit': rounds + summary.commits,
     });
     expect(await add(total)).toEqual({ 'tables.find': 3, 'tables.commit': 1 });
+    // Of what is there already: the name once more; a key adds its insert and its row, and nothing else is stored.
+    const again = (key?: string) => cost(() => post(made, { message_id: `m${total}`, content: `${total}` }, { ...options, ...(key === undefined ? {} : { key }) }, writer)); // prettier-ignore
+    expect(await again()).toEqual({ 'tables.find': 5 });
+    expect(await again('once')).toEqual({ 'tables.find': 5, 'tables.commit': 2 });
     // An edit of what has moved reads the standing entry's row and its line.
     const edited = await cost(() => writer.post(`${pathOf(made)}/edits`, { message_id: 'm7', sender: 'a', content: 'x' }, options)); // prettier-ignore
     expect(edited).toEqual({ 'tables.find': 4, 'blobs.find': 1, 'tables.commit': 1 });
@@ -370,6 +498,11 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
     expect(await cost(() => writer.get(`${pathOf(made)}/messages?limit=100&cursor=${cursor}`, options))).toEqual({ 'tables.find': 1, 'tables.range': 1, 'blobs.find': 1 }); // prettier-ignore
     const read = await cost(() => writer.get(pathOf(made), options));
     expect(read).toEqual({ 'tables.find': 2, 'tables.range': 1, 'blobs.find': 2 });
+    // The head says that a last page is the last.
+    const short = await begun({}, options);
+    for (const content of ['x', 'y']) await post(short, { content }, options);
+    const { next_cursor: on } = (await host.get(`${pathOf(short)}/messages?limit=1`, options)).page;
+    expect(await cost(() => writer.get(`${pathOf(short)}/messages?cursor=${on}`, options))).toEqual({ 'tables.find': 2, 'tables.range': 1 }); // prettier-ignore
     const items = await listed(made, 'limit=1000', options);
     expect(items.map(({ seq }) => seq)).toEqual(Array.from({ length: total + 2 }, (_, n) => n + 1));
     const middle = String(items[Math.floor(total / 2)]?.['timestamp']);

@@ -337,6 +337,9 @@ describe.each(STORAGES)('/covenants $name', (kind) => {
     expect(covenantOf(revoked).version_history.map(({ status }) => status)).toEqual(['revoked', 'revoked']);
     expect(covenantOf(revoked).version_history.every(({ ended_at: at }) => at !== undefined)).toBe(true);
     for (const ended of [over, revoked]) {
+      // What the body says comes before what the state forbids.
+      const lower = await host.post(`/covenants/${ended.envelope.id}/versions`, newVersion('0.1'), options);
+      expect([lower.status, lower.pointers]).toEqual([422, ['/version']]);
       const path = `/covenants/${ended.envelope.id}`;
       for (const [action, body] of Object.entries({
         versions: newVersion('9'),

@@ -167,6 +167,8 @@ describe.each(STORAGES)('/workflow-executions $name', (kind) => {
     expect((await step(made, large, options)).code).toBe('payload-too-large');
     expect((await step(made, { step_id: 'a', status: 'completed' }, options)).status).toBe(200);
     expect((await step(made, { step_id: 'a', status: 'running' }, options)).code).toBe('transition-not-allowed'); // prettier-ignore
+    // What the body says comes before what the state forbids.
+    expect((await step(made, { step_id: 'a', status: 'running', completed_at: time }, options)).pointers).toEqual(['/completed_at']); // prettier-ignore
     expect((await step(made, { step_id: 'b', status: 'running' }, options)).pointers).toEqual(['/step_id']);
     expect((await host.get(`${pathOf(made)}/steps`, options)).page.items).toHaveLength(1);
     const patch = async (body: object): Promise<Reply> =>

@@ -231,6 +231,23 @@ describe.each(STORAGES)('links in storage $name', (kind) => {
     expect([after.edges, after.truncated]).toEqual([[{ from: made.envelope.id, to: top }], false]);
   });
 
+  it('are found behind any number that were taken back', { timeout: 120_000 }, async () => {
+    const { counting, platform, call, decision } = await warm();
+    const top = await decision();
+    const linked = { ...body, metadata: { derived_from: top } };
+    const { items } = await platform.manager.createBatch(decisionType, Array.from({ length: 100 }, () => linked), call); // prettier-ignore
+    for (const { id } of items) {
+      const { etag } = await platform.manager.get(decisionType, id, call);
+      await platform.manager.patch(decisionType, id, { metadata: { derived_from: null } }, etag, call);
+    }
+    const standing = await decision(linked);
+    counting.reset();
+    const found = await platform.manager.lineage(decisionType, top, { direction: 'down', depth: 1 }, call);
+    expect(found.edges).toEqual([{ from: standing, to: top }]);
+    expect([found.nodes.length, found.truncated]).toEqual([2, false]);
+    expect(counting.counts()).toEqual({ 'tables.range': 1, 'tables.find': 1 + 101 });
+  });
+
   it('outlive the fence of the collector', async () => {
     const { platform, decision, call } = await warm();
     const top = await decision();
