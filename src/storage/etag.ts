@@ -16,13 +16,18 @@ export function partsEtag(etag: string, seq: number): string {
   return seq === 0 ? etag : `${etag.slice(0, -1)}.${String(seq)}"`;
 }
 
+/** The tag of an answer that shows one entry alone: a condition of a change takes it, and no read ever has it. */
+export function oneEntryEtag(etag: string, seq: number): string {
+  return `${partsEtag(etag, seq).slice(0, -1)}.one"`;
+}
+
 /**
  * RFC 9110 13.1.1, strong comparison: does an `If-Match` header name this tag? The tag of a revision with some of its
  * parts names the revision too: what changes the record does not touch them, nor do they touch it.
  */
 export function ifMatchHolds(header: string, etag: string): boolean {
   return header.split(',').some((candidate) => {
-    const named = candidate.trim().replace(/^("[^".]*)\.\d+"$/, '$1"');
+    const named = candidate.trim().replace(/^("[^".]*)\.\d+(\.one)?"$/, '$1"');
     return named === '*' || named === etag;
   });
 }

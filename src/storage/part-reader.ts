@@ -5,7 +5,7 @@ import { isDigested, type AddingDeclaration, type PartsDeclaration, type Totals 
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
 import type { PartitionRef } from './directory.js';
-import { partsEtag } from './etag.js';
+import { oneEntryEtag, partsEtag } from './etag.js';
 import { partitionKey } from './keys.js';
 import type { StorageManagerOptions, StoredRecord } from './manager-types.js';
 import { fittingRows, PartEntries } from './part-entries.js';
@@ -142,7 +142,7 @@ export class PartReader {
       return withParts(parts, record, head, await this.#window(parts, record, ref, window, known, budget));
     }
     const last = known.at(-1) ?? (await this.entry(ref, id, head.seq, budget));
-    return withParts(parts, record, head, [last.entry]);
+    return oneEntry(parts, record, head, last);
   }
 
   /** The answer to an addition that changes nothing, because `standing` says it already. */
@@ -156,9 +156,19 @@ export class PartReader {
   ): Promise<StoredRecord> {
     if (head.seq === 0) return record;
     if (head.seq > LIMITS.partsAnswered && standing !== undefined)
-      return withParts(parts, record, head, [standing.entry]);
+      return oneEntry(parts, record, head, standing);
     return this.answered(type, parts, record, head, [], budget);
   }
+}
+
+/** An answer that shows one entry of many: not what a read shows, and so under a tag of its own. */
+function oneEntry(
+  parts: PartsDeclaration,
+  record: StoredRecord,
+  head: Pick<PartsHead, 'seq' | 'totals'>,
+  { entry }: StoredPart,
+): StoredRecord {
+  return { ...withParts(parts, record, head, [entry]), etag: oneEntryEtag(record.etag, head.seq) };
 }
 
 /** An entry that was just added, as its row would be read. */

@@ -17,6 +17,19 @@ export interface PutCondition {
   readonly onlyNew?: boolean;
 }
 
+/** Parses at once; what makes a body no record is thrown when the body is asked for, anything else now. */
+export function acceptedOnce(accept: () => AcceptedCreate): () => AcceptedCreate {
+  try {
+    const accepted = accept();
+    return () => accepted;
+  } catch (refusal) {
+    if (!isAppError(refusal, 'record-invalid')) throw refusal;
+    return () => {
+      throw refusal;
+    };
+  }
+}
+
 /** Creates or replaces records under names of their callers. */
 export class PutWriter {
   constructor(

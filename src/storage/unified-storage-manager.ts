@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { acceptCreate, acceptPut, type AcceptedCreate, type RecordName } from '../domain/apply-change.js';
+import { acceptCreate, acceptPut, type RecordName } from '../domain/apply-change.js';
 import { AppError, isAppError } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
 import { LIMITS } from '../domain/limits.js';
@@ -21,7 +21,7 @@ import type {
 } from './manager-types.js';
 import type { PartsQuery, ShownPart } from './part-lister.js';
 import { partsOf, wayTo } from './part-reader.js';
-import type { PutCondition } from './put-writer.js';
+import { acceptedOnce, type PutCondition } from './put-writer.js';
 import type { SeriesQuery } from './series-reader.js';
 import { integrityEvidence } from './record-row.js';
 import type { CacheCounts } from './timed-cache.js';
@@ -325,19 +325,6 @@ export class UnifiedStorageManager {
     } catch {
       // The caller is told about the damage either way; the auditor logs its own failure.
     }
-  }
-}
-
-/** Parses at once; what makes a body no record is thrown when the body is asked for, anything else now. */
-function acceptedOnce(accept: () => AcceptedCreate): () => AcceptedCreate {
-  try {
-    const accepted = accept();
-    return () => accepted;
-  } catch (refusal) {
-    if (!isAppError(refusal, 'record-invalid')) throw refusal;
-    return () => {
-      throw refusal;
-    };
   }
 }
 

@@ -240,4 +240,20 @@ describe.each(STORAGES)('/workflow-executions $name', (kind) => {
     const again = await host.get(`${pathOf(made)}/revisions/1`, { ...options, headers: { 'if-none-match': first.etag } }); // prettier-ignore
     expect([first.status, again.status]).toEqual([200, 304]);
   });
+
+  it('has a tag of its own for an answer that shows one step of many', async () => {
+    const options = { tenant: newTenant() };
+    const made = await started({}, options);
+    let last = await step(made, { step_id: 'step 0', status: 'completed' }, options);
+    for (let n = 1; n <= 50; n += 1)
+      last = await step(made, { step_id: `step ${n}`, status: 'completed' }, options);
+    expect(Object.keys(last.envelope.data['step_results'] as object)).toEqual(['step 50']);
+    const read = await host.get(pathOf(made), { ...options, headers: { 'if-none-match': last.etag } });
+    expect([read.status, Object.keys(read.envelope.data['step_results'] as object).length]).toEqual([
+      200, 51,
+    ]);
+    expect(read.etag).not.toBe(last.etag);
+    // As a condition either of them names the revision.
+    expect((await host.patch(pathOf(made), { metadata: { a: 1 } }, last.etag, options)).status).toBe(200);
+  });
 });
