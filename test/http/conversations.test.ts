@@ -502,7 +502,10 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
     const short = await begun({}, options);
     for (const content of ['x', 'y']) await post(short, { content }, options);
     const { next_cursor: on } = (await host.get(`${pathOf(short)}/messages?limit=1`, options)).page;
-    expect(await cost(() => writer.get(`${pathOf(short)}/messages?cursor=${on}`, options))).toEqual({ 'tables.find': 2, 'tables.range': 1 }); // prettier-ignore
+    await cost(() => writer.get(`${pathOf(short)}/messages?cursor=${on}`, options));
+    // What the tenant has set is read once in ten minutes.
+    const calls = counting.calls.filter(({ args }) => args[0] !== 'system');
+    expect(calls.map(({ method, args }) => `${method} ${String(args[0])}`)).toEqual(['find conversations', 'range conversationmessages', 'find conversationmessages']); // prettier-ignore
     const items = await listed(made, 'limit=1000', options);
     expect(items.map(({ seq }) => seq)).toEqual(Array.from({ length: total + 2 }, (_, n) => n + 1));
     const middle = String(items[Math.floor(total / 2)]?.['timestamp']);
