@@ -428,7 +428,15 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
       expect([reply.status, reply.pointers], reply.text).toEqual([422, [pointer]]);
     }
     expect((await post(made, {}, { ...options, ifMatch: '"stale"' })).code).toBe('version-conflict');
-    expect((await post(made, { content: '\u0001'.repeat(50_000) }, options)).code).toBe('payload-too-large');
+    expect(
+      (
+        await post(
+          made,
+          { content: '\u0001'.repeat(65_000), attachments: Array(50).fill('\u0001'.repeat(250)) },
+          options,
+        )
+      ).code,
+    ).toBe('payload-too-large');
     expect((await host.post(`${pathOf(made)}/nothing`, say, options)).status).toBe(404);
     expect((await host.post('/conversations/con_019b0000-0000-7000-8000-000000000000/messages', say, options)).status).toBe(404); // prettier-ignore
     expect((await host.get(`${pathOf(made)}/messages`, { tenant: newTenant() })).status).toBe(404);

@@ -163,7 +163,7 @@ describe.each(STORAGES)('/workflow-executions $name', (kind) => {
       expect([reply.status, reply.pointers], reply.text).toEqual([422, [pointer]]);
     }
     expect((await step(made, {}, { ...options, ifMatch: '"stale"' })).code).toBe('version-conflict');
-    const large = { step_id: 'a', status: 'running', output: { log: Array(5).fill('x'.repeat(60_000)) } };
+    const large = { step_id: 'a', status: 'running', output: { log: Array(8).fill('x'.repeat(60_000)) } };
     expect((await step(made, large, options)).code).toBe('payload-too-large');
     expect((await step(made, { step_id: 'a', status: 'completed' }, options)).status).toBe(200);
     expect((await step(made, { step_id: 'a', status: 'running' }, options)).code).toBe('transition-not-allowed'); // prettier-ignore
