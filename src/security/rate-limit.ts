@@ -53,6 +53,11 @@ function filled({ perSecond, burst }: RateLimit, before: Bucket | undefined, now
 
 const wholeOf = ({ thousandths }: Bucket): number => Math.floor(thousandths / ONE);
 
+/** Whether a bucket is as one of whom nothing is known: it need not be kept. Pure. */
+export function isFull(limit: RateLimit, bucket: Bucket, nowMs: number): boolean {
+  return filled(limit, bucket, Math.floor(nowMs)).thousandths === limit.burst * ONE;
+}
+
 /** Milliseconds until one more whole request than now could be made, whether or not the bucket holds so many. Pure. */
 export function untilNextMs({ perSecond }: RateLimit, bucket: Bucket): number {
   return Math.ceil((ONE - (bucket.thousandths % ONE)) / perSecond);

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../domain/clock.js';
 import { LIMITS } from '../domain/limits.js';
-import { take, untilNextMs, type Bucket, type RateLimit } from './rate-limit.js';
+import { isFull, take, untilNextMs, type Bucket, type RateLimit } from './rate-limit.js';
 
 /** Whose requests are counted together. */
 export type Party = 'caller' | 'tenant' | 'address';
@@ -36,8 +36,8 @@ export interface Standing {
 type Key = readonly [party: Party, name: string];
 
 /**
- * Counts requests of this process against its limits. What is known of a party takes bounded memory; of more parties
- * than are kept those that came least recently begin anew. Tenants and addresses are kept apart from callers, so that
+ * Counts requests of this process against its limits. A party is kept until it has everything back, so memory follows
+ * how many ask at a time; it is bounded, and of more parties those that came least recently begin anew. Tenants and addresses are kept apart from callers, so that
  * many callers of a tenant do not make it forget the tenant.
  */
 export class RateLimiter {
@@ -71,9 +71,23 @@ export class RateLimiter {
     return Object.values(this.#kept).reduce((sum, { size }) => sum + size, 0);
   }
 
+  /** Two for each one that may come: those that came least recently, as long as there is nothing to remember of them. */
+  #forgetFull(party: Party, nowMs: number): void {
+    const limit = this.limits[party];
+    if (limit === undefined) return;
+    const kept = this.#kept[party];
+    for (let each = 0; each < 2; each += 1) {
+      const [name] = kept.rkeys();
+      const bucket = name === undefined ? undefined : kept.peek(name);
+      if (name === undefined || bucket === undefined || !isFull(limit, bucket, nowMs)) return;
+      kept.delete(name);
+    }
+  }
+
   /** Takes from all of the buckets or from none: who is refused uses nothing up, neither his own nor his tenant's. */
   #admit(keys: readonly Key[]): Admission {
     const nowMs = this.clock.monotonic();
+    for (const [party] of keys) this.#forgetFull(party, nowMs);
     const looked = keys.flatMap(([party, name]) => {
       const limit = this.limits[party];
       if (limit === undefined) return [];

@@ -95,7 +95,7 @@ describe('a token bucket', () => {
     const limit = { perSecond: 1000, burst: 1 };
     const { bucket } = take(limit, undefined, 10, 1);
     const back = take(limit, bucket, 0, 1);
-    expect(back.allowed).toBe(false);
+    expect(back).toMatchObject({ allowed: false, left: 0 });
     expect(take(limit, back.bucket, 10, 1).allowed).toBe(false);
     expect(take(limit, back.bucket, 11, 1).allowed).toBe(true);
   });
@@ -162,6 +162,24 @@ describe('the rate limiter', () => {
     for (let each = 0; each < LIMITS.rateLimitedParties + 50; each += 1)
       if (limiter.admitCaller({ tenant: 'acme', actor: `a${each}` }).allowed) passed += 1;
     expect(passed).toBe(3);
+  });
+
+  it('forgets who has not asked for as long as it takes to have everything back', async () => {
+    const clock = new VirtualClock();
+    const limiter = new RateLimiter(LOW, clock);
+    const ask = (from: number, to: number) => {
+      for (let each = from; each < to; each += 1) limiter.admitAddress(`10.0.0.${each}`);
+    };
+    ask(0, 100);
+    expect(limiter.known).toBe(100);
+    await clock.advance(999);
+    ask(100, 110);
+    expect(limiter.known).toBe(110);
+    await clock.advance(1);
+    ask(110, 200);
+    // Of the first hundred two went with each request, and the ten of a moment ago did not.
+    expect(limiter.known).toBe(100);
+    expect(limiter.admitAddress('10.0.0.105').allowed).toBe(false);
   });
 
   it('lets everything through where nothing is limited, and remembers nobody', () => {
