@@ -60,6 +60,7 @@ async function openOnce(settings: Config): Promise<Running> {
     wrappingKey: settings.wrappingKey,
     log,
     migrating: settings.migrating,
+    rateLimits: settings.rateLimits,
   });
   const keys = {
     CURSOR_KEY: keyFingerprint('cursor', settings.cursorKey),
@@ -83,6 +84,7 @@ export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log
     auditReader: platform.auditReader,
     externalEvents: platform.externalEvents,
     jobs: platform.jobs,
+    rateLimiter: platform.rateLimiter,
     log,
     authenticate: (request) =>
       Promise.resolve(developmentCaller(request.url, (name) => request.headers.get(name))),

@@ -1,6 +1,8 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 import { parseMode, parseWindow, type MigrateSettings } from './lifecycle/migrate-settings.js';
+import { parseRateLimit } from './security/rate-limit.js';
+import type { RateLimits } from './security/rate-limiter.js';
 
 /** Anything that keeps the platform from starting. The message is one clear line for whoever starts it. */
 export class StartupError extends Error {
@@ -32,6 +34,13 @@ const dailyWindow = z.string().transform((text, context) => {
   return window;
 });
 
+const rateLimit = z.string().transform((text, context) => {
+  const limit = parseRateLimit(text);
+  if (limit === undefined)
+    context.addIssue('must be 0, or requests a second up to 1000000, such as 2000 or with a burst 2000:5000');
+  return limit === 'none' ? undefined : limit;
+});
+
 const environment = z.object({
   AUTH_MODE: z.enum(['entra', 'development']).default('entra'),
   /** Connection string of the storage account; or, with an identity instead of a key, the account's name. */
@@ -55,6 +64,10 @@ const environment = z.object({
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
   MIGRATE_WINDOW: dailyWindow.prefault(''),
+  /** Requests a second that each process takes, with `:` and how many at once; 0 is no limit. */
+  RATE_LIMIT_CALLER: rateLimit.prefault('2000'),
+  RATE_LIMIT_TENANT: rateLimit.prefault('10000'),
+  RATE_LIMIT_ADDRESS: rateLimit.prefault('2000'),
   /** Set by Azure on every instance of an app. */
   WEBSITE_INSTANCE_ID: z.string().optional(),
 });
@@ -79,6 +92,7 @@ export interface Config {
   readonly movePartsSchedule: string;
   readonly migrateSchedule: string;
   readonly migrating: MigrateSettings;
+  readonly rateLimits: RateLimits;
 }
 
 /** Environment -> Config, or a StartupError that names the setting at fault and never its value. */
@@ -112,6 +126,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     movePartsSchedule: settings.MOVE_PARTS_SCHEDULE,
     migrateSchedule: settings.MIGRATE_SCHEDULE,
     migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },
+    rateLimits: {
+      caller: settings.RATE_LIMIT_CALLER,
+      tenant: settings.RATE_LIMIT_TENANT,
+      address: settings.RATE_LIMIT_ADDRESS,
+    },
   };
 }
 

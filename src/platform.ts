@@ -21,6 +21,7 @@ import { InboxHandler } from './queue/inbox-handler.js';
 import { SealWorkHandler } from './queue/seal-work-handler.js';
 import type { RecordType } from './domain/record-type.js';
 import { RECORD_TYPES, RecordRegistry } from './records/registry.js';
+import { RateLimiter, type RateLimits } from './security/rate-limiter.js';
 import { AesSecretBox } from './security/secret-box.js';
 import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
@@ -49,6 +50,8 @@ export interface PlatformOptions {
   readonly sealing?: Partial<SchedulerSettings>;
   /** What the timer of the job `migrate` does; by default everything, at any time. */
   readonly migrating?: Partial<MigrateSettings>;
+  /** What callers over HTTP may ask of this process in a second; by default as much as they like. */
+  readonly rateLimits?: Partial<RateLimits>;
 }
 
 /** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
@@ -68,6 +71,7 @@ export interface Platform {
   readonly sweeper: Sweeper;
   readonly jobs: JobRunner;
   readonly actors: Actors;
+  readonly rateLimiter: RateLimiter;
 }
 
 /** The tables, containers and queues the platform needs; made when they are missing. */
@@ -208,6 +212,10 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       jobsOf(options, registry, directory, digest, manager.migrate.bind(manager)),
     ),
     actors,
+    rateLimiter: new RateLimiter(
+      { caller: undefined, tenant: undefined, address: undefined, ...options.rateLimits },
+      clock,
+    ),
   };
 }
 

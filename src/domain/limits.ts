@@ -49,6 +49,8 @@ export const LIMITS = {
   /** Records kept for answers (REQ-STO-019), and tenants whose configuration is. */
   cacheBytes: 32 * MIB,
   cacheEntries: 10_000,
+  /** Callers whose rate is kept, and as many tenants and addresses (src/security/rate-limiter.ts). */
+  rateLimitedParties: 10_000,
   configurationTtlMs: 10 * 60_000,
   /** While storage fails, what is known of a configuration goes on for this long before it is asked again. */
   configurationRetryMs: 30_000,

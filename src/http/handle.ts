@@ -3,22 +3,26 @@ import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
 import { namedVersion } from '../domain/versions.js';
 import type { Caller } from '../security/development-caller.js';
+import type { Admission } from '../security/rate-limiter.js';
 import { mayDo } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
 import { readJson } from './body.js';
 import { wantsFresh } from './cache-headers.js';
 import { deprecationHeaders } from './deprecation.js';
 import { idempotencyOf } from './idempotency-header.js';
+import { networkAddress } from './network-address.js';
 import { problemOf, toAppError } from './problem.js';
 import { assertKnown } from './query.js';
+import { assertAdmitted, rateHeaders } from './rate-headers.js';
 import type { Answer, HttpServices, Input, Operation, Resource } from './resource.js';
 
 /** Every method is routed to us, so that a wrong one gets a problem document and not the host's bare 404. */
 export const ALL_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE'] as const;
 
 /**
- * The one way into every HTTP function: method, caller, permission, body, query, then the operation; whatever is thrown
- * becomes a problem document. The order of the checks is the contract's: 401, 403, 415, 413, 400, then the rest.
+ * The one way into every HTTP function: method, caller, rate, permission, body, query, then the operation; whatever is
+ * thrown becomes a problem document. The order of the checks is the contract's: 401, 403, 415, 413, 400, then the rest.
+ * The contract does not place 429; it comes right after 401, before anything of the request costs us more.
  */
 export function handle(resource: Resource, services: () => Promise<HttpServices>): HttpHandler {
   return async (request, context) => {
@@ -26,13 +30,18 @@ export function handle(resource: Resource, services: () => Promise<HttpServices>
     try {
       const operation = operationOf(resource, request.method);
       const platform = await services();
-      const input = await inputOf(operation, request, context, platform);
+      const caller = operation.permission === 'public' ? NOBODY : await platform.authenticate(request);
+      const admission = admit(caller, request, platform);
+      const rate = rateHeaders(admission);
+      announced = rate;
+      assertAdmitted(admission);
+      const input = await inputOf(operation, request, context, platform, caller);
       const type = platform.types.findByCollection(request.params['collection'] ?? '');
       const created = operation.creates?.(input.body) ?? [];
       const named = type === undefined ? [] : created.map((body) => namedVersion(type, body));
-      announced = deprecationHeaders(type, named);
+      announced = { ...rate, ...deprecationHeaders(type, named) };
       const answer = await operation.run(input);
-      return respond(answer, deprecationHeaders(type, [...named, ...(answer.shows ?? [])]));
+      return respond(answer, { ...rate, ...deprecationHeaders(type, [...named, ...(answer.shows ?? [])]) });
     } catch (thrown) {
       const error = toAppError(thrown);
       await logFailure(services, error, context);
@@ -49,13 +58,19 @@ function operationOf(resource: Resource, method: string): Operation {
   return operation;
 }
 
+/** Who was authenticated is counted by name and tenant, anybody else by where the request comes from. */
+function admit(caller: Caller, request: HttpRequest, { rateLimiter }: HttpServices): Admission {
+  if (caller !== NOBODY) return rateLimiter.admitCaller(caller);
+  return rateLimiter.admitAddress(networkAddress(request.headers.get('x-forwarded-for')));
+}
+
 async function inputOf(
   operation: Operation,
   request: HttpRequest,
   context: InvocationContext,
   services: HttpServices,
+  caller: Caller,
 ): Promise<Input> {
-  const caller = operation.permission === 'public' ? NOBODY : await services.authenticate(request);
   if (!mayDo(caller.roles, operation.permission))
     throw new AppError('forbidden', 'No role of the caller allows this.');
   const body =

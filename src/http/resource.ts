@@ -5,6 +5,7 @@ import type { AuditReader } from '../audit/audit-reader.js';
 import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
 import type { Caller } from '../security/development-caller.js';
+import type { RateLimiter } from '../security/rate-limiter.js';
 import type { Permission } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
 import type { TenantConfigurations } from '../storage/tenant-configurations.js';
@@ -26,6 +27,7 @@ export interface HttpServices {
   readonly auditReader: AuditReader;
   readonly externalEvents: ExternalEvents;
   readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
+  readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
   readonly log: Log;
   /** Throws `unauthenticated`. */
   readonly authenticate: (request: HttpRequest) => Promise<Caller>;

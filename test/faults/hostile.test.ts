@@ -48,7 +48,7 @@ describe(`hostile input of seed ${SEED}`, () => {
   );
 
   it('leaves nothing behind in the process, whoever is refused', { timeout: 120_000 }, async () => {
-    const { host } = new HostileWorld(SEED);
+    const { host, clock } = new HostileWorld(SEED);
     const id = (n: number): string => `dec_01980000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`;
     const refuse = async (n: number): Promise<void> => {
       const who = { tenant: `t${n}`, actor: `actor ${n}`, key: `key-${n}` };
@@ -65,7 +65,11 @@ describe(`hostile input of seed ${SEED}`, () => {
     };
     let n = 0;
     const rounds = async (count: number): Promise<number> => {
-      for (const end = n + count; n < end; n += 1) await refuse(n);
+      for (const end = n + count; n < end; n += 1) {
+        await refuse(n);
+        // Until his seven requests are there again, who asks too often is told by what is remembered of him.
+        await clock.sleep(10);
+      }
       return heapAfterCollection();
     };
     await rounds(300);

@@ -43,6 +43,11 @@ describe('the configuration', () => {
       movePartsSchedule: '5 */5 * * * *',
       migrateSchedule: '48 */5 * * * *',
       migrating: { enabled: true, dryRun: false, sample: undefined, window: undefined },
+      rateLimits: {
+        caller: { perSecond: 2000, burst: 2000 },
+        tenant: { perSecond: 10_000, burst: 10_000 },
+        address: { perSecond: 2000, burst: 2000 },
+      },
     });
   });
 
@@ -61,6 +66,19 @@ describe('the configuration', () => {
     expect(window('22:00-04:30')).toEqual({ fromMinute: 22 * 60, toMinute: 4 * 60 + 30 });
     expect(window('00:00-23:59')).toEqual({ fromMinute: 0, toMinute: 24 * 60 - 1 });
     expect(window('')).toBeUndefined();
+  });
+
+  it.each([
+    ['500', { perSecond: 500, burst: 500 }],
+    ['5:1000000', { perSecond: 5, burst: 1_000_000 }],
+    ['0', undefined],
+  ])('takes %s as a limit of a caller, a tenant and an address', (text, limit) => {
+    const limits = { RATE_LIMIT_CALLER: text, RATE_LIMIT_TENANT: text, RATE_LIMIT_ADDRESS: text };
+    expect(readConfig({ ...GOOD, ...limits }).rateLimits).toEqual({
+      caller: limit,
+      tenant: limit,
+      address: limit,
+    });
   });
 
   it('may name an account and an identity instead of a connection string', () => {
@@ -102,6 +120,12 @@ describe('the configuration', () => {
     ['MIGRATE_MODE', 'sample:0'],
     ['MIGRATE_MODE', 'sample:1000001'],
     ['MIGRATE_MODE', 'sample:ten'],
+    ['RATE_LIMIT_CALLER', ''],
+    ['RATE_LIMIT_CALLER', '-7'],
+    ['RATE_LIMIT_CALLER', '7:0'],
+    ['RATE_LIMIT_TENANT', '1.57'],
+    ['RATE_LIMIT_TENANT', '7:1000001'],
+    ['RATE_LIMIT_ADDRESS', '1000001'],
     ['MIGRATE_WINDOW', 'at night'],
     ['MIGRATE_WINDOW', '22:00-24:00'],
     ['MIGRATE_WINDOW', '22:00-22:00'],

@@ -1,6 +1,7 @@
 import { assemblePlatform, storageNames, type Platform, type PlatformOptions } from '../../src/platform.js';
 import type { Clock } from '../../src/domain/clock.js';
 import type { RecordType } from '../../src/domain/record-type.js';
+import type { RateLimits } from '../../src/security/rate-limiter.js';
 import type { CallContext } from '../../src/storage/manager-types.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
 import { createLog } from '../../src/telemetry/log.js';
@@ -14,7 +15,15 @@ export interface TestPlatformOptions {
   /** Different hosts draw different ids. */
   readonly seed?: string;
   readonly migrating?: PlatformOptions['migrating'];
+  /** Those of an unconfigured process, unless a test says otherwise. */
+  readonly rateLimits?: PlatformOptions['rateLimits'];
 }
+
+const RATE_LIMITS: RateLimits = {
+  caller: { perSecond: 2000, burst: 2000 },
+  tenant: { perSecond: 10_000, burst: 10_000 },
+  address: { perSecond: 2000, burst: 2000 },
+};
 
 let hosts = 0;
 
@@ -32,6 +41,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     wrappingKey: new Uint8Array(32).fill(2),
     log: createLog('silent'),
     ...(options.types === undefined ? {} : { types: options.types }),
+    rateLimits: options.rateLimits ?? RATE_LIMITS,
     ...(options.migrating === undefined ? {} : { migrating: options.migrating }),
   });
 }

@@ -11,6 +11,12 @@ type Responses = Record<string, ZodOpenApiResponseObject | { $ref: string }>;
 type Status = `${1 | 2 | 3 | 4 | 5}${string}`;
 export type Headers = readonly (keyof typeof HEADERS)[];
 
+/** A list (RFC 9651) of the limits with two whole numbers each, as a regular expression. */
+function rateList(first: string, second: string): string {
+  const item = `"(caller|tenant|address)";${first}=[0-9]+;${second}=[0-9]+`;
+  return `^${item}(, ${item})*$`;
+}
+
 /** Headers of answers. */
 export const HEADERS = {
   ETag: {
@@ -48,7 +54,22 @@ export const HEADERS = {
     description: 'Seconds after which to ask again.',
     schema: { type: 'integer', minimum: 1 },
   },
+  'RateLimit-Policy': {
+    description:
+      'draft-ietf-httpapi-ratelimit-headers: the limits this request falls under, each with the requests that may come at once (`q`) and the seconds after which so many have come back (`w`). Absent where nothing is limited.',
+    schema: { type: 'string', pattern: rateList('q', 'w') },
+  },
+  RateLimit: {
+    description: 'Of each of these limits, how many requests are left (`r`) for the next seconds (`t`).',
+    schema: { type: 'string', pattern: rateList('r', 't') },
+  },
 } satisfies Record<string, oas31.HeaderObject>;
+
+/** On every answer to who was authenticated, or where nobody need be. */
+export const RATE_HEADERS = {
+  'RateLimit-Policy': { $ref: '#/components/headers/RateLimit-Policy' },
+  RateLimit: { $ref: '#/components/headers/RateLimit' },
+} as const;
 
 /** Those that come with a problem. */
 const PROBLEM_HEADERS: Readonly<
@@ -84,6 +105,7 @@ function problemResponse(status: number): ZodOpenApiResponseObject {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
     headers: {
       ...retry,
+      ...(status === PROBLEMS.unauthenticated.status ? {} : RATE_HEADERS),
       ...(own === undefined ? {} : { [own[0]]: { description: own[1], required: true, schema: own[2] } }),
     },
     content: { 'application/problem+json': { schema: problemOfCodes(codes) } },

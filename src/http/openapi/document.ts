@@ -17,8 +17,8 @@ export type OpenApiDocument = ReturnType<typeof createDocument>;
 
 const DESCRIPTION = `Every path, schema and example of a record type is made from its declaration.
 
-Failures are problem documents (RFC 9457); the last part of \`type\` is a code. Of several that apply the first of 401, 403,
-415, 413, 400, 404, 428, 412, 422, 409 is the answer. A 4xx has stored nothing; after a 5xx repeat with the same
+Failures are problem documents (RFC 9457); the last part of \`type\` is a code. Of several that apply the first of 401, 429,
+403, 415, 413, 400, 404, 428, 412, 422, 409 is the answer. A 4xx has stored nothing; after a 5xx repeat with the same
 \`Idempotency-Key\`. A method that a path does not have is 405, a path that is not here 404.`;
 
 const SECURITY_SCHEMES = {

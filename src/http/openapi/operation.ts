@@ -3,11 +3,11 @@ import type {
   oas31,
   ZodOpenApiOperationObject,
   ZodOpenApiPathItemObject,
-  ZodOpenApiResponsesObject,
+  ZodOpenApiResponseObject,
 } from 'zod-openapi';
 import { rolesFor } from '../../security/roles.js';
 import type { Operation } from '../resource.js';
-import { problems } from './answers.js';
+import { problems, RATE_HEADERS } from './answers.js';
 import { CALL_HEADERS, parameter, queryParameter, type ParameterName } from './parameters.js';
 
 export type Paths = Record<string, ZodOpenApiPathItemObject>;
@@ -28,7 +28,7 @@ export interface Details {
   readonly filters?: Readonly<Record<string, z.ZodType>>;
   readonly body?: { readonly schema: z.ZodType; readonly example?: unknown };
   /** Answers that are no problems. */
-  readonly answers: ZodOpenApiResponsesObject;
+  readonly answers: Readonly<Record<string, ZodOpenApiResponseObject>>;
   /** Statuses of problems besides those that follow from permission and body. */
   readonly problems?: readonly number[];
 }
@@ -64,15 +64,26 @@ export function describe(operation: Operation | undefined, details: Details): Zo
       ? {}
       : { requestBody: bodyOf(operation.accepts, body) }),
     responses: {
-      ...answers,
+      ...limited(answers),
       ...problems([
-        400, 500, 503,
-        ...(isPublic ? [] : [401, 403, 429]),
+        400, 429, 500, 503,
+        ...(isPublic ? [] : [401, 403]),
         ...(operation.accepts === undefined ? [] : [413, 415, 422]),
         ...(details.problems ?? []),
       ]), // prettier-ignore
     },
   };
+}
+
+/** Answers with the headers that say how the limits stand. */
+function limited(answers: Details['answers']): Details['answers'] {
+  return Object.fromEntries(
+    Object.entries(answers).map(([status, one]) => {
+      // We never give headers as a schema.
+      const headers = one.headers as oas31.HeadersObject | undefined;
+      return [status, { ...one, headers: { ...headers, ...RATE_HEADERS } }];
+    }),
+  );
 }
 
 function bodyOf(accepts: readonly string[], { schema, example }: NonNullable<Details['body']>) {
