@@ -45,7 +45,7 @@ export function shownAs(
 }
 
 /** The schema version a record is stored in. */
-export function storedIn({ envelope }: StoredRecord): string {
+function storedIn({ envelope }: StoredRecord): string {
   return envelope.stored_schema_version ?? envelope.schema_version;
 }
 
