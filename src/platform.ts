@@ -12,7 +12,8 @@ import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
 import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
-import { RollUpSeries, type RollUpTools } from './lifecycle/roll-up-series.js';
+import type { DigestJobTools } from './lifecycle/digest-record.js';
+import { RollUpSeries } from './lifecycle/roll-up-series.js';
 import { MoveParts } from './lifecycle/move-parts.js';
 import type { Job } from './lifecycle/job.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
@@ -224,7 +225,7 @@ function jobsOf(
   options: PlatformOptions,
   registry: RecordRegistry,
   directory: Directory,
-  digest: RollUpTools['digest'],
+  digest: DigestJobTools['digest'],
   migrate: MigrateTools['migrate'],
 ): readonly Job[] {
   const { ports, clock, entropy, log } = options;

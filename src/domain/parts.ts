@@ -78,8 +78,11 @@ export interface PartsDeclaration extends AddingDeclaration {
   /** Whether entries move into append blobs once they are committed, one a line. */
   readonly stream?: true;
   readonly initial: Totals;
-  /** Pure: what a change of the record would break of what its parts come to. */
-  readonly holds?: (next: RecordData, previous: RecordData, totals: Totals) => readonly Issue[];
+  /** What a change of these members of the record must not break of what its parts come to; pure. */
+  readonly holds?: {
+    readonly members: readonly string[];
+    readonly check: (next: RecordData, totals: Totals) => readonly Issue[];
+  };
   /** Pure: the record as its parts make it; `entries` are the standing ones, the oldest name first. */
   readonly derive: (record: RecordData, totals: Totals, entries: readonly RecordData[]) => RecordData;
 }
@@ -110,7 +113,10 @@ export function defineParts<Data extends RecordData, Input, Entry extends Record
       readonly entry: z.ZodType<Entry>;
       readonly initial: Sum;
       readonly came?: (record: Data) => readonly Entry[];
-      readonly holds?: (next: Data, previous: Data, totals: Sum) => readonly Issue[];
+      readonly holds?: {
+        readonly members: readonly string[];
+        readonly check: (next: Data, totals: Sum) => readonly Issue[];
+      };
       readonly derive: (record: Data, totals: Sum, entries: readonly Entry[]) => Data;
     },
 ): PartsDeclaration {

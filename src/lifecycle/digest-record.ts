@@ -1,11 +1,22 @@
 import { isAppError } from '../domain/errors.js';
 import type { RecordType } from '../domain/record-type.js';
+import type { Budget } from '../storage/backoff.js';
+import type { Directory } from '../storage/directory.js';
+import type { RecordTable } from '../storage/ports.js';
 import type { Log } from '../telemetry/log.js';
 
-export interface DigestTools {
+interface DigestTools {
   /** Digests of one record what there is, in so many rounds at most; resolves to the entries digested. */
   readonly digest: (type: RecordType, tenant: string, id: string, rounds: number) => Promise<number>;
   readonly log: Log;
+}
+
+/** What a job that digests records of all partitions works with. */
+export interface DigestJobTools extends DigestTools {
+  readonly tables: RecordTable;
+  readonly directory: Directory;
+  readonly types: readonly RecordType[];
+  readonly budget: () => Budget;
 }
 
 export interface DigestedRecord {

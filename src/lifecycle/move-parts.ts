@@ -1,22 +1,15 @@
 import type { RecordType } from '../domain/record-type.js';
 import type { Budget } from '../storage/backoff.js';
-import type { Directory, PartitionRef } from '../storage/directory.js';
+import type { PartitionRef } from '../storage/directory.js';
 import { partitionKey } from '../storage/keys.js';
 import { partsHeadKey } from '../storage/part-rows.js';
-import type { RecordTable, Row } from '../storage/ports.js';
+import type { Row } from '../storage/ports.js';
 import { keyAfter, readRange } from '../storage/range.js';
 import { digestKey } from '../storage/series-rows.js';
-import { digestRecord, type DigestTools } from './digest-record.js';
+import { digestRecord, type DigestJobTools } from './digest-record.js';
 import type { Job, Step, StepContext } from './job.js';
 import { readCursor } from './job-cursor.js';
 import { walk, type Place } from './partition-walk.js';
-
-export interface MovePartsTools extends DigestTools {
-  readonly tables: RecordTable;
-  readonly directory: Directory;
-  readonly types: readonly RecordType[];
-  readonly budget: () => Budget;
-}
 
 /** A head, and how many of its record's entries have not moved. */
 interface Behind {
@@ -35,7 +28,7 @@ export class MoveParts implements Job {
   readonly name = 'move-parts';
   readonly everyMs = EVERY_MS;
 
-  constructor(private readonly tools: MovePartsTools) {}
+  constructor(private readonly tools: DigestJobTools) {}
 
   /** A page of records of a partition, or the way to the next one that has some. */
   async step(cursor: string, context: StepContext): Promise<Step> {

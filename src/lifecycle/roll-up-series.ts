@@ -1,20 +1,10 @@
 import type { RecordType } from '../domain/record-type.js';
-import type { Budget } from '../storage/backoff.js';
-import type { Directory } from '../storage/directory.js';
 import { partitionKey } from '../storage/keys.js';
-import type { RecordTable } from '../storage/ports.js';
 import { keyAfter } from '../storage/range.js';
-import { digestRecord, type DigestTools } from './digest-record.js';
+import { digestRecord, type DigestJobTools } from './digest-record.js';
 import type { Job, Step, StepContext } from './job.js';
 import { readCursor } from './job-cursor.js';
 import { walk, type Place } from './partition-walk.js';
-
-export interface RollUpTools extends DigestTools {
-  readonly tables: RecordTable;
-  readonly directory: Directory;
-  readonly types: readonly RecordType[];
-  readonly budget: () => Budget;
-}
 
 const PAGE = 100;
 const EVERY_MS = 4 * 60_000;
@@ -27,7 +17,7 @@ export class RollUpSeries implements Job {
   readonly name = 'roll-up-series';
   readonly everyMs = EVERY_MS;
 
-  constructor(private readonly tools: RollUpTools) {}
+  constructor(private readonly tools: DigestJobTools) {}
 
   /** A page of series of a partition, or the way to the next one that has some. */
   async step(cursor: string, context: StepContext): Promise<Step> {

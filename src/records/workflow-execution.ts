@@ -151,10 +151,18 @@ const steps = defineParts<WorkflowExecution, z.output<typeof submittedStep>, Ste
     const from = previous === undefined ? {} : { from: previous.status };
     return { entry, totals: { begun }, details: { name: input.step_id, status: { ...from, to: input.status } } }; // prettier-ignore
   },
-  holds: ({ total_steps: total }, previous, { begun }) =>
-    total === previous.total_steps || total === 0 || total >= begun
-      ? []
-      : [{ pointer: '/total_steps', detail: `must be at least ${String(begun)}: so many steps were begun` }],
+  holds: {
+    members: ['total_steps'],
+    check: ({ total_steps: total }, { begun }) =>
+      total === 0 || total >= begun
+        ? []
+        : [
+            {
+              pointer: '/total_steps',
+              detail: `must be at least ${String(begun)}: so many steps were begun`,
+            },
+          ],
+  },
   derive: (record, { begun }, entries) => ({
     ...record,
     current_step: begun,

@@ -111,13 +111,13 @@ export class BatchWriter {
   ): Promise<void> {
     if (type.named === undefined) return;
     const limit = pLimit(PARALLEL);
-    try {
-      await Promise.all(places.map((placed) => limit(() => assertNameFree(this.locator, type, placed, placed.data, budget)))); // prettier-ignore
-    } catch (error) {
-      if (reservation !== undefined && isAppError(error, 'record-exists'))
-        await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
-      throw error;
-    }
+    await this.#idempotency.opening(
+      call.tenant,
+      reservation,
+      budget,
+      () =>
+      Promise.all(places.map((placed) => limit(() => assertNameFree(this.locator, type, placed, placed.data, budget)))), // prettier-ignore
+    );
   }
 
   /** One blob for the details of all `ids`. */

@@ -5,8 +5,8 @@ import { verifyStored, type StoredEnvelope } from '../domain/envelope.js';
 import { freezeJson } from '../domain/frozen.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
-import { BLOB_CONTAINERS } from './keys.js';
-import { isFault, type BlobContent, type BlobStore } from './ports.js';
+import { findNamedBytes } from './blob-range.js';
+import type { BlobStore } from './ports.js';
 import { broken, envelopeHead, type RevisionFacts } from './record-row.js';
 
 /** A detail that was held against its row and against its own checksum. */
@@ -39,9 +39,9 @@ export class DetailStore {
   /** Throws `integrity-failure` when the blob is missing or anything in it differs from the row. */
   async read(type: RecordType, tenant: string, facts: RevisionFacts, budget: Budget): Promise<Detail> {
     const { blob, offset, length } = facts.location;
-    const content = await this.#find(blob, { offset, length }, budget);
-    if (content === undefined) throw broken(facts.id, facts.revision, 'blob missing');
-    const stored = verifyStored(content.bytes, envelopeHead(type, tenant, facts));
+    const bytes = await findNamedBytes(this.blobs, blob, { offset, length }, budget);
+    if (bytes === undefined) throw broken(facts.id, facts.revision, 'blob missing');
+    const stored = verifyStored(bytes, envelopeHead(type, tenant, facts));
     if ('broken' in stored) throw broken(facts.id, facts.revision, stored.broken);
     return this.#disclose(type, tenant, facts, stored);
   }
@@ -64,20 +64,6 @@ export class DetailStore {
   remember(facts: RevisionFacts, detail: Detail): void {
     freezeJson(detail.data);
     this.#cache.set(cacheKey(facts), detail);
-  }
-
-  async #find(
-    blob: string,
-    range: { readonly offset: number; readonly length: number },
-    budget: Budget,
-  ): Promise<BlobContent | undefined> {
-    try {
-      return await budget.retry(() => this.blobs.find(BLOB_CONTAINERS.records, blob, range));
-    } catch (error) {
-      // The blob ends before the place its row names: as good as not there.
-      if (isFault(error, 'range')) return undefined;
-      throw error;
-    }
   }
 
   async #disclose(

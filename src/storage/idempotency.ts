@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.js';
+import { AppError, isAppError } from '../domain/errors.js';
 import { canonicalJson, sha256Hex, type Json } from '../domain/canonical-json.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { LIMITS } from '../domain/limits.js';
@@ -92,6 +92,22 @@ export class IdempotencyStore {
     if (this.clock.now() - begunMs <= LIMITS.idempotencyTakeoverMs) return;
     await this.release(tenant, reservation, budget);
     throw unavailable(undefined);
+  }
+
+  /** Does something whose `record-exists` has stored nothing, so that the key is open at once; as best it can. */
+  async opening<T>(
+    tenant: string,
+    reservation: Reservation | undefined,
+    budget: Budget,
+    work: () => Promise<T> | T,
+  ): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (reservation !== undefined && isAppError(error, 'record-exists'))
+        await this.release(tenant, reservation, budget).catch(() => undefined);
+      throw error;
+    }
   }
 
   /**

@@ -1,12 +1,13 @@
 import type { RecordData } from '../domain/record-type.js';
 import { LIMITS } from '../domain/limits.js';
 import type { Budget } from './backoff.js';
+import { findNamedBytes } from './blob-range.js';
 import type { PartitionRef } from './directory.js';
-import { BLOB_CONTAINERS, partitionKey, prefixRange } from './keys.js';
+import { partitionKey, prefixRange } from './keys.js';
 import type { StorageManagerOptions } from './manager-types.js';
 import { entryOfLine } from './part-lines.js';
 import { parsePartRow, partKey, type LinePlace, type PartRow, type StoredPart } from './part-rows.js';
-import { isFault, type RangePage } from './ports.js';
+import type { RangePage } from './ports.js';
 import { broken } from './record-row.js';
 
 /** Reads entries, whether they are still in their rows or have moved into append blobs; each is held against its row. */
@@ -73,7 +74,7 @@ export class PartEntries {
     const [first] = run as [MovedRow];
     const { blob, offset } = first.held.line;
     const length = run.reduce((bytes, { held }) => bytes + held.line.length, 0);
-    const bytes = await this.#find(blob, { offset, length }, budget);
+    const bytes = await findNamedBytes(this.tools.ports.blobs, blob, { offset, length }, budget);
     if (bytes === undefined) throw broken(id, first.seq, 'part line missing');
     return run.map((row) => {
       const begin = row.held.line.offset - offset;
@@ -81,20 +82,6 @@ export class PartEntries {
       if (entry === undefined) throw broken(id, row.seq, 'part line');
       return [row.seq, entry];
     });
-  }
-
-  async #find(
-    blob: string,
-    range: { readonly offset: number; readonly length: number },
-    budget: Budget,
-  ): Promise<Uint8Array | undefined> {
-    try {
-      return (await budget.retry(() => this.tools.ports.blobs.find(BLOB_CONTAINERS.records, blob, range)))
-        ?.bytes;
-    } catch (error) {
-      if (isFault(error, 'range')) return undefined;
-      throw error;
-    }
   }
 }
 

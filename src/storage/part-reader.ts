@@ -93,18 +93,18 @@ export class PartReader {
     return [...came.slice(Math.max(0, came.length - room)), ...entries];
   }
 
-  /** Holds a change to what the parts come to: a point read where the declaration has something to say. Throws `record-invalid`. */
+  /** Holds a change to what the parts come to: a point read where it touches what they have a say in. Throws `record-invalid`. */
   async assertHold(
     type: RecordType,
     tenant: string,
     id: string,
-    change: { readonly next: RecordData; readonly previous: RecordData },
+    { next, previous }: { readonly next: RecordData; readonly previous: RecordData },
     budget: Budget,
   ): Promise<void> {
     const { parts } = type;
-    if (parts?.holds === undefined) return;
+    if (parts?.holds?.members.some((member) => next[member] !== previous[member]) !== true) return;
     const { totals } = await this.head(parts, this.placeOf(type, parts, tenant, id), id, budget);
-    const issues = parts.holds(change.next, change.previous, totals);
+    const issues = parts.holds.check(next, totals);
     if (issues.length > 0) throw invalid(issues);
   }
 

@@ -1,6 +1,7 @@
 import { AppError, isAppError } from '../domain/errors.js';
 import type { EnvelopeHead, Tier } from '../domain/envelope.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
+import { summaryPath } from '../domain/summary-path.js';
 import { formatTime, parseTime } from '../domain/clock.js';
 import { parseId } from '../domain/ids.js';
 import { isObject } from '../domain/merge-patch.js';
@@ -43,9 +44,11 @@ export interface RecordRow extends RevisionFacts {
 export type Summary = Readonly<Record<string, Property>>;
 
 /** A declared summary member: a member of the data, or what lies inside one. */
-function summaryValue({ summaryFrom }: RecordType, data: RecordData, member: string): unknown {
-  const path = summaryFrom?.[member]?.split('/').slice(1) ?? [member];
-  return path.reduce<unknown>((value, name) => (isObject(value) ? value[name] : undefined), data);
+function summaryValue(type: RecordType, data: RecordData, member: string): unknown {
+  return summaryPath(type, member).reduce<unknown>(
+    (value, name) => (isObject(value) ? value[name] : undefined),
+    data,
+  );
 }
 
 /** The declared summary members of a record's data. */

@@ -1,4 +1,4 @@
-import { AppError, isAppError } from '../domain/errors.js';
+import { AppError } from '../domain/errors.js';
 import { createData, type AcceptedCreate } from '../domain/apply-change.js';
 import { newId, parseId } from '../domain/ids.js';
 import { linksOf } from '../domain/links.js';
@@ -69,7 +69,7 @@ export class RecordWriter {
     const data = recordId === id ? early : this.#firstData(type, accepted, recordId, call);
     // Before anything is written: a refusal leaves no blob and no row behind. Of creates at once the commit decides.
     if (!nameIsFree)
-      await this.#openingKey(call, reservation, budget, () => assertNameFree(this.locator, type, { id: recordId, ref }, data, budget)); // prettier-ignore
+      await this.#idempotency.opening(call.tenant, reservation, budget, () => assertNameFree(this.locator, type, { id: recordId, ref }, data, budget)); // prettier-ignore
     const enroll = async (): Promise<void> => {
       const links = linksOf(type, recordId, data);
       await Promise.all([
@@ -101,25 +101,9 @@ export class RecordWriter {
       await this.lists.caughtUp(type, call.tenant, [{ id, revision: 1 }]);
       return { ...(await this.reader.getRevision(type, call.tenant, id, 1)), replayed: true };
     }
-    return this.#openingKey(call, reservation, budget, () => {
+    return this.#idempotency.opening(call.tenant, reservation, budget, () => {
       throw new AppError('record-exists', `A record of this ${there ? 'id' : 'name'} exists already.`, { evidence: { id: recordId } }); // prettier-ignore
     });
-  }
-
-  /** Does something whose refusal stores nothing, so that the key is open at once. */
-  async #openingKey<T>(
-    call: CallContext,
-    reservation: Reservation | undefined,
-    budget: Budget,
-    work: () => Promise<T> | T,
-  ): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (reservation !== undefined && isAppError(error, 'record-exists'))
-        await this.#idempotency.release(call.tenant, reservation, budget).catch(() => undefined);
-      throw error;
-    }
   }
 
   /**

@@ -203,21 +203,16 @@ export class UnifiedStorageManager {
     return this.#audited(type, call, () => this.#on.reads.writing(type, call.tenant, id, write));
   }
 
-  /** Brings samples and rollups of a series up to date; resolves to how many entries that took. */
-  digestSeries(type: RecordType, tenant: string, id: string, rounds?: number): Promise<number> {
-    const call = { tenant, actor: 'digest', correlationId: 'digest' };
-    return this.#audited(type, call, () => this.#on.digest.run(type, tenant, id, rounds));
-  }
-
   /**
    * Whatever follows from a record's parts brought up to date: samples and rollups of a series, or the append blobs that
    * entries move to, in at most so many `rounds` of a bounded number of entries, by default to the end. Resolves to how
    * many entries that took. Repeating it, or several at once, is harmless. Damage is reported.
    */
   digestParts(type: RecordType, tenant: string, id: string, rounds?: number): Promise<number> {
-    if (type.parts?.series !== undefined) return this.digestSeries(type, tenant, id, rounds);
+    const { digest, stream } = this.#on;
     const call = { tenant, actor: 'digest', correlationId: 'digest' };
-    return this.#audited(type, call, () => this.#on.stream.run(type, tenant, id, rounds));
+    const digester = type.parts?.series === undefined ? stream : digest;
+    return this.#audited(type, call, () => digester.run(type, tenant, id, rounds));
   }
 
   /**

@@ -167,7 +167,7 @@ describe.each(STORAGES)('GET /{collection}/{id}/lineage $name', (kind) => {
     expect((await host.post(`/metrics/${metric}/values`, values, { tenant })).status).toBe(200);
     const type = host.platform.registry.findByCollection('metrics');
     if (type === undefined) throw new Error('there are no metrics');
-    await host.platform.manager.digestSeries(type, tenant, metric);
+    await host.platform.manager.digestParts(type, tenant, metric);
     const below = lineageOf(await ask(`/decisions/${a}/lineage?direction=down`));
     expect(below.nodes[1]).toMatchObject({ id: metric, current_value: 7 });
     expect(shapeOf(await ask(`/metrics/${metric}/lineage`)).edges).toEqual([[metric, a]]);

@@ -106,10 +106,10 @@ describe.each(STORAGES)('/metrics $name', (kind) => {
       }
       await check();
       const { manager } = httpHost(storage.ports).platform;
-      const digests = [host.platform.manager, manager].map((one) => one.digestSeries(metricType, options.tenant, metric.envelope.id)); // prettier-ignore
+      const digests = [host.platform.manager, manager].map((one) => one.digestParts(metricType, options.tenant, metric.envelope.id)); // prettier-ignore
       await Promise.all(digests);
       await check();
-      expect(await manager.digestSeries(metricType, options.tenant, metric.envelope.id)).toBe(0);
+      expect(await manager.digestParts(metricType, options.tenant, metric.envelope.id)).toBe(0);
     }
   });
 
@@ -130,7 +130,7 @@ describe.each(STORAGES)('/metrics $name', (kind) => {
           return run();
         }),
       );
-      await dying.platform.manager.digestSeries(metricType, options.tenant, metric.envelope.id).catch(() => 0); // prettier-ignore
+      await dying.platform.manager.digestParts(metricType, options.tenant, metric.envelope.id).catch(() => 0); // prettier-ignore
       expect(await all(metric, 'resolution=day', options)).toEqual(rolled(values, DAY));
     }
     await host.platform.jobs.run('roll-up-series');
@@ -204,7 +204,7 @@ describe.each(STORAGES)('/metrics $name', (kind) => {
     const shown = async (): Promise<unknown[]> => (await host.get('/metrics?metric_type=gauge', options)).page.items.map((item) => [item['current_value'], item['name'], item['revision']]); // prettier-ignore
     expect(await shown()).toEqual([[7, 'a', 1]]);
     await add(gauge, [{ value: 99 }], options);
-    await host.platform.manager.digestSeries(metricType, options.tenant, gauge.envelope.id);
+    await host.platform.manager.digestParts(metricType, options.tenant, gauge.envelope.id);
     expect(await shown()).toEqual([[99, 'a', 1]]);
     expect((await host.get(path(gauge), options)).envelope.data['current_value']).toBe(99);
     await host.patch(path(gauge), { name: 'c' }, gauge.etag, options);
@@ -230,7 +230,7 @@ describe.each(STORAGES)('/metrics $name', (kind) => {
     expect([...costs]).toEqual([JSON.stringify({ 'tables.find': 2, 'tables.commit': 1 })]);
     const rest = Array.from({ length: 365 - days }, (_, n) => ({ value: 1, timestamp: time(JAN - (n + 1) * DAY) })); // prettier-ignore
     expect((await add(metric, rest, options)).status).toBe(200);
-    await manager.digestSeries(metricType, options.tenant, metric.envelope.id);
+    await manager.digestParts(metricType, options.tenant, metric.envelope.id);
     counting.reset();
     const reply = await writer.get(`${path(metric)}/values?resolution=day&limit=1000`, options);
     const { 'tables.find': finds = 0, 'tables.range': ranges = 0 } = counting.counts();

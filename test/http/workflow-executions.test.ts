@@ -256,4 +256,24 @@ describe.each(STORAGES)('/workflow-executions $name', (kind) => {
     // As a condition either of them names the revision.
     expect((await host.patch(pathOf(made), { metadata: { a: 1 } }, last.etag, options)).status).toBe(200);
   });
+
+  it('looks at its steps only for a change that they have a say in', async () => {
+    const options = { tenant: newTenant() };
+    const counting = countingPorts(storage.ports);
+    const writer = httpHost(counting.ports);
+    const made = await started({ total_steps: 5 }, options);
+    const counted = async (body: object) => {
+      const { etag } = await writer.get(pathOf(made), {
+        ...options,
+        headers: { 'cache-control': 'no-cache' },
+      });
+      counting.reset();
+      expect((await writer.patch(pathOf(made), body, etag, options)).status).toBe(200);
+      return counting.counts()['tables.find'];
+    };
+    await counted({ metadata: { warm: true } });
+    const finds = Number(await counted({ metadata: { n: 1 } }));
+    expect(await counted({ total_steps: 5, metadata: { n: 2 } })).toBe(finds);
+    expect(await counted({ total_steps: 6 })).toBe(finds + 1);
+  });
 });

@@ -19,11 +19,6 @@ export function partsHaveTimes({ parts }: RecordType): boolean {
   return parts?.series !== undefined || parts?.timeMember !== undefined;
 }
 
-/** Members from the data to what a summary shows under a name. */
-export function summaryPath(type: RecordType, name: string): readonly string[] {
-  return type.summaryFrom?.[name]?.split('/').slice(1) ?? [name];
-}
-
 /** Bodies of creates that are still taken in older schema versions. */
 export function olderCreates(
   type: RecordType,

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { PartsDeclaration } from '../../domain/parts.js';
 import type { RecordType } from '../../domain/record-type.js';
 import { sha256, time } from '../../domain/schema-parts.js';
-import { olderCreates, summaryPath } from './abilities.js';
+import { summaryPath } from '../../domain/summary-path.js';
+import { olderCreates } from './abilities.js';
 import { component, headShape, pageOf, summaryShape } from './shared-schemas.js';
 
 /** Schemas of what requests and answers of one record type hold, all from its declaration. */
