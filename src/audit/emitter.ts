@@ -1,7 +1,7 @@
 import { eventText, SEALED_EVENT_TYPE, type AuditEvent } from '../domain/audit-event.js';
 import { buildEvent, type EventDraft } from '../domain/build-event.js';
 import type { Entropy } from '../domain/clock.js';
-import type { SecretBox } from '../domain/commitment.js';
+import type { SecretBox, Secrets } from '../domain/commitment.js';
 import type { Directory, PartitionRef } from '../storage/directory.js';
 import { dayOf, partitionKey, pendingEventKey, recordKey } from '../storage/keys.js';
 import type { Properties, RecordTable, RowOperation } from '../storage/ports.js';
@@ -75,7 +75,8 @@ export class AuditEmitter {
     const { actorName, ...rest } = draft;
     const actor = draft.actor ?? (await this.tools.actors.pseudonym(draft.tenant, actorName as string));
     const { event, secrets } = buildEvent({ ...rest, actor }, this.tools.entropy);
-    const sealed = Object.keys(secrets).length === 0 ? undefined : await this.#seal(event, secrets);
+    const sealed =
+      Object.keys(secrets).length === 0 ? undefined : await this.#seal(event, secrets, actorName);
     const columns = eventColumns({ text: eventText(event), schemaVersion: event.schema_version, sealed });
     const permanent = recordKey(event.event_id);
     const insert = (rowKey: string, properties: Properties): RowOperation => ({
@@ -89,8 +90,11 @@ export class AuditEmitter {
     };
   }
 
-  async #seal(event: AuditEvent, secrets: Parameters<SecretBox['seal']>[1]): Promise<string> {
+  /** Address and session are the actor's; of one that is known by a pseudonym alone they are nobody's. */
+  async #seal(event: AuditEvent, secrets: Secrets, actorName: string | undefined): Promise<string> {
     const place = { tenant: event.tenant, type: SEALED_EVENT_TYPE, id: event.event_id, revision: 0 };
-    return JSON.stringify(await this.tools.secretBox.seal(place, secrets));
+    const about = actorName === undefined ? [] : [actorName];
+    const subjects = Object.fromEntries(Object.keys(secrets).map((pointer) => [pointer, about]));
+    return JSON.stringify(await this.tools.secretBox.seal(place, secrets, subjects));
   }
 }

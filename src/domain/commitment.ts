@@ -34,6 +34,8 @@ export function commit(secret: Secret): Commitment {
 export type Secrets = Readonly<Record<string, Secret>>;
 /** JSON pointer to the sealed (encrypted, authenticated) secret. */
 export type SealedSecrets = Readonly<Record<string, string>>;
+/** JSON pointer to the data subjects of the secret at that place. */
+export type Subjects = Readonly<Record<string, readonly string[]>>;
 
 /** What a sealed value is bound to: moving it anywhere else makes it unreadable. */
 export interface SealingContext {
@@ -45,7 +47,14 @@ export interface SealingContext {
 
 /** Encrypts secrets before they leave the process; implemented in `security/`. */
 export interface SecretBox {
-  seal(context: SealingContext, secrets: Secrets): Promise<SealedSecrets>;
-  /** Throws `integrity-failure` when a value was altered or moved, or its key is not to be had. */
+  /**
+   * `subjects`: whom each secret is about, by its pointer. It takes the keys of all of them to open it, so that it is gone
+   * when one of them is. A secret of nobody who is named is sealed under a key of the tenant.
+   */
+  seal(context: SealingContext, secrets: Secrets, subjects: Subjects): Promise<SealedSecrets>;
+  /**
+   * What has been erased is left out. Throws `integrity-failure` when a value was altered or moved, or its key is not to
+   * be had although nobody erased it; `storage-unavailable`.
+   */
   open(context: SealingContext, sealed: SealedSecrets): Promise<Secrets>;
 }

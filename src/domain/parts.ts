@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import type { JsonObject } from './canonical-json.js';
 import type { Issue } from './errors.js';
 import type { DomainContext, RecordData } from './record-data.js';
+import type { SensitivityClass } from './sensitivity.js';
+import type { SubjectRules } from './subjects.js';
 
 /** What all parts of a record come to, as far as the next one has to know; small, whatever the number of parts. */
 export type Totals = RecordData;
@@ -58,6 +60,10 @@ export interface PartsDeclaration extends AddingDeclaration {
   readonly table: string;
   /** The whole entry as it is stored. */
   readonly entry: z.ZodType<RecordData>;
+  /** Pointer patterns into an entry (`*` for any list index) of sensitive values, and their class. */
+  readonly sensitive?: Readonly<Record<string, SensitivityClass>>;
+  /** Whom they are about, by members of the entry; those of the record count as well. */
+  readonly subjects?: SubjectRules;
   /**
    * Member of input and entry that names what an entry is about; a later entry of a name stands for the earlier. Absent:
    * entries stand each for itself, and a read of the record does not show them.

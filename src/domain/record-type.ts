@@ -2,10 +2,12 @@ import type { z } from 'zod';
 import type { Issue } from './errors.js';
 import type { PartsDeclaration } from './parts.js';
 import type { DomainContext, RecordData } from './record-data.js';
+import type { SensitivityClass } from './sensitivity.js';
+import type { SubjectRules } from './subjects.js';
 
 export type { DomainContext, RecordData } from './record-data.js';
 
-export type SensitivityClass = 'pii' | 'phi' | 'pci' | 'financial' | 'credential';
+export type { SensitivityClass } from './sensitivity.js';
 
 /** Since when an older version is deprecated and when it may stop being taken: RFC 3339 times, the first not after the other. */
 export interface Deprecation {
@@ -156,6 +158,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
   readonly check?: (data: Data) => readonly Issue[];
   /** Pointer patterns (`*` for any list index) of sensitive values and their class. */
   readonly sensitive: Readonly<Record<string, SensitivityClass>>;
+  /** Whom they are about. */
+  readonly subjects?: SubjectRules;
   /**
    * Pointer patterns (`*` for any list index) of ids of records, of any type, that this one is derived from: its lineage
    * (`domain/links.ts`). What stands there and is no id is no link. Not sensitive: links are repeated in rows.

@@ -1,7 +1,8 @@
 import type { Clock, Entropy } from '../domain/clock.js';
 import type { SecretBox } from '../domain/commitment.js';
 import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
-import type { RecordType } from '../domain/record-type.js';
+import type { Openings } from '../domain/disclosure.js';
+import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { TenantConfiguration } from '../domain/tenant-configuration.js';
 import type { Directory, PartitionRef } from './directory.js';
 import type { IdempotencyRequest } from './idempotency.js';
@@ -20,6 +21,8 @@ export interface CallContext {
   readonly idempotency?: IdempotencyRequest | undefined;
   /** A read is to be of what is stored, whatever this process has kept. */
   readonly fresh?: boolean | undefined;
+  /** The caller may see sensitive values; without it answers show commitments in their places. */
+  readonly maySeeSensitive?: boolean | undefined;
 }
 
 /** A record whose stored form does not hold together, as found on a read. */
@@ -63,8 +66,16 @@ export interface StorageManagerOptions {
 export interface StoredRecord {
   readonly envelope: Envelope;
   readonly etag: string;
+  /** How the record is shown to who may not see its sensitive values; absent where it has none, and in answers. */
+  readonly hidden?: Hidden;
   /** Only from reads of types that are kept in memory: how this one was answered. */
   readonly served?: Served;
+}
+
+/** The data with commitments in the places of its sensitive values, and what opens them. */
+export interface Hidden {
+  readonly committed: RecordData;
+  readonly openings: Openings;
 }
 
 /** Whether a read was answered from memory, else why not; `ageMs`: how long ago what was kept was read from storage. */

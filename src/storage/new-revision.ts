@@ -9,6 +9,7 @@ import { AppError } from '../domain/errors.js';
 import { newId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
+import { subjectsOf } from '../domain/subjects.js';
 import type { Detail } from './detail-store.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
 import { sealEvent } from './pending-event.js';
@@ -53,9 +54,13 @@ export async function newRevision(
   const previousMs = previous === undefined ? undefined : parseTime(previous.storedAt);
   const storedMs = previousMs === undefined ? clock.now() : Math.max(clock.now(), previousMs + 1);
   const revision = (previous?.revision ?? 0) + 1;
-  const { committed, secrets } = commitData(data, Object.keys(type.sensitive), entropy);
+  const patterns = Object.keys(type.sensitive);
+  const { committed, secrets } = commitData(data, patterns, entropy);
   const place = { tenant: call.tenant, type: type.recordType, id, revision };
-  const sealed = Object.keys(secrets).length === 0 ? {} : await secretBox.seal(place, secrets);
+  const sealed =
+    Object.keys(secrets).length === 0
+      ? {}
+      : await secretBox.seal(place, secrets, subjectsOf(data, patterns, type.subjects));
   const storedAt = formatTime(storedMs);
   const head = { record_type: type.recordType, id, tenant: call.tenant, revision, schema_version: type.schemaVersion, stored_at: storedAt }; // prettier-ignore
   const stored = storedEnvelope(head, committed, sealed);
@@ -88,7 +93,7 @@ export async function newRevision(
     },
     entropy,
   );
-  const sealedEvent = await sealEvent(secretBox, event, eventSecrets);
+  const sealedEvent = await sealEvent(secretBox, event, eventSecrets, call.actor);
   return {
     id,
     revision,

@@ -275,7 +275,7 @@ export class PartWriter {
       },
       entropy,
     );
-    return { event, sealed: await sealEvent(secretBox, event, secrets) };
+    return { event, sealed: await sealEvent(secretBox, event, secrets, call.actor) };
   }
 
   async #reserve(

@@ -4,15 +4,20 @@ import { pendingEventKey } from './keys.js';
 import type { RowOperation } from './ports.js';
 import { withRowChecksum } from './row-checksum.js';
 
-/** Seals what an event has committed to; nothing where it has nothing to hide. */
+/**
+ * Seals what an event has committed to; nothing where it has nothing to hide. All of it is about `actorName`, whose
+ * address and session it is.
+ */
 export async function sealEvent(
   secretBox: SecretBox,
   event: AuditEvent,
   secrets: Secrets,
+  actorName: string,
 ): Promise<SealedSecrets> {
   if (Object.keys(secrets).length === 0) return {};
   const place = { tenant: event.tenant, type: SEALED_EVENT_TYPE, id: event.event_id, revision: 0 };
-  return secretBox.seal(place, secrets);
+  const subjects = Object.fromEntries(Object.keys(secrets).map((pointer) => [pointer, [actorName]]));
+  return secretBox.seal(place, secrets, subjects);
 }
 
 /** The row `o:<event id>` of an event that is committed with what a record has become; `revision` where that is one. */

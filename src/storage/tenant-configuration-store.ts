@@ -128,7 +128,7 @@ export class TableConfigurationStore implements TenantConfigurationStore {
       },
       entropy,
     );
-    return { event, sealed: await sealEvent(secretBox, event, secrets) };
+    return { event, sealed: await sealEvent(secretBox, event, secrets, call.actor) };
   }
 
   #budget(): Budget {
