@@ -50,9 +50,10 @@ export class EntraKeys {
    */
   async find(kid: string): Promise<JWTVerifyGetKey | undefined> {
     const ageMs = this.#ageMs();
-    if (ageMs > LIMITS.signInKeysFreshMs && !this.#failed) await this.#refresh();
+    // While the service fails, those that wait for it would be all callers.
+    const mustWait = ageMs > (this.#failed ? LIMITS.signInKeysKeptMs : LIMITS.signInKeysFreshMs);
+    if (mustWait || !this.#has(kid)) await this.#refresh();
     else if (ageMs > LIMITS.signInKeysFreshMs / 2) void this.#refresh();
-    if (!this.#has(kid)) await this.#refresh();
     if (this.#has(kid) && this.#ageMs() <= LIMITS.signInKeysKeptMs) return this.#known?.find;
     if (!this.#failed) return undefined;
     throw new AppError('storage-unavailable', 'The keys that tokens are checked with cannot be had now.', {

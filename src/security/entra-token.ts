@@ -79,9 +79,13 @@ function refusalOf(error: unknown, settings: EntraSettings): Error {
   if (error instanceof errors.JWTExpired) return notSignedIn('expired', tenantOf(settings, error.payload));
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'iss') return notSignedIn('issuer');
-    const word = { aud: 'audience', nbf: 'not-yet-valid' }[error.claim] ?? 'claims';
-    return notSignedIn(word, tenantOf(settings, error.payload));
+    const word = { aud: 'audience', nbf: 'not-yet-valid' }[error.claim];
+    return notSignedIn(
+      error.reason === 'missing' ? 'claims' : (word ?? 'claims'),
+      tenantOf(settings, error.payload),
+    );
   }
   if (error instanceof errors.JWSSignatureVerificationFailed) return notSignedIn('signature');
-  return notSignedIn(error instanceof errors.JOSEError ? 'not-a-token' : 'key');
+  const malformed = error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid;
+  return notSignedIn(malformed ? 'not-a-token' : 'key');
 }
