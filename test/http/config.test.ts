@@ -190,7 +190,7 @@ describe('the configuration', () => {
       ['ENTRA_AUDIENCE', 'api://records,'],
       ['ENTRA_AUDIENCE', 'api://my records'],
       ['ENTRA_TENANTS', 'contoso.onmicrosoft.com=acme'],
-      ['ENTRA_TENANTS', `${TID}`],
+      ['ENTRA_TENANTS', TID],
       ['ENTRA_TENANTS', `${TID}=`],
       ['ENTRA_TENANTS', `${TID}=Acme`],
       ['ENTRA_TENANTS', `${TID}=_system`],
