@@ -48,12 +48,14 @@ export class EntraCallers {
 
   /** Throws `unauthenticated`, and `storage-unavailable` when the keys of sign-in cannot be had. */
   async authenticate(request: CallerRequest): Promise<Caller> {
-    const token = bearerOf(request.headers.get('authorization'));
-    const key = createHash('sha256').update(token).digest('base64');
+    const header = request.headers.get('authorization') ?? '';
+    // Length first: nothing of what is too long is looked at, not even to see whether it is known.
+    if (header.length > LIMITS.tokenChars) throw notSignedIn('too-large');
+    const key = createHash('sha256').update(header).digest('base64');
     const nowMs = this.tools.clock.now();
     const known = this.#accepted.get(key);
     if (known !== undefined && nowMs < known.expiresMs + LIMITS.tokenSkewMs) return known.caller;
-    const claims = await verifiedClaims(token, this.settings, (tid) => this.#keys.get(tid), nowMs);
+    const claims = await verifiedClaims(tokenOf(header), this.settings, (tid) => this.#keys.get(tid), nowMs);
     const tenant = tenantOf(this.settings, claims);
     if (tenant === undefined) throw notSignedIn('tenant');
     const actor = actorOf(claims);
@@ -64,10 +66,8 @@ export class EntraCallers {
   }
 }
 
-/** Length first: nothing of what is too long is looked at. */
-function bearerOf(header: string | null): string {
-  if (header === null || header.trim() === '') throw notSignedIn('none');
-  if (header.length > LIMITS.tokenChars) throw notSignedIn('too-large');
+function tokenOf(header: string): string {
+  if (header.trim() === '') throw notSignedIn('none');
   if (!/^bearer( |$)/i.test(header) || header.includes(',')) throw notSignedIn('scheme');
   const token = BEARER.exec(header.trim())?.[1];
   if (token === undefined) throw notSignedIn('not-a-token');
