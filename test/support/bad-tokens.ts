@@ -27,7 +27,7 @@ export interface BadTokenWorld {
 const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** A token put together by hand, for what no library would sign. */
-export function byHand(header: Claims, claims: Claims, sign: (input: string) => string): string {
+function byHand(header: Claims, claims: Claims, sign: (input: string) => string): string {
   const input = `${base64(header)}.${base64(claims)}`;
   return `${input}.${sign(input)}`;
 }
