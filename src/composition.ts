@@ -6,7 +6,10 @@ import type { InboxHandler } from './queue/inbox-handler.js';
 import type { SealWorkHandler } from './queue/seal-work-handler.js';
 import type { Sweeper } from './audit/sweeper.js';
 import type { JobRunner } from './lifecycle/job-runner.js';
+import type { Authenticate } from './security/caller.js';
 import { developmentCaller } from './security/development-caller.js';
+import { EntraCallers } from './security/entra-caller.js';
+import { fetchJsonWith } from './security/fetch-json.js';
 import { Budget, unavailable } from './storage/backoff.js';
 import { SYSTEM_TABLE } from './storage/directory.js';
 import { claimKeys, keyFingerprint } from './storage/key-claim.js';
@@ -24,6 +27,8 @@ interface Running {
 
 /** How long a stopping process may go on sealing what it committed (http-api.md, Running it). */
 const DRAIN_MS = 10_000;
+/** Of it, how long storing what was counted for the audit trail may take. */
+const DRAIN_REFUSALS_MS = 4_000;
 /** A probe wants an answer soon, whatever it is. */
 const HEALTH_MS = 3_000;
 
@@ -71,11 +76,32 @@ async function openOnce(settings: Config): Promise<Running> {
   if (other !== undefined) {
     throw new StartupError(`this storage holds records and its ${other} is missing: configure the key it was first used with`); // prettier-ignore
   }
-  return { platform, http: httpServicesOf(platform, ports, log), storage };
+  return { platform, http: httpServicesOf(platform, ports, log, authenticateWith(settings, log)), storage };
+}
+
+/** Who calls, as the configuration says it is told. */
+function authenticateWith({ entra }: Config, log: Log): Authenticate {
+  if (entra === undefined) return developmentCaller;
+  const callers = new EntraCallers(
+    {
+      fetchJson: fetchJsonWith(fetch),
+      clock: systemClock,
+      onError: (error) => {
+        log.warn('keys of sign-in could not be fetched', { reason: String(error) });
+      },
+    },
+    entra,
+  );
+  return callers.authenticate.bind(callers);
 }
 
 /** What HTTP handlers need, of a platform and the storage it runs on. */
-export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log): HttpServices {
+export function httpServicesOf(
+  platform: Platform,
+  ports: StoragePorts,
+  log: Log,
+  authenticate: Authenticate,
+): HttpServices {
   return {
     manager: platform.manager,
     configurations: platform.configurations,
@@ -86,8 +112,8 @@ export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log
     jobs: platform.jobs,
     rateLimiter: platform.rateLimiter,
     log,
-    authenticate: (request) =>
-      Promise.resolve(developmentCaller(request.url, (name) => request.headers.get(name))),
+    authenticate,
+    refusals: platform.refusals,
     checkStorage: async () => {
       const { tables, blobs } = ports;
       const answers = Promise.all([
@@ -132,10 +158,12 @@ export async function start(): Promise<void> {
   await open();
 }
 
-/** When the app stops: seal what this process committed, then close connections. Nothing relies on it. */
+/** When the app stops: store what it counted, seal what it committed, then close connections. Nothing relies on it. */
 export async function stop(): Promise<void> {
   if (running === undefined) return;
   const { platform, storage } = await running;
-  await platform.scheduler.drain(DRAIN_MS - 500);
+  const begunMs = systemClock.monotonic();
+  await platform.refusals.drain(DRAIN_REFUSALS_MS);
+  await platform.scheduler.drain(DRAIN_MS - 500 - (systemClock.monotonic() - begunMs));
   storage.close();
 }

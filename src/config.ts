@@ -1,6 +1,13 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 import { parseMode, parseWindow, type MigrateSettings } from './lifecycle/migrate-settings.js';
+import {
+  DEFAULT_AUTHORITY,
+  parseAudiences,
+  parseAuthority,
+  parseTenants,
+  type EntraSettings,
+} from './security/entra-settings.js';
 import { parseRateLimit } from './security/rate-limit.js';
 import type { RateLimits } from './security/rate-limiter.js';
 
@@ -41,8 +48,24 @@ const rateLimit = z.string().transform((text, context) => {
   return limit === 'none' ? undefined : limit;
 });
 
+/** Empty: not set, as app settings are cleared. What `parse` makes undefined is not valid. */
+const optional = <T>(parse: (text: string) => T | undefined, must: string) =>
+  z
+    .string()
+    .transform((text, context) => {
+      const value = text === '' ? undefined : parse(text);
+      if (text !== '' && value === undefined) context.addIssue(must);
+      return value;
+    })
+    .optional();
+
 const environment = z.object({
   AUTH_MODE: z.enum(['entra', 'development']).default('entra'),
+  /** What tokens are held against with AUTH_MODE=entra. */
+  ENTRA_AUDIENCE: optional(parseAudiences, 'must be client ids or api:// names, comma-separated'),
+  ENTRA_TENANTS: optional(parseTenants, 'must be pairs of an Entra tenant id and a tenant, such as <id>=acme, comma-separated'), // prettier-ignore
+  ENTRA_TENANT_CLAIM: optional((text) => (/^[\w.:/-]{1,128}$/.test(text) ? text : undefined), 'must be the name of a claim'), // prettier-ignore
+  ENTRA_AUTHORITY: optional(parseAuthority, 'must be https:// and a host; http only for this machine'),
   /** Connection string of the storage account; or, with an identity instead of a key, the account's name. */
   AzureWebJobsStorage: z.string().min(1).optional(),
   AzureWebJobsStorage__accountName: z.string().regex(/^[a-z0-9]{3,24}$/, 'must be the name of a storage account').optional(), // prettier-ignore
@@ -77,7 +100,9 @@ export type StorageConfig =
   { readonly connectionString: string } | { readonly accountName: string; readonly clientId?: string };
 
 export interface Config {
-  readonly authMode: 'development';
+  readonly authMode: 'development' | 'entra';
+  /** Exactly with `authMode` entra. */
+  readonly entra: EntraSettings | undefined;
   readonly storage: StorageConfig;
   readonly cursorKey: Uint8Array;
   readonly wrappingKey: Uint8Array;
@@ -105,14 +130,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     throw new StartupError(missing ? `the setting ${name} is missing` : `the setting ${name} is not valid: ${issue?.message ?? ''}`); // prettier-ignore
   }
   const settings = parsed.data;
-  if (settings.AUTH_MODE === 'entra') {
-    throw new StartupError('AUTH_MODE=entra is not built yet; set AUTH_MODE=development for local use');
-  }
-  if (settings.WEBSITE_INSTANCE_ID !== undefined) {
+  if (settings.AUTH_MODE === 'development' && settings.WEBSITE_INSTANCE_ID !== undefined) {
     throw new StartupError('AUTH_MODE=development is for one machine and is refused in Azure');
   }
   return {
     authMode: settings.AUTH_MODE,
+    entra: settings.AUTH_MODE === 'entra' ? entraOf(settings) : undefined,
     storage: storageOf(settings),
     cursorKey: settings.CURSOR_KEY,
     wrappingKey: settings.WRAPPING_KEY,
@@ -142,6 +165,18 @@ function publicKeyOf(pem: string): Uint8Array | undefined {
   } catch {
     return undefined;
   }
+}
+
+function entraOf(settings: z.output<typeof environment>): EntraSettings {
+  const { ENTRA_AUDIENCE: audiences, ENTRA_TENANTS: tenants, ENTRA_TENANT_CLAIM: tenantClaim } = settings;
+  const missing = (name: string): StartupError =>
+    new StartupError(`the setting ${name} is missing: AUTH_MODE=entra needs it; for local use set AUTH_MODE=development`); // prettier-ignore
+  if (audiences === undefined) throw missing('ENTRA_AUDIENCE');
+  if (tenants === undefined) throw missing('ENTRA_TENANTS');
+  if (tenantClaim === undefined && [...tenants.values()].some((several) => several.length > 1)) {
+    throw new StartupError('the setting ENTRA_TENANT_CLAIM is missing: ENTRA_TENANTS gives one Entra tenant several tenants'); // prettier-ignore
+  }
+  return { authority: settings.ENTRA_AUTHORITY ?? DEFAULT_AUTHORITY, audiences, tenants, tenantClaim };
 }
 
 function storageOf(settings: z.output<typeof environment>): StorageConfig {

@@ -3,6 +3,7 @@ import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
 import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
+import { Refusals } from './audit/refusals.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
 import { Sealer } from './audit/sealer.js';
 import { Sweeper } from './audit/sweeper.js';
@@ -67,6 +68,7 @@ export interface Platform {
   readonly auditReader: AuditReader;
   readonly externalEvents: ExternalEvents;
   readonly emitter: AuditEmitter;
+  readonly refusals: Refusals;
   readonly sealer: Sealer;
   readonly scheduler: SealScheduler;
   readonly sweeper: Sweeper;
@@ -205,6 +207,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     auditReader,
     externalEvents,
     emitter,
+    refusals: new Refusals({ emitter, clock, backgroundClock, entropy, log }),
     sealer,
     scheduler,
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),

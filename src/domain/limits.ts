@@ -54,6 +54,21 @@ export const LIMITS = {
   configurationTtlMs: 10 * 60_000,
   /** While storage fails, what is known of a configuration goes on for this long before it is asked again. */
   configurationRetryMs: 30_000,
+  /** An `Authorization` header. Entra's tokens have a few thousand characters, with many groups some more. */
+  tokenChars: 16 * KIB,
+  /** How far the clocks of a sign-in service and ours may be apart. */
+  tokenSkewMs: 60_000,
+  /** Tokens that were found good, and for how long that is remembered. */
+  acceptedTokens: 10_000,
+  acceptedTokenMs: 5 * 60_000,
+  /** Keys of a sign-in service are fetched again after this, and kept this long when it does not answer. */
+  signInKeysFreshMs: 10 * 60_000,
+  signInKeysKeptMs: 24 * 3_600_000,
+  /** How soon after they were fetched an unknown key is reason enough to ask again; how soon after a failure. */
+  signInCooldownMs: 30_000,
+  signInRetryMs: 5_000,
+  /** Refusals that are counted apart in one minute: of callers, and as many of those who are not signed in. */
+  refusalEntries: 1000,
   /** Encoded value inside a row key, before it is cut and hashed (architecture.md, storage layout). */
   keyValueChars: 128,
   keyChars: 512,

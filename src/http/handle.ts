@@ -2,7 +2,7 @@ import type { HttpHandler, HttpRequest, HttpResponseInit, InvocationContext } fr
 import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
 import { namedVersion } from '../domain/versions.js';
-import type { Caller } from '../security/development-caller.js';
+import type { Caller } from '../security/caller.js';
 import type { Admission } from '../security/rate-limiter.js';
 import { mayDo } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
@@ -14,6 +14,7 @@ import { networkAddress } from './network-address.js';
 import { problemOf, toAppError } from './problem.js';
 import { assertKnown } from './query.js';
 import { assertAdmitted, rateHeaders } from './rate-headers.js';
+import { onRefused, type Seen } from './refusal.js';
 import type { Answer, HttpServices, Input, Operation, Resource } from './resource.js';
 
 /** Every method is routed to us, so that a wrong one gets a problem document and not the host's bare 404. */
@@ -27,10 +28,13 @@ export const ALL_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OP
 export function handle(resource: Resource, services: () => Promise<HttpServices>): HttpHandler {
   return async (request, context) => {
     let announced: Answer['headers'] = {};
+    let seen: Seen = {};
     try {
       const operation = operationOf(resource, request.method);
       const platform = await services();
+      seen = { platform };
       const caller = operation.permission === 'public' ? NOBODY : await platform.authenticate(request);
+      seen = { platform, caller };
       const admission = admit(caller, request, platform);
       const rate = rateHeaders(admission);
       announced = rate;
@@ -44,6 +48,7 @@ export function handle(resource: Resource, services: () => Promise<HttpServices>
       return respond(answer, { ...rate, ...deprecationHeaders(type, [...named, ...(answer.shows ?? [])]) });
     } catch (thrown) {
       const error = toAppError(thrown);
+      onRefused(error, seen, request, context);
       await logFailure(services, error, context);
       return refuse(error, context.invocationId, announced);
     }

@@ -1,10 +1,10 @@
-import type { HttpRequest } from '@azure/functions';
 import type { RecordType } from '../domain/record-type.js';
 import type { ExternalEvents } from '../audit/external-events.js';
 import type { AuditReader } from '../audit/audit-reader.js';
+import type { Refusals } from '../audit/refusals.js';
 import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
-import type { Caller } from '../security/development-caller.js';
+import type { Authenticate } from '../security/caller.js';
 import type { RateLimiter } from '../security/rate-limiter.js';
 import type { Permission } from '../security/roles.js';
 import type { CallContext } from '../storage/manager-types.js';
@@ -29,8 +29,9 @@ export interface HttpServices {
   readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
   readonly log: Log;
-  /** Throws `unauthenticated`. */
-  readonly authenticate: (request: HttpRequest) => Promise<Caller>;
+  readonly authenticate: Authenticate;
+  /** Told of every 401 and 403. */
+  readonly refusals: Pick<Refusals, 'count'>;
   /** Resolves when storage answers; throws `storage-unavailable`. */
   readonly checkStorage: () => Promise<void>;
 }

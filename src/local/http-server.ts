@@ -24,7 +24,10 @@ function readHead(request: IncomingMessage, port: number): RequestHead | undefin
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(request.headers))
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
-  // Azure's front end says who calls; here the socket does, whatever the client claims.
+  // Of two such headers Node keeps the first and hides the other: a caller who is two is nobody.
+  const credentials = request.headersDistinct['authorization'] ?? [];
+  if (credentials.length > 1) headers['authorization'] = credentials.join(', ');
+  // Azure's front end says where calls come from; here the socket does, whatever the client claims.
   headers['x-forwarded-for'] = request.socket.remoteAddress ?? LOOPBACK;
   const host = /^[\w.[\]:-]+$/.test(headers['host'] ?? '') ? headers['host'] : `${LOOPBACK}:${port}`;
   const target = request.url ?? '/';

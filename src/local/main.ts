@@ -11,9 +11,10 @@ const SAME_SIGNAL_MS = 250;
 /** How long a start that was asked to end may take to notice. */
 const GIVE_UP_MS = 10_000;
 
-function welcome(baseUrl: string): string {
+function welcome(baseUrl: string, authMode: string | undefined): string {
   const body = '{"decision_type":"strategic","title":"Open a second warehouse"}';
-  return `ready ${baseUrl}\ncurl -X POST ${baseUrl}/decisions -H 'content-type: application/json' -d '${body}'\n`;
+  const token = authMode === 'entra' ? ` -H "authorization: Bearer $TOKEN"` : '';
+  return `ready ${baseUrl}\ncurl -X POST ${baseUrl}/decisions${token} -H 'content-type: application/json' -d '${body}'\n`;
 }
 
 /**
@@ -62,7 +63,7 @@ export async function main(root: string): Promise<void> {
       signal,
       onStorageLost: fail,
     });
-    if (!signal.aborted) process.stdout.write(welcome(platform.baseUrl));
+    if (!signal.aborted) process.stdout.write(welcome(platform.baseUrl, process.env['AUTH_MODE']));
     state.started = true;
     await ended;
     await platform.stop();

@@ -1,14 +1,8 @@
 import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
 import { isTenant } from '../storage/keys.js';
+import type { Authenticate } from './caller.js';
 import { ROLES, type Role } from './roles.js';
-
-/** Who calls, once authenticated. */
-export interface Caller {
-  readonly tenant: string;
-  readonly actor: string;
-  readonly roles: readonly Role[];
-}
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -17,7 +11,8 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
  * the platform was addressed must be a loopback name, so that no web page can reach it through a name of its own.
  * Throws `unauthenticated`.
  */
-export function developmentCaller(url: string, header: (name: string) => string | null): Caller {
+export const developmentCaller: Authenticate = async ({ url, headers }) => {
+  const header = (name: string): string | null => headers.get(name);
   if (!LOOPBACK.has(new URL(url).hostname)) {
     throw new AppError('unauthenticated', 'Development mode answers on the loopback interface only.');
   }
@@ -29,7 +24,7 @@ export function developmentCaller(url: string, header: (name: string) => string 
     throw new AppError('unauthenticated', 'x-dev-actor must be 1 to 256 characters.');
   }
   return { tenant, actor, roles: rolesOf(header('x-dev-roles')) };
-}
+};
 
 /** Comma-separated; absent means all. Roles nobody knows grant nothing. */
 function rolesOf(text: string | null): readonly Role[] {

@@ -157,13 +157,16 @@ describe('npm start', { timeout: 120_000 }, () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('refuses storage that is no connection string, and a sign-in that is not built', async () => {
+  it('refuses storage that is no connection string, and a sign-in without its settings', async () => {
     const folder = temporaryFolder();
     const storage = await refusal({ DATA_DIR: folder, AzureWebJobsStorage: 'AccountKey=very-secret' });
     expect([storage.code, storage.said]).toEqual([1, expect.stringMatching(/^business-records: .+\n$/)]);
     expect(storage.said).not.toContain('very-secret');
     const entra = await refusal({ DATA_DIR: folder, AUTH_MODE: 'entra' });
-    expect([entra.code, entra.said]).toEqual([1, expect.stringMatching(/^business-records: .*entra.*\n$/)]);
+    expect([entra.code, entra.said]).toEqual([
+      1,
+      expect.stringMatching(/^business-records: the setting ENTRA_AUDIENCE is missing.*\n$/),
+    ]);
     expect(existsSync(join(folder, 'azurite', '.azurite.lock'))).toBe(false);
   });
 });

@@ -138,8 +138,78 @@ describe('the configuration', () => {
     expect(message).not.toContain('\n');
   });
 
-  it('needs a way to tell who calls: entra, the default, is refused until it is built', () => {
-    for (const mode of [undefined, 'entra']) expect(refusal({ ...GOOD, AUTH_MODE: mode })).toMatch(/entra/);
+  describe('with entra, the default', () => {
+    const TID = '11111111-1111-4111-8111-111111111111';
+    const OTHER = 'aaaaaaaa-1111-4111-8111-111111111111';
+    const ENTRA = {
+      ...GOOD,
+      AUTH_MODE: 'entra',
+      ENTRA_AUDIENCE: 'api://records',
+      ENTRA_TENANTS: `${TID}=acme`,
+    };
+
+    it('says what tokens are held against', () => {
+      const entra = { authority: 'https://login.microsoftonline.com', audiences: ['api://records'], tenants: new Map([[TID, ['acme']]]), tenantClaim: undefined }; // prettier-ignore
+      for (const mode of [undefined, 'entra'])
+        expect(readConfig({ ...ENTRA, AUTH_MODE: mode, WEBSITE_INSTANCE_ID: 'abc' })).toMatchObject({ authMode: 'entra', entra }); // prettier-ignore
+      expect(readConfig({ ...ENTRA, AUTH_MODE: 'development' }).entra).toBeUndefined();
+      const all = {
+        ENTRA_AUDIENCE: ' api://records , 22222222-1111-4111-8111-111111111111',
+        ENTRA_TENANTS: `${TID}=acme, ${OTHER.toUpperCase()} = globex,${TID}=acme-eu`,
+        ENTRA_TENANT_CLAIM: 'extn.recordsTenant',
+        ENTRA_AUTHORITY: 'https://login.microsoftonline.us/',
+      };
+      expect(readConfig({ ...ENTRA, ...all }).entra).toEqual({
+        authority: 'https://login.microsoftonline.us',
+        audiences: ['api://records', '22222222-1111-4111-8111-111111111111'],
+        tenants: new Map([[TID, ['acme', 'acme-eu']], [OTHER, ['globex']]]), // prettier-ignore
+        tenantClaim: 'extn.recordsTenant',
+      });
+      const local = ['http://127.0.0.1:8080', 'http://localhost:8080', 'http://[::1]:8080'];
+      for (const authority of local)
+        expect(readConfig({ ...ENTRA, ENTRA_AUTHORITY: authority }).entra?.authority).toBe(authority);
+    });
+
+    it.each(['ENTRA_AUDIENCE', 'ENTRA_TENANTS'])('is refused without %s, by that name', (name) => {
+      for (const value of [undefined, ''])
+        expect(refusal({ ...ENTRA, [name]: value })).toMatch(
+          new RegExp(`^the setting ${name} is missing: .+$`),
+        );
+    });
+
+    it('is refused when one Entra tenant has several tenants and no claim tells them apart', () => {
+      const env = { ...ENTRA, ENTRA_TENANTS: `${TID}=acme,${TID}=globex` };
+      for (const ENTRA_TENANT_CLAIM of [undefined, ''])
+        expect(refusal({ ...env, ENTRA_TENANT_CLAIM })).toMatch(
+          /^the setting ENTRA_TENANT_CLAIM is missing: .+$/,
+        );
+      expect(readConfig({ ...env, ENTRA_TENANT_CLAIM: 'records' }).entra?.tenantClaim).toBe('records');
+    });
+
+    it.each<[string, string]>([
+      ['ENTRA_AUDIENCE', 'api://records,'],
+      ['ENTRA_AUDIENCE', 'api://my records'],
+      ['ENTRA_TENANTS', 'contoso.onmicrosoft.com=acme'],
+      ['ENTRA_TENANTS', TID],
+      ['ENTRA_TENANTS', `${TID}=`],
+      ['ENTRA_TENANTS', `${TID}=Acme`],
+      ['ENTRA_TENANTS', `${TID}=_system`],
+      ['ENTRA_TENANTS', `${TID}=acme=globex`],
+      ['ENTRA_TENANTS', `${TID}=acme,${TID}=acme`],
+      ['ENTRA_TENANTS', `common=acme`],
+      ['ENTRA_TENANTS', `*=acme`],
+      ['ENTRA_TENANT_CLAIM', 'two words'],
+      ['ENTRA_AUTHORITY', 'http://login.microsoftonline.com'],
+      ['ENTRA_AUTHORITY', 'login.microsoftonline.com'],
+      ['ENTRA_AUTHORITY', 'https://login.microsoftonline.com/common'],
+      ['ENTRA_AUTHORITY', 'https://user:password@login.microsoftonline.com'],
+      ['ENTRA_AUTHORITY', 'http://127.0.0.1.nip.io'],
+      ['ENTRA_AUTHORITY', 'ftp://localhost'],
+    ])('is refused with a bad %s, which is not shown: %s', (name, value) => {
+      const message = refusal({ ...ENTRA, [name]: value });
+      expect(message).toMatch(new RegExp(`^the setting ${name} is not valid: .+$`));
+      expect(message).not.toContain(value);
+    });
   });
 
   it('is refused in Azure with the development caller', () => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { listen, type HttpListener } from '../../src/local/http-server.js';
 import { BODY_LIMIT } from '../../src/local/http-body.js';
 import type { Answer, Dispatch, RequestHead } from '../../src/local/http-types.js';
+import { sendRaw } from '../support/raw-http.js';
 import { recordingLog, send, until } from './support.js';
 
 const open: HttpListener[] = [];
@@ -63,6 +64,18 @@ describe('HTTP server', () => {
     const port = await serve((head) => answer(head.headers['x-forwarded-for'] ?? ''));
     const response = await send(port, { path: '/', headers: { 'x-forwarded-for': '10.1.2.3' } });
     expect(String(response.body)).toBe('127.0.0.1');
+  });
+
+  it('hides no second Authorization header', async () => {
+    const port = await serve((head) => answer(head.headers['authorization'] ?? ''));
+    for (const [sent, got] of [
+      [['Bearer a'], 'Bearer a'],
+      [['Bearer a', 'Bearer b'], 'Bearer a, Bearer b'],
+    ] as const) {
+      const lines = sent.map((value) => `Authorization: ${value}\r\n`).join('');
+      const { text } = await sendRaw(port, `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines}\r\n`);
+      expect(text.split('\r\n\r\n')[1]).toBe(got);
+    }
   });
 
   it('accepts the loopback address only', async () => {

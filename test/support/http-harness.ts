@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type * as functions from '@azure/functions';
 import type { HttpRequestInit, InvocationContextInit } from '@azure/functions';
 import { httpServicesOf } from '../../src/composition.js';
+import type { Authenticate } from '../../src/security/caller.js';
+import { developmentCaller } from '../../src/security/development-caller.js';
 import type { Envelope, EnvelopeHead } from '../../src/domain/envelope.js';
 import type { ErrorCode } from '../../src/domain/errors.js';
 import { handle } from '../../src/http/handle.js';
@@ -60,6 +64,17 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   'docs/{file}': docsFileResource,
   '{*path}': nowhereResource,
 };
+
+const FUNCTIONS = join(import.meta.dirname, '..', '..', 'functions');
+/** What the function of each route is called. */
+const FUNCTION_NAMES: ReadonlyMap<string, string> = new Map(
+  readdirSync(FUNCTIONS).flatMap((file) => {
+    const text = readFileSync(join(FUNCTIONS, file), 'utf8');
+    const route = /route: '(.+)'/.exec(text)?.[1];
+    const name = /app\.http\('(.+)'/.exec(text)?.[1];
+    return route === undefined || name === undefined ? [] : [[route, name] as const];
+  }),
+);
 
 export interface RequestOptions {
   /** Sent as JSON. */
@@ -122,18 +137,31 @@ export interface HttpHost {
   patch(path: string, body: unknown, ifMatch: string | undefined, options?: RequestOptions): Promise<Reply>;
 }
 
+export interface HttpHostOptions extends TestPlatformOptions {
+  /** Who calls; by default who the headers of development say. */
+  readonly authenticate?: Authenticate;
+}
+
 const ORIGIN = 'http://127.0.0.1:7071';
 
 /** A host on any ports. Two of them on the same ports are two processes on one storage. */
-export function httpHost(ports: StoragePorts, options: TestPlatformOptions = {}): HttpHost {
+export function httpHost(ports: StoragePorts, options: HttpHostOptions = {}): HttpHost {
   const platform = testPlatform(ports, options);
-  const services = httpServicesOf(platform, ports, createLog('silent'));
+  const services = httpServicesOf(
+    platform,
+    ports,
+    createLog('silent'),
+    options.authenticate ?? developmentCaller,
+  );
   const table = buildRouteTable(
     '/api',
     Object.entries(ROUTES).map(([template, resource]) => ({
       template,
       methods: [],
-      target: handle(resource, () => Promise.resolve(services)),
+      target: {
+        run: handle(resource, () => Promise.resolve(services)),
+        functionName: FUNCTION_NAMES.get(template) ?? 'unknown',
+      },
     })),
   );
   const request = async (method: string, path: string, sent: RequestOptions = {}): Promise<Reply> => {
@@ -141,9 +169,10 @@ export function httpHost(ports: StoragePorts, options: TestPlatformOptions = {})
     const { pathname } = new URL(init.url ?? '');
     const match = table.match(method, pathname);
     if (match.kind !== 'found') throw new Error(`no route for ${path}`);
-    const answer = await match.target(
+    const { run, functionName } = match.target;
+    const answer = await run(
       new worker.HttpRequest({ ...init, params: match.params }),
-      invocation(),
+      invocation({ functionName }),
     );
     const { status = 200, headers = {}, body = '' } = answer as functions.HttpResponseInit;
     const text = typeof body === 'string' ? body : Buffer.from(body as Uint8Array).toString();

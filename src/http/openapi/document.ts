@@ -26,7 +26,7 @@ const SECURITY_SCHEMES = {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: 'Of the identity provider; not built yet.',
+    description: 'An access token of Microsoft Entra ID; not in development mode.',
   },
   developmentTenant: {
     type: 'apiKey',
