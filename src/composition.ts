@@ -1,6 +1,7 @@
 import { openAzureStorage, type AzureStorage } from './azure/index.js';
 import { readConfig, StartupError, type Config } from './config.js';
 import { assemblePlatform, storageNames, type Platform } from './platform.js';
+import { assertNoDeadRows } from './http/access.js';
 import type { HttpServices } from './http/resource.js';
 import type { InboxHandler } from './queue/inbox-handler.js';
 import type { SealWorkHandler } from './queue/seal-work-handler.js';
@@ -129,6 +130,7 @@ export async function jobs(): Promise<JobRunner> {
 
 /** When the app starts: fail now, with one clear line, rather than at the first request. */
 export async function start(): Promise<void> {
+  assertNoDeadRows();
   await open();
 }
 

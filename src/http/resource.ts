@@ -6,7 +6,7 @@ import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
 import type { Caller } from '../security/development-caller.js';
 import type { RateLimiter } from '../security/rate-limiter.js';
-import type { Permission } from '../security/roles.js';
+import type { RouteKind } from '../security/access-table.js';
 import type { CallContext } from '../storage/manager-types.js';
 import type { TenantConfigurations } from '../storage/tenant-configurations.js';
 import type { UnifiedStorageManager } from '../storage/unified-storage-manager.js';
@@ -66,7 +66,13 @@ export interface Content {
 
 /** One method of a resource. */
 export interface Operation {
-  readonly permission: Permission;
+  /** The row of the access table that says who may. */
+  readonly permission: RouteKind;
+  /** Where the last segment of an address tells what is there: every kind it may be, and which it is, if any. */
+  readonly kinds?: {
+    readonly all: readonly RouteKind[];
+    readonly of: (type: RecordType, params: Readonly<Record<string, string>>) => RouteKind | undefined;
+  };
   /** Media types of the body; absent when the operation takes none. */
   readonly accepts?: readonly string[];
   /** Bytes; default 1 MiB. */

@@ -12,7 +12,10 @@ import { describe, type Paths } from './operation.js';
 import { auditEvent, health, job, jobRun, operation, pageOf } from './shared-schemas.js';
 
 /** What describes the API itself (resources/openapi.ts, resources/docs.ts): no caller, no body, no query. */
-const OPEN: Operation = { permission: 'public', run: () => Promise.reject(new TypeError('described only')) };
+const open = (permission: 'openapi' | 'docs'): Operation => ({
+  permission,
+  run: () => Promise.reject(new TypeError('described only')),
+});
 
 const configuration = tenantConfiguration.meta({
   id: 'Configuration',
@@ -128,7 +131,7 @@ export function platformPaths(): Paths {
       }),
     },
     '/openapi.json': {
-      get: describe(OPEN, {
+      get: describe(open('openapi'), {
         id: 'getOpenApi',
         tag: 'platform',
         summary: 'Read this description',
@@ -140,7 +143,7 @@ export function platformPaths(): Paths {
       }),
     },
     '/docs': {
-      get: describe(OPEN, {
+      get: describe(open('docs'), {
         id: 'getDocs',
         tag: 'platform',
         summary: 'Browse this description',
@@ -149,7 +152,7 @@ export function platformPaths(): Paths {
       }),
     },
     '/docs/{file}': {
-      get: describe(OPEN, {
+      get: describe(open('docs'), {
         id: 'getDocsFile',
         tag: 'platform',
         summary: 'Read a file of that page',

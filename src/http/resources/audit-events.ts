@@ -6,7 +6,7 @@ import { idOf, JSON_BODY, pageItemsOf, replayed } from './shared.js';
 /** `/audit-events`: sealed events, newest first; and those of other systems, which are posted. */
 export const auditEventsResource: Resource = {
   POST: {
-    permission: 'records.write',
+    permission: 'audit.post',
     accepts: JSON_BODY,
     run: async ({ services, body, call }) => {
       const { event, replayed: again } = await services.externalEvents.store(body, call);
@@ -15,7 +15,7 @@ export const auditEventsResource: Resource = {
     },
   },
   GET: {
-    permission: 'audit.read',
+    permission: 'audit.list',
     query: [...AUDIT_FILTERS, 'from', 'to', 'limit', 'cursor'],
     run: async (input) => {
       const { services, query, call } = input;

@@ -5,7 +5,7 @@ import { JSON_BODY, pageItemsOf, recordPath, theBody, typeOf, written } from './
 /** `/{collection}`: create a record, list records. */
 export const collectionResource: Resource = {
   POST: {
-    permission: 'records.write',
+    permission: 'record.create',
     accepts: JSON_BODY,
     creates: theBody,
     run: async (input) => {
@@ -15,7 +15,7 @@ export const collectionResource: Resource = {
     },
   },
   GET: {
-    permission: 'records.read',
+    permission: 'record.list',
     query: '*',
     run: async (input) => {
       // What is wrong with the query is said before anything is read.

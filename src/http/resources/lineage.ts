@@ -6,7 +6,7 @@ import { idOf, typeOf } from './shared.js';
 /** `/{collection}/{id}/lineage`: what a record is derived from, or what is derived from it, across types. */
 export const lineageResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'lineage.read',
     query: ['direction', 'depth'],
     run: async (input) => {
       const direction = input.query.get('direction') ?? 'up';

@@ -13,7 +13,12 @@ import { idOf, JSON_BODY, pageItemsOf, putConditionOf, recordPath, shown, shownA
  */
 export const recordActionResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'record.read',
+    kinds: {
+      all: ['part.list', 'view.read'],
+      of: (type, { action = '' }) =>
+        type.parts?.path === action ? 'part.list' : hasView(type, action) ? 'view.read' : undefined,
+    },
     query: '*',
     run: async (input) => {
       if (isParts(input)) return listParts(input);
@@ -30,7 +35,7 @@ export const recordActionResource: Resource = {
     },
   },
   PUT: {
-    permission: 'records.write',
+    permission: 'record.put',
     accepts: JSON_BODY,
     creates: theBody,
     run: async (input) => {
@@ -47,7 +52,11 @@ export const recordActionResource: Resource = {
     },
   },
   POST: {
-    permission: 'records.write',
+    permission: 'record.act',
+    kinds: {
+      all: ['part.add'],
+      of: (type, { action = '' }) => (addingOf(type, action) === undefined ? undefined : 'part.add'),
+    },
     accepts: JSON_BODY,
     run: async (input) => {
       const type = typeOf(input);
@@ -81,8 +90,12 @@ export const recordActionResource: Resource = {
   },
 };
 
+function hasView({ views = {} }: RecordType, action: string): boolean {
+  return Object.hasOwn(views, action);
+}
+
 function isView(input: Input): boolean {
-  return Object.hasOwn(typeOf(input).views ?? {}, input.params['action'] ?? '');
+  return hasView(typeOf(input), input.params['action'] ?? '');
 }
 
 async function showView(input: Input): Promise<Answer> {

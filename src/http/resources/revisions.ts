@@ -6,7 +6,7 @@ import { idOf, pageItemsOf, shown, typeOf } from './shared.js';
 /** `/{collection}/{id}/revisions`: what a record was, oldest first. */
 export const revisionsResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'revision.list',
     query: ['limit', 'cursor'],
     run: async (input) => {
       const page = { cursor: cursorOf(input.query), limit: await pageItemsOf(input) };
@@ -20,7 +20,7 @@ export const revisionsResource: Resource = {
 /** `/{collection}/{id}/revisions/{revision}`: one revision as it was stored. */
 export const revisionResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'revision.read',
     run: async (input) => {
       const text = input.params['revision'] ?? '';
       if (!/^[1-9]\d{0,9}$/.test(text)) throw new AppError('record-not-found', 'There is no such revision.');
