@@ -25,6 +25,8 @@ interface Running {
 
 /** How long a stopping process may go on sealing what it committed (http-api.md, Running it). */
 const DRAIN_MS = 10_000;
+/** Of it, for the events of reads. */
+const READS_DRAIN_MS = 4_000;
 /** A probe wants an answer soon, whatever it is. */
 const HEALTH_MS = 3_000;
 
@@ -62,6 +64,7 @@ async function openOnce(settings: Config): Promise<Running> {
     log,
     migrating: settings.migrating,
     rateLimits: settings.rateLimits,
+    auditReads: settings.auditReads,
   });
   const keys = {
     CURSOR_KEY: keyFingerprint('cursor', settings.cursorKey),
@@ -83,6 +86,8 @@ export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log
     types: platform.registry,
     inbox: platform.inbox,
     auditReader: platform.auditReader,
+    actorNames: platform.actorNames,
+    readAuditor: platform.readAuditor,
     externalEvents: platform.externalEvents,
     jobs: platform.jobs,
     rateLimiter: platform.rateLimiter,
@@ -134,10 +139,15 @@ export async function start(): Promise<void> {
   await open();
 }
 
-/** When the app stops: seal what this process committed, then close connections. Nothing relies on it. */
+/**
+ * When the app stops: store the events that are held, seal what this process committed, then close connections. No
+ * record relies on it.
+ */
 export async function stop(): Promise<void> {
   if (running === undefined) return;
   const { platform, storage } = await running;
-  await platform.scheduler.drain(DRAIN_MS - 500);
+  const begun = systemClock.monotonic();
+  await platform.readAuditor.drain(READS_DRAIN_MS);
+  await platform.scheduler.drain(DRAIN_MS - 500 - (systemClock.monotonic() - begun));
   storage.close();
 }

@@ -1,8 +1,10 @@
+import { ActorNames } from './audit/actor-names.js';
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
 import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
+import { ReadAuditor, type ReadAuditing } from './audit/read-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
 import { Sealer } from './audit/sealer.js';
 import { Sweeper } from './audit/sweeper.js';
@@ -53,6 +55,8 @@ export interface PlatformOptions {
   readonly migrating?: Partial<MigrateSettings>;
   /** What callers over HTTP may ask of this process in a second; by default as much as they like. */
   readonly rateLimits?: Partial<RateLimits>;
+  /** Whether what callers over HTTP are shown of records is in the audit trail; by default it is not. */
+  readonly auditReads?: ReadAuditing;
 }
 
 /** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
@@ -65,6 +69,7 @@ export interface Platform {
   readonly inboxHandler: InboxHandler;
   readonly sealWorkHandler: SealWorkHandler;
   readonly auditReader: AuditReader;
+  readonly readAuditor: ReadAuditor;
   readonly externalEvents: ExternalEvents;
   readonly emitter: AuditEmitter;
   readonly sealer: Sealer;
@@ -72,6 +77,7 @@ export interface Platform {
   readonly sweeper: Sweeper;
   readonly jobs: JobRunner;
   readonly actors: Actors;
+  readonly actorNames: ActorNames;
   readonly rateLimiter: RateLimiter;
 }
 
@@ -153,6 +159,10 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onCommitted,
   });
   const auditor = new IntegrityAuditor({ emitter, clock, entropy, log });
+  const readAuditor = new ReadAuditor(
+    { emitter, clock, backgroundClock, entropy, log },
+    options.auditReads ?? 'off',
+  );
   const onIntegrityFailure = auditor.report.bind(auditor);
   const digest = (type: RecordType, tenant: string, id: string, rounds?: number): Promise<number> =>
     manager.digestParts(type, tenant, id, rounds);
@@ -203,6 +213,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     }),
     sealWorkHandler: new SealWorkHandler(sealer),
     auditReader,
+    readAuditor,
     externalEvents,
     emitter,
     sealer,
@@ -213,6 +224,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       jobsOf(options, registry, directory, digest, manager.migrate.bind(manager)),
     ),
     actors,
+    actorNames: new ActorNames({ actors, onIntegrityFailure }),
     rateLimiter: new RateLimiter(
       { caller: undefined, tenant: undefined, address: undefined, ...options.rateLimits },
       clock,

@@ -44,6 +44,7 @@ export function handle(resource: Resource, services: () => Promise<HttpServices>
       const named = type === undefined ? [] : created.map((body) => namedVersion(type, body));
       announced = { ...rate, ...deprecationHeaders(type, named) };
       const answer = await operation.run(input);
+      if (answer.read !== undefined) platform.readAuditor.note(answer.read, input.call);
       return respond(answer, { ...rate, ...deprecationHeaders(type, [...named, ...(answer.shows ?? [])]) });
     } catch (thrown) {
       const error = toAppError(thrown);

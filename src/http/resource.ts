@@ -1,7 +1,9 @@
 import type { HttpRequest } from '@azure/functions';
 import type { RecordType } from '../domain/record-type.js';
 import type { ExternalEvents } from '../audit/external-events.js';
+import type { ActorNames } from '../audit/actor-names.js';
 import type { AuditReader } from '../audit/audit-reader.js';
+import type { ReadAuditor, ReadShown } from '../audit/read-auditor.js';
 import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
 import type { Caller } from '../security/development-caller.js';
@@ -25,6 +27,8 @@ export interface HttpServices {
   };
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;
+  readonly actorNames: ActorNames;
+  readonly readAuditor: Pick<ReadAuditor, 'note'>;
   readonly externalEvents: ExternalEvents;
   readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
@@ -53,6 +57,8 @@ export interface Answer {
   readonly body?: unknown;
   /** Schema versions that the records it shows are stored in: deprecated ones are announced. */
   readonly shows?: readonly unknown[];
+  /** What it shows of records to somebody who reads, for the audit trail; nothing that a change has told already. */
+  readonly read?: ReadShown | undefined;
   /** Sent as it is, instead of `body`. */
   readonly content?: Content;
 }

@@ -55,14 +55,16 @@ export type RouteKind = keyof typeof ACCESS;
 
 const TABLE: Readonly<Record<string, Row>> = ACCESS;
 
+/** The roles of which any may by a row, with records of a collection where it is about some. */
+export function allowedBy({ may, in: only = {} }: Row, collection?: string): Roles | 'anybody' {
+  return collection !== undefined && Object.hasOwn(only, collection) ? (only[collection] ?? may) : may;
+}
+
 /** The roles of which any may; `anybody` where nobody is asked. Throws TypeError for a kind without a row. */
 export function rolesFor(kind: RouteKind, collection?: string): Roles | 'anybody' {
   const row = Object.hasOwn(TABLE, kind) ? TABLE[kind] : undefined;
   if (row === undefined) throw new TypeError(`the access table has no row for ${kind}`);
-  const only = row.in ?? {};
-  return collection !== undefined && Object.hasOwn(only, collection)
-    ? (only[collection] ?? row.may)
-    : row.may;
+  return allowedBy(row, collection);
 }
 
 /** True when nobody is asked who calls. */

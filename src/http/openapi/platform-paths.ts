@@ -50,6 +50,9 @@ export function platformPaths(): Paths {
         tag: 'audit-events',
         summary: 'List sealed events, newest first',
         filters: {
+          actor: z
+            .string()
+            .meta({ description: 'A pseudonym; from a `records.sensitive-reader` also a name.' }),
           event_type: auditEvent.shape.event_type,
           severity: auditEvent.shape.severity,
           outcome: auditEvent.shape.outcome,

@@ -16,7 +16,7 @@ export const recordResource: Resource = {
         asOfMs === undefined
           ? await manager.get(type, idOf(input), input.call)
           : await manager.getAsOf(type, idOf(input), formatTime(asOfMs), input.call);
-      return shown(input, record);
+      return shown(input, record, asOfMs === undefined ? 'read' : 'as_of');
     },
   },
   PATCH: {
