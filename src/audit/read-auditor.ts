@@ -54,6 +54,8 @@ export class ReadAuditor {
   constructor(
     private readonly tools: ReadAuditorTools,
     private readonly mode: ReadAuditing,
+    /** Reads whose events may wait at a time. */
+    private readonly most: number = LIMITS.readEvents,
   ) {
     this.#buffer = new EventBuffer<Entry>(
       {
@@ -65,14 +67,14 @@ export class ReadAuditor {
           tools.log.warn(message, { reason: String(error), ...(lost === undefined ? {} : { tenant: lost.tenant }) }); // prettier-ignore
         },
       },
-      { holdMs: HOLD_MS, retryMs: RETRY_MS, most: LIMITS.readEvents + TOLD_TENANTS },
+      { holdMs: HOLD_MS, retryMs: RETRY_MS, most: most + TOLD_TENANTS },
     );
   }
 
   /** What a caller was shown. Returns at once and never throws. */
   note({ action, resourceType, resourceId, details }: ReadShown, call: CallContext): void {
     if (this.mode === 'off') return;
-    if (this.#buffer.waiting >= LIMITS.readEvents) return this.#drop(call.tenant);
+    if (this.#buffer.waiting >= this.most) return this.#drop(call.tenant);
     const timestampMs = this.tools.clock.now();
     const eventId = newId('evt', timestampMs, this.tools.entropy);
     const read: AuditDraft = {

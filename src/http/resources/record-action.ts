@@ -1,7 +1,7 @@
 import { AppError } from '../../domain/errors.js';
 import type { RecordName } from '../../domain/apply-change.js';
 import { formatTime } from '../../domain/clock.js';
-import type { RecordType } from '../../domain/record-type.js';
+import type { RecordData, RecordType } from '../../domain/record-type.js';
 import type { Page } from '../../storage/manager-types.js';
 import { addingOf } from '../../storage/part-reader.js';
 import { assertKnown, cursorOf, periodOf, timeOf } from '../query.js';
@@ -138,11 +138,11 @@ async function listValues(input: Input): Promise<Answer> {
   );
 }
 
-function partsPage(input: Input, { items, nextCursor }: Page<unknown>): Answer {
+function partsPage(input: Input, { items, nextCursor }: Page<RecordData>): Answer {
   const details = {
     parts: input.params['action'] ?? '',
     count: items.length,
-    sensitive: showsSensitive(input),
+    sensitive: showsSensitive(items),
   };
   const read = readOf(input, 'list_parts', idOf(input), details);
   return { status: 200, body: { items, next_cursor: nextCursor }, read };

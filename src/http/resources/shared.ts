@@ -1,6 +1,5 @@
 import fresh from 'fresh';
 import type { ReadAction, ReadShown } from '../../audit/read-auditor.js';
-import type { Envelope } from '../../domain/envelope.js';
 import { AppError } from '../../domain/errors.js';
 import type { RecordType } from '../../domain/record-type.js';
 import type { StoredRecord, WrittenRecord } from '../../storage/manager-types.js';
@@ -48,7 +47,7 @@ export function shownAs(
   const read = readOf(input, action, envelope.id, {
     revision: envelope.revision,
     ...details,
-    sensitive: showsSensitive(input, envelope),
+    sensitive: showsSensitive([envelope]),
     ...(unchanged ? { not_modified: true } : {}),
   });
   return unchanged ? { status: 304, headers, read } : { status: 200, headers, body, read };
@@ -65,10 +64,9 @@ export function readOf(
   return { action, resourceType: typeOf(input).recordType, resourceId, details };
 }
 
-/** Whether sensitive values are in clear in an answer; of parts, whether their type has any. */
-export function showsSensitive(input: Input, envelope?: Envelope): boolean {
-  if (input.call.maySeeSensitive !== true) return false;
-  return envelope?.salts !== undefined || Object.keys(typeOf(input).parts?.sensitive ?? {}).length > 0;
+/** Whether sensitive values are in clear in what is shown: exactly then their salts are beside them. */
+export function showsSensitive(shown: readonly { readonly salts?: unknown }[]): boolean {
+  return shown.some(({ salts }) => salts !== undefined);
 }
 
 /** The schema version a record is stored in. */
