@@ -32,7 +32,10 @@ export class ActorNames {
     const names = new Map(await Promise.all(actors.map((actor) => limit(async () => [actor, await this.#nameOf(actor, call)] as const)))); // prettier-ignore
     return events.map((event) => {
       const name = names.get(event.actor);
-      return name === undefined ? event : { ...event, actor_name: name };
+      if (name === undefined) return event;
+      // Beside the pseudonym, for whoever looks at the answer.
+      const { action, actor, ...rest } = event;
+      return { action, actor, actor_name: name, ...rest };
     });
   }
 
