@@ -15,6 +15,8 @@ function startHost({ folder, temporary }: BenchTools, account: string): Promise<
     // The sweep is for hosts that died.
     SWEEP_SCHEDULE: '0 0 0 1 1 *',
     LOG_LEVEL: 'error',
+    // The floor audits no reads.
+    AUDIT_READS: process.env['AUDIT_READS'] ?? 'off',
   });
 }
 

@@ -1,6 +1,7 @@
 import { openAzureStorage, type AzureStorage } from './azure/index.js';
 import { readConfig, StartupError, type Config } from './config.js';
 import { assemblePlatform, storageNames, type Platform } from './platform.js';
+import { assertNoDeadRows } from './http/access.js';
 import type { HttpServices } from './http/resource.js';
 import type { InboxHandler } from './queue/inbox-handler.js';
 import type { SealWorkHandler } from './queue/seal-work-handler.js';
@@ -27,8 +28,8 @@ interface Running {
 
 /** How long a stopping process may go on sealing what it committed (http-api.md, Running it). */
 const DRAIN_MS = 10_000;
-/** Of it, how long storing what was counted for the audit trail may take. */
-const DRAIN_REFUSALS_MS = 4_000;
+/** Of it, for the events of reads and refusals that are held. */
+const DRAIN_EVENTS_MS = 4_000;
 /** A probe wants an answer soon, whatever it is. */
 const HEALTH_MS = 3_000;
 
@@ -66,6 +67,7 @@ async function openOnce(settings: Config): Promise<Running> {
     log,
     migrating: settings.migrating,
     rateLimits: settings.rateLimits,
+    auditReads: settings.auditReads,
   });
   const keys = {
     CURSOR_KEY: keyFingerprint('cursor', settings.cursorKey),
@@ -108,6 +110,8 @@ export function httpServicesOf(
     types: platform.registry,
     inbox: platform.inbox,
     auditReader: platform.auditReader,
+    actorNames: platform.actorNames,
+    readAuditor: platform.readAuditor,
     externalEvents: platform.externalEvents,
     jobs: platform.jobs,
     rateLimiter: platform.rateLimiter,
@@ -155,15 +159,19 @@ export async function jobs(): Promise<JobRunner> {
 
 /** When the app starts: fail now, with one clear line, rather than at the first request. */
 export async function start(): Promise<void> {
+  assertNoDeadRows();
   await open();
 }
 
-/** When the app stops: store what it counted, seal what it committed, then close connections. Nothing relies on it. */
+/**
+ * When the app stops: store the events that are held, seal what this process committed, then close connections. No
+ * record relies on it.
+ */
 export async function stop(): Promise<void> {
   if (running === undefined) return;
   const { platform, storage } = await running;
-  const begunMs = systemClock.monotonic();
-  await platform.refusals.drain(DRAIN_REFUSALS_MS);
-  await platform.scheduler.drain(DRAIN_MS - 500 - (systemClock.monotonic() - begunMs));
+  const begun = systemClock.monotonic();
+  await Promise.all([platform.refusals.drain(DRAIN_EVENTS_MS), platform.readAuditor.drain(DRAIN_EVENTS_MS)]);
+  await platform.scheduler.drain(DRAIN_MS - 500 - (systemClock.monotonic() - begun));
   storage.close();
 }

@@ -91,6 +91,8 @@ const environment = z.object({
   RATE_LIMIT_CALLER: rateLimit.prefault('2000'),
   RATE_LIMIT_TENANT: rateLimit.prefault('10000'),
   RATE_LIMIT_ADDRESS: rateLimit.prefault('2000'),
+  /** Whether what callers are shown of records is in the audit trail. */
+  AUDIT_READS: z.enum(['buffered', 'off']).default('buffered'),
   /** Set by Azure on every instance of an app. */
   WEBSITE_INSTANCE_ID: z.string().optional(),
 });
@@ -118,6 +120,7 @@ export interface Config {
   readonly migrateSchedule: string;
   readonly migrating: MigrateSettings;
   readonly rateLimits: RateLimits;
+  readonly auditReads: 'buffered' | 'off';
 }
 
 /** Environment -> Config, or a StartupError that names the setting at fault and never its value. */
@@ -154,6 +157,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       tenant: settings.RATE_LIMIT_TENANT,
       address: settings.RATE_LIMIT_ADDRESS,
     },
+    auditReads: settings.AUDIT_READS,
   };
 }
 

@@ -1,9 +1,11 @@
+import { ActorNames } from './audit/actor-names.js';
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
 import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
 import { Refusals } from './audit/refusals.js';
+import { ReadAuditor, type ReadAuditing } from './audit/read-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
 import { Sealer } from './audit/sealer.js';
 import { Sweeper } from './audit/sweeper.js';
@@ -54,6 +56,8 @@ export interface PlatformOptions {
   readonly migrating?: Partial<MigrateSettings>;
   /** What callers over HTTP may ask of this process in a second; by default as much as they like. */
   readonly rateLimits?: Partial<RateLimits>;
+  /** Whether what callers over HTTP are shown of records is in the audit trail; by default it is not. */
+  readonly auditReads?: ReadAuditing;
 }
 
 /** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
@@ -66,6 +70,7 @@ export interface Platform {
   readonly inboxHandler: InboxHandler;
   readonly sealWorkHandler: SealWorkHandler;
   readonly auditReader: AuditReader;
+  readonly readAuditor: ReadAuditor;
   readonly externalEvents: ExternalEvents;
   readonly emitter: AuditEmitter;
   readonly refusals: Refusals;
@@ -74,6 +79,7 @@ export interface Platform {
   readonly sweeper: Sweeper;
   readonly jobs: JobRunner;
   readonly actors: Actors;
+  readonly actorNames: ActorNames;
   readonly rateLimiter: RateLimiter;
 }
 
@@ -155,6 +161,10 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onCommitted,
   });
   const auditor = new IntegrityAuditor({ emitter, clock, entropy, log });
+  const readAuditor = new ReadAuditor(
+    { emitter, clock, backgroundClock, entropy, log },
+    options.auditReads ?? 'off',
+  );
   const onIntegrityFailure = auditor.report.bind(auditor);
   const digest = (type: RecordType, tenant: string, id: string, rounds?: number): Promise<number> =>
     manager.digestParts(type, tenant, id, rounds);
@@ -205,6 +215,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     }),
     sealWorkHandler: new SealWorkHandler(sealer),
     auditReader,
+    readAuditor,
     externalEvents,
     emitter,
     refusals: new Refusals({ emitter, clock, backgroundClock, entropy, log }),
@@ -216,6 +227,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       jobsOf(options, registry, directory, digest, manager.migrate.bind(manager)),
     ),
     actors,
+    actorNames: new ActorNames({ actors, onIntegrityFailure }),
     rateLimiter: new RateLimiter(
       { caller: undefined, tenant: undefined, address: undefined, ...options.rateLimits },
       clock,

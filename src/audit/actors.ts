@@ -16,7 +16,7 @@ const nameKey = (name: string): string => `n:${keyValue(name)}`;
 const actorKey = (actor: string): string => `a:${actor}`;
 
 /**
- * The pseudonyms under which people and applications stand in audit events (audit-ledger.md, Events). Both calls throw
+ * The pseudonyms under which people and applications stand in audit events (audit-ledger.md, Events). All calls throw
  * `integrity-failure` when a mapping is not what was written, and `storage-unavailable` when their budget is spent.
  */
 export class Actors {
@@ -47,6 +47,12 @@ export class Actors {
    */
   async pseudonym(tenant: string, name: string): Promise<string> {
     return (await this.#pseudonyms.fetch(`${tenant}:${name}`)) as string;
+  }
+
+  /** The pseudonym of a name; undefined when nobody of that name ever did anything, or no longer. Makes none. */
+  async find(tenant: string, name: string): Promise<string | undefined> {
+    const known = this.#pseudonyms.get(`${tenant}:${name}`);
+    return known ?? this.#retried(() => this.#findActor(tenant, name));
   }
 
   /** The name behind a pseudonym; undefined when there is none, or no longer. */

@@ -23,6 +23,9 @@ const INDEXED: readonly AuditFilter[] = ['resource_id', 'actor', 'event_type'];
 /** An event as the API shows it: its members as they are in the log, and its place there. */
 export type AuditEventView = AuditEvent & { readonly leaf_index?: number };
 
+/** An event as it is shown to those who may know who did it. */
+export type NamedEventView = AuditEventView & { readonly actor_name?: string };
+
 export interface AuditQuery {
   /** Filters by members of the event, combined with AND; the first of `INDEXED` that is given is looked up. */
   readonly filters: Readonly<Partial<Record<AuditFilter, string>>>;

@@ -73,6 +73,8 @@ export const LIMITS = {
   keyValueChars: 128,
   keyChars: 512,
   eventBytes: 32 * KIB,
+  /** Reads whose events are not stored yet: a second of what a tenant may ask by default. Beyond it they are counted. */
+  readEvents: 10_000,
   /** Records of a type that a job takes on when it is asked for a sample: more is no sample. */
   sampleRecords: 1_000_000,
   createdAtAheadMs: 5 * 60_000,

@@ -4,8 +4,9 @@ import { LIMITS } from '../domain/limits.js';
 import { namedVersion } from '../domain/versions.js';
 import type { Caller } from '../security/caller.js';
 import type { Admission } from '../security/rate-limiter.js';
-import { mayDo } from '../security/roles.js';
+import { isOpen } from '../security/access-table.js';
 import type { CallContext } from '../storage/manager-types.js';
+import { assertMay, serve } from './access.js';
 import { readJson } from './body.js';
 import { wantsFresh } from './cache-headers.js';
 import { deprecationHeaders } from './deprecation.js';
@@ -24,8 +25,10 @@ export const ALL_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OP
  * The one way into every HTTP function: method, caller, rate, permission, body, query, then the operation; whatever is
  * thrown becomes a problem document. The order of the checks is the contract's: 401, 403, 415, 413, 400, then the rest.
  * The contract does not place 429; it comes right after 401, before anything of the request costs us more.
+ * Throws TypeError, at registration, for a method without a row in the access table.
  */
 export function handle(resource: Resource, services: () => Promise<HttpServices>): HttpHandler {
+  serve(resource);
   return async (request, context) => {
     let announced: Answer['headers'] = {};
     let seen: Seen = {};
@@ -33,7 +36,7 @@ export function handle(resource: Resource, services: () => Promise<HttpServices>
       const operation = operationOf(resource, request.method);
       const platform = await services();
       seen = { platform };
-      const caller = operation.permission === 'public' ? NOBODY : await platform.authenticate(request);
+      const caller = isOpen(operation.permission) ? NOBODY : await platform.authenticate(request);
       seen = { platform, caller };
       const admission = admit(caller, request, platform);
       const rate = rateHeaders(admission);
@@ -45,6 +48,7 @@ export function handle(resource: Resource, services: () => Promise<HttpServices>
       const named = type === undefined ? [] : created.map((body) => namedVersion(type, body));
       announced = { ...rate, ...deprecationHeaders(type, named) };
       const answer = await operation.run(input);
+      if (answer.read !== undefined) platform.readAuditor.note(answer.read, input.call);
       return respond(answer, { ...rate, ...deprecationHeaders(type, [...named, ...(answer.shows ?? [])]) });
     } catch (thrown) {
       const error = toAppError(thrown);
@@ -76,8 +80,12 @@ async function inputOf(
   services: HttpServices,
   caller: Caller,
 ): Promise<Input> {
-  if (!mayDo(caller.roles, operation.permission))
-    throw new AppError('forbidden', 'No role of the caller allows this.');
+  assertMay(
+    caller,
+    operation,
+    services.types.findByCollection(request.params['collection'] ?? ''),
+    request.params,
+  );
   const body =
     operation.accepts === undefined
       ? undefined

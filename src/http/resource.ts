@@ -1,12 +1,14 @@
 import type { RecordType } from '../domain/record-type.js';
 import type { ExternalEvents } from '../audit/external-events.js';
+import type { ActorNames } from '../audit/actor-names.js';
 import type { AuditReader } from '../audit/audit-reader.js';
 import type { Refusals } from '../audit/refusals.js';
+import type { ReadAuditor, ReadShown } from '../audit/read-auditor.js';
 import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
 import type { Authenticate } from '../security/caller.js';
 import type { RateLimiter } from '../security/rate-limiter.js';
-import type { Permission } from '../security/roles.js';
+import type { RouteKind } from '../security/access-table.js';
 import type { CallContext } from '../storage/manager-types.js';
 import type { TenantConfigurations } from '../storage/tenant-configurations.js';
 import type { UnifiedStorageManager } from '../storage/unified-storage-manager.js';
@@ -25,6 +27,8 @@ export interface HttpServices {
   };
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;
+  readonly actorNames: ActorNames;
+  readonly readAuditor: Pick<ReadAuditor, 'note'>;
   readonly externalEvents: ExternalEvents;
   readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
@@ -54,6 +58,8 @@ export interface Answer {
   readonly body?: unknown;
   /** Schema versions that the records it shows are stored in: deprecated ones are announced. */
   readonly shows?: readonly unknown[];
+  /** What it shows of records to somebody who reads, for the audit trail; nothing that a change has told already. */
+  readonly read?: ReadShown | undefined;
   /** Sent as it is, instead of `body`. */
   readonly content?: Content;
 }
@@ -67,7 +73,13 @@ export interface Content {
 
 /** One method of a resource. */
 export interface Operation {
-  readonly permission: Permission;
+  /** The row of the access table that says who may. */
+  readonly permission: RouteKind;
+  /** Where the last segment of an address tells what is there: every kind it may be, and which it is, if any. */
+  readonly kinds?: {
+    readonly all: readonly RouteKind[];
+    readonly of: (type: RecordType, params: Readonly<Record<string, string>>) => RouteKind | undefined;
+  };
   /** Media types of the body; absent when the operation takes none. */
   readonly accepts?: readonly string[];
   /** Bytes; default 1 MiB. */

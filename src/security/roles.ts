@@ -1,4 +1,4 @@
-/** Application roles (security.md). */
+/** Application roles (security.md); what each may is in access-table.ts. */
 export const ROLES = [
   'records.reader',
   'records.sensitive-reader',
@@ -8,35 +8,3 @@ export const ROLES = [
   'records.privacy-officer',
 ] as const;
 export type Role = (typeof ROLES)[number];
-
-/** What a route needs. Every route names exactly one. */
-export type Permission =
-  | 'public'
-  | 'records.read'
-  | 'records.write'
-  | 'operations.read'
-  | 'audit.read'
-  | 'jobs.run'
-  | 'configuration.read'
-  | 'configuration.write';
-
-/** The one table from what a route needs to the roles that may; any of them suffices. */
-const GRANTS: Readonly<Record<Exclude<Permission, 'public'>, readonly Role[]>> = {
-  'records.read': ['records.reader', 'records.sensitive-reader'],
-  'records.write': ['records.writer'],
-  'operations.read': ['records.reader', 'records.sensitive-reader', 'records.writer'],
-  'audit.read': ['records.auditor'],
-  'jobs.run': ['records.operator'],
-  'configuration.read': ['records.operator'],
-  'configuration.write': ['records.operator'],
-};
-
-/** The roles of which any may do what `permission` names; none where everybody may. */
-export function rolesFor(permission: Permission): readonly Role[] {
-  return permission === 'public' ? [] : GRANTS[permission];
-}
-
-/** True when one of `roles` may do what `permission` names. */
-export function mayDo(roles: readonly Role[], permission: Permission): boolean {
-  return permission === 'public' || rolesFor(permission).some((role) => roles.includes(role));
-}

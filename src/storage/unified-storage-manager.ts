@@ -243,11 +243,11 @@ export class UnifiedStorageManager {
     id: string,
     path: string,
     call: CallContext,
-  ): Promise<{ readonly view: Readonly<Record<string, unknown>>; readonly etag: string }> {
+  ): Promise<StoredRecord & { readonly view: Readonly<Record<string, unknown>> }> {
     const view = Object.hasOwn(type.views ?? {}, path) ? type.views?.[path] : undefined;
     if (view === undefined) throw new AppError('record-not-found', 'There is nothing at this address.');
-    const { envelope, etag } = await this.get(type, id, call);
-    return { view: view(envelope.data), etag };
+    const record = await this.get(type, id, call);
+    return { ...record, view: view(record.envelope.data) };
   }
 
   /** Hits and misses of reads by record type, and of tenants' configurations, since this process began. */

@@ -44,6 +44,20 @@ describe('pseudonyms', () => {
     expect(await actors.nameOf(TENANT, actor)).toBeUndefined();
   });
 
+  it('are found for a name that has one, and not made for one that has none', async () => {
+    const actor = await actorsOn(ports, 'a').pseudonym(TENANT, NAME);
+    const actors = actorsOn(counted.ports, 'b');
+    expect(await actors.find(TENANT, NAME)).toBe(actor);
+    expect(await actors.find(TENANT, 'nobody')).toBeUndefined();
+    expect(await actors.find('other', NAME)).toBeUndefined();
+    expect(counted.counts()).toEqual({ 'tables.find': 3 });
+    expect(await rowsOf(ports.tables, 'actors', KEY, 'a:')).toHaveLength(1);
+    await actors.pseudonym(TENANT, 'new');
+    counted.reset();
+    expect(await actors.find(TENANT, 'new')).toBe(await actors.pseudonym(TENANT, 'new'));
+    expect(counted.calls).toHaveLength(0);
+  });
+
   it('cost one read and one insert the first time, then nothing for five minutes', async () => {
     const actors = actorsOn(counted.ports, 'a');
     const asked = await Promise.all(Array.from({ length: 20 }, () => actors.pseudonym(TENANT, NAME)));

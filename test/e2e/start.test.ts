@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MINIMAL, vote } from '../support/decisions.js';
-import { client, eventsIn, killAll, refusal, removeFolders, start, stop, temporaryFolder, type Started } from './support.js'; // prettier-ignore
+import { changesIn, client, eventsIn, killAll, refusal, removeFolders, start, stop, temporaryFolder, type Started } from './support.js'; // prettier-ignore
 
 /** The tests follow the life of one data folder, in this order. */
 describe('npm start', { timeout: 120_000 }, () => {
@@ -49,8 +49,10 @@ describe('npm start', { timeout: 120_000 }, () => {
     expect((await acme().post(`/decisions/${id}/votes`, vote('cfo'))).status).toBe(200);
     const read = await acme().get(location.slice('/api'.length));
     expect([read.status, read.envelope.revision]).toEqual([200, 2]);
-    const sealed = await acme().eventually(`/audit-events?resource_id=${id}`, (answer) => eventsIn(answer).length === 2, 8_000); // prettier-ignore
-    expect(eventsIn(sealed).map((event) => event['leaf_index'])).toEqual([1, 0]);
+    const sealed = await acme().eventually(`/audit-events?resource_id=${id}`, (answer) => changesIn(answer).length === 2, 8_000); // prettier-ignore
+    expect(changesIn(sealed).map((event) => event['leaf_index'])).toEqual([1, 0]);
+    const reads = await acme().eventually(`/audit-events?resource_id=${id}&event_type=record.read`, (answer) => eventsIn(answer).length === 1, 8_000); // prettier-ignore
+    expect(eventsIn(reads)[0]).toMatchObject({ action: 'read', details: { revision: 2, sensitive: false } });
   });
 
   it('stores what the inbox promised within 5 s', async () => {
@@ -92,7 +94,7 @@ describe('npm start', { timeout: 120_000 }, () => {
       [...decisions].sort(),
     );
     const events = await acme().get(`/audit-events?resource_id=${decisions[0] ?? ''}`);
-    expect(eventsIn(events)).toHaveLength(2);
+    expect(changesIn(events)).toHaveLength(2);
   });
 
   it('killed right after a write it acknowledged, has it at the next start and seals its event within 30 s', async () => {
@@ -107,7 +109,7 @@ describe('npm start', { timeout: 120_000 }, () => {
     expect([again.json, again.headers.get('idempotency-replayed')]).toEqual([created.json, 'true']);
     await acme().eventually(
       `/audit-events?resource_id=${id}`,
-      (answer) => eventsIn(answer).length === 1,
+      (answer) => changesIn(answer).length === 1,
       30_000,
     );
     await stop(started);

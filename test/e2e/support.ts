@@ -86,5 +86,9 @@ export function client(baseUrl: string, tenant: string) {
 }
 
 /** Events of a list of the audit trail. */
+/** Events of changes: reads are told among them, whenever they were stored. */
+export const changesIn = (answer: Answer): readonly Record<string, unknown>[] =>
+  eventsIn(answer).filter((event) => event['event_type'] !== 'record.read');
+
 export const eventsIn = (answer: Answer): readonly Record<string, unknown>[] =>
   answer.json['items'] as Record<string, unknown>[];

@@ -48,6 +48,7 @@ describe('the configuration', () => {
         tenant: { perSecond: 10_000, burst: 10_000 },
         address: { perSecond: 2000, burst: 2000 },
       },
+      auditReads: 'buffered',
     });
   });
 

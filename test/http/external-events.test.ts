@@ -28,7 +28,7 @@ describe.each(STORAGES)('POST /audit-events $name', (kind) => {
     expect(JSON.stringify(event)).not.toMatch(/192\.0\.2\.7|s-1"/);
     expect(await host.platform.sealer.sealTenant(options.tenant)).toMatchObject({ sealed: 1 });
     const read = await host.get(`/audit-events/${String(event['event_id'])}`, options);
-    expect(read.json).toEqual({ ...event, leaf_index: 0 });
+    expect(read.json).toEqual({ ...event, actor_name: 'crm', leaf_index: 0 });
     const found = await host.get('/audit-events?event_type=external&resource_id=acc-7&from=2026-01-02T00:00:00Z', options); // prettier-ignore
     expect(found.page.items.map((item) => item['event_id'])).toEqual([event['event_id']]);
     expect((await host.get(`/audit-events/${String(event['event_id'])}`, { tenant: newTenant() })).status).toBe(404); // prettier-ignore

@@ -17,6 +17,10 @@ export interface TestPlatformOptions {
   readonly migrating?: PlatformOptions['migrating'];
   /** Those of an unconfigured process, unless a test says otherwise. */
   readonly rateLimits?: PlatformOptions['rateLimits'];
+  /** Off, unless a test is about it: events of reads are in nobody's counts. */
+  readonly auditReads?: PlatformOptions['auditReads'];
+  /** That of background work; by default one on which waiting never ends. */
+  readonly backgroundClock?: Clock;
 }
 
 const RATE_LIMITS: RateLimits = {
@@ -35,13 +39,14 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     ports,
     clock,
     // Background sealing waits for a time that never comes: tests drive the sealer themselves.
-    backgroundClock: { now: () => clock.now(), monotonic: () => clock.monotonic(), sleep: () => new Promise(() => undefined) }, // prettier-ignore
+    backgroundClock: options.backgroundClock ?? { now: () => clock.now(), monotonic: () => clock.monotonic(), sleep: () => new Promise(() => undefined) }, // prettier-ignore
     entropy: seededEntropy(options.seed ?? `host ${String(hosts)} of ${String(process.pid)}`),
     cursorKey: new Uint8Array(32).fill(1),
     wrappingKey: new Uint8Array(32).fill(2),
     log: createLog('silent'),
     ...(options.types === undefined ? {} : { types: options.types }),
     rateLimits: options.rateLimits ?? RATE_LIMITS,
+    auditReads: options.auditReads ?? 'off',
     ...(options.migrating === undefined ? {} : { migrating: options.migrating }),
   });
 }

@@ -39,6 +39,7 @@ function add(type: RecordType, { name, envelope }: RecordSchemas, path: string, 
   return describe(recordActionResource.POST, {
     id: camelCase(camelCase('post', name), path),
     tag: type.collection,
+    kind: 'part.add',
     summary: `Add to a ${type.recordType}: ${path}`,
     description: `No revision of the record. In the audit trail: \`${adding.verb}\`.`,
     parameters: ['Id', 'IfMatch', 'IdempotencyKey'],
@@ -54,6 +55,7 @@ function listParts(type: RecordType, parts: PartsDeclaration, { name }: RecordSc
   return describe(recordActionResource.GET, {
     id: camelCase(camelCase('list', name), parts.path),
     tag: type.collection,
+    kind: 'part.list',
     summary: `List the ${parts.path} of a ${type.recordType}, oldest first`,
     parameters: [
       'Id',
@@ -95,6 +97,7 @@ export function viewPaths(type: RecordType, { name }: RecordSchemas): Paths {
     const get = describe(recordActionResource.GET, {
       id: camelCase(camelCase('get', name), path),
       tag: type.collection,
+      kind: 'view.read',
       summary: `Read a view of a ${type.recordType}: ${path}`,
       parameters: ['Id', 'IfNoneMatch'],
       answers: {

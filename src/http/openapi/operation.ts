@@ -5,7 +5,7 @@ import type {
   ZodOpenApiPathItemObject,
   ZodOpenApiResponseObject,
 } from 'zod-openapi';
-import { rolesFor } from '../../security/roles.js';
+import { isOpen, rolesFor, type RouteKind } from '../../security/access-table.js';
 import type { Operation } from '../resource.js';
 import { problems, RATE_HEADERS } from './answers.js';
 import { CALL_HEADERS, parameter, queryParameter, type ParameterName } from './parameters.js';
@@ -19,7 +19,10 @@ export const CHANGE_PROBLEMS = [404, 409, 410, 412];
 export interface Details {
   /** Unique in the document; the name of a function in clients. */
   readonly id: string;
+  /** The collection, where it is about one. */
   readonly tag: string;
+  /** Where the operation serves several kinds, that of this path. */
+  readonly kind?: RouteKind;
   readonly summary: string;
   readonly description?: string;
   /** Besides those of the query that the operation says it knows, and the headers that every call has. */
@@ -40,7 +43,7 @@ const SECURITY = [{ bearer: [] }, { developmentTenant: [], developmentActor: [],
 export function describe(operation: Operation | undefined, details: Details): ZodOpenApiOperationObject {
   if (operation === undefined) throw new TypeError(`nothing serves ${details.id}`);
   const { id, tag, summary, filters = {}, body, answers } = details;
-  const isPublic = operation.permission === 'public';
+  const isPublic = isOpen(operation.permission);
   const known = operation.query === '*' || operation.query === undefined ? [] : operation.query;
   const others = Object.fromEntries(
     known
@@ -52,7 +55,9 @@ export function describe(operation: Operation | undefined, details: Details): Zo
     operationId: id,
     tags: [tag],
     summary,
-    description: [details.description, roleText(operation)].filter((text) => text !== undefined).join('\n\n'),
+    description: [details.description, roleText(details.kind ?? operation.permission, tag)]
+      .filter((text) => text !== undefined)
+      .join('\n\n'),
     security: isPublic ? [] : SECURITY,
     parameters: [
       ...(details.parameters ?? []).map((one) => (typeof one === 'string' ? parameter(one) : one)),
@@ -91,9 +96,10 @@ function bodyOf(accepts: readonly string[], { schema, example }: NonNullable<Det
   return { required: true, content: Object.fromEntries(accepts.map((type) => [type, content])) };
 }
 
-function roleText({ permission }: Operation): string {
-  const roles = rolesFor(permission).map((role) => `\`${role}\``);
-  if (roles.length === 0) return 'Anybody may ask.';
+function roleText(kind: RouteKind, collection: string): string {
+  const allowed = rolesFor(kind, collection);
+  if (allowed === 'anybody') return 'Anybody may ask.';
+  const roles = allowed.map((role) => `\`${role}\``);
   return roles.length === 1
     ? `Needs the role ${roles.join('')}.`
     : `Needs one of the roles ${roles.join(', ')}.`;

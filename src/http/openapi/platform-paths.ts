@@ -12,7 +12,10 @@ import { describe, type Paths } from './operation.js';
 import { auditEvent, health, job, jobRun, operation, pageOf } from './shared-schemas.js';
 
 /** What describes the API itself (resources/openapi.ts, resources/docs.ts): no caller, no body, no query. */
-const OPEN: Operation = { permission: 'public', run: () => Promise.reject(new TypeError('described only')) };
+const open = (permission: 'openapi' | 'docs'): Operation => ({
+  permission,
+  run: () => Promise.reject(new TypeError('described only')),
+});
 
 const configuration = tenantConfiguration.meta({
   id: 'Configuration',
@@ -47,6 +50,9 @@ export function platformPaths(): Paths {
         tag: 'audit-events',
         summary: 'List sealed events, newest first',
         filters: {
+          actor: z
+            .string()
+            .meta({ description: 'A pseudonym; from a `records.sensitive-reader` also a name.' }),
           event_type: auditEvent.shape.event_type,
           severity: auditEvent.shape.severity,
           outcome: auditEvent.shape.outcome,
@@ -128,7 +134,7 @@ export function platformPaths(): Paths {
       }),
     },
     '/openapi.json': {
-      get: describe(OPEN, {
+      get: describe(open('openapi'), {
         id: 'getOpenApi',
         tag: 'platform',
         summary: 'Read this description',
@@ -140,7 +146,7 @@ export function platformPaths(): Paths {
       }),
     },
     '/docs': {
-      get: describe(OPEN, {
+      get: describe(open('docs'), {
         id: 'getDocs',
         tag: 'platform',
         summary: 'Browse this description',
@@ -149,7 +155,7 @@ export function platformPaths(): Paths {
       }),
     },
     '/docs/{file}': {
-      get: describe(OPEN, {
+      get: describe(open('docs'), {
         id: 'getDocsFile',
         tag: 'platform',
         summary: 'Read a file of that page',

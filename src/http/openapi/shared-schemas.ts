@@ -151,11 +151,16 @@ export const auditEvent = z
     revision: z.int().min(0).optional(),
     checksum: sha256().optional(),
     previous_checksum: sha256().optional(),
+    actor_name: z
+      .string()
+      .optional()
+      .meta({ description: 'Whose the pseudonym is; only for `records.sensitive-reader`.' }),
     leaf_index: z.int().min(0).optional().meta({ description: 'Its place in the log, once it is sealed.' }),
   })
   .meta({
     id: 'AuditEvent',
-    description: 'An event of the audit trail; `leaf_index` is no part of its bytes.',
+    description:
+      'An event of the audit trail; `leaf_index` and `actor_name` are no part of its bytes, nor of what is proven.',
   });
 
 /** A record that a lineage comes to: its summary, unless it is missing or damaged. */

@@ -6,7 +6,7 @@ import { idOf, JSON_BODY, pageItemsOf, replayed } from './shared.js';
 /** `/audit-events`: sealed events, newest first; and those of other systems, which are posted. */
 export const auditEventsResource: Resource = {
   POST: {
-    permission: 'records.write',
+    permission: 'audit.post',
     accepts: JSON_BODY,
     run: async ({ services, body, call }) => {
       const { event, replayed: again } = await services.externalEvents.store(body, call);
@@ -15,7 +15,7 @@ export const auditEventsResource: Resource = {
     },
   },
   GET: {
-    permission: 'audit.read',
+    permission: 'audit.list',
     query: [...AUDIT_FILTERS, 'from', 'to', 'limit', 'cursor'],
     run: async (input) => {
       const { services, query, call } = input;
@@ -23,9 +23,15 @@ export const auditEventsResource: Resource = {
         const value = query.get(name);
         return value === null ? [] : [[name, value] as const];
       });
+      const { actor, ...others } = Object.fromEntries(filters);
+      const { auditReader, actorNames } = services;
       const asked = { ...periodOf(query), cursor: cursorOf(query), limit: await pageItemsOf(input) };
-      const page = await services.auditReader.list({ filters: Object.fromEntries(filters), ...asked }, call);
-      return { status: 200, body: { items: page.items, next_cursor: page.nextCursor } };
+      const by = actor === undefined ? others : { ...others, actor: await actorNames.filterOf(actor, call) };
+      const page = await auditReader.list({ filters: by, ...asked }, call);
+      return {
+        status: 200,
+        body: { items: await actorNames.named(page.items, call), next_cursor: page.nextCursor },
+      };
     },
   },
 };
@@ -34,9 +40,11 @@ export const auditEventsResource: Resource = {
 export const auditEventResource: Resource = {
   GET: {
     permission: 'audit.read',
-    run: async (input) => ({
-      status: 200,
-      body: await input.services.auditReader.get(idOf(input), input.call),
-    }),
+    run: async (input) => {
+      const { services, call } = input;
+      const event = await services.auditReader.get(idOf(input), call);
+      const [body] = await services.actorNames.named([event], call);
+      return { status: 200, body };
+    },
   },
 };

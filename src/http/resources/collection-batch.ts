@@ -8,7 +8,7 @@ import { JSON_BODY, replayed, typeOf } from './shared.js';
 /** `/{collection}/batch`: create up to 100 records. */
 export const collectionBatchResource: Resource = {
   POST: {
-    permission: 'records.write',
+    permission: 'record.batch',
     accepts: JSON_BODY,
     bodyLimit: LIMITS.batchBodyBytes,
     creates: (body) => (isObject(body) && Array.isArray(body['items']) ? (body['items'] as unknown[]) : []),

@@ -1,11 +1,11 @@
 import { cursorOf, fieldsOf, limitOf, periodOf, assertKnown } from '../query.js';
 import type { Resource } from '../resource.js';
-import { JSON_BODY, pageItemsOf, recordPath, theBody, typeOf, written } from './shared.js';
+import { JSON_BODY, pageItemsOf, readOf, recordPath, theBody, typeOf, written } from './shared.js';
 
 /** `/{collection}`: create a record, list records. */
 export const collectionResource: Resource = {
   POST: {
-    permission: 'records.write',
+    permission: 'record.create',
     accepts: JSON_BODY,
     creates: theBody,
     run: async (input) => {
@@ -15,7 +15,7 @@ export const collectionResource: Resource = {
     },
   },
   GET: {
-    permission: 'records.read',
+    permission: 'record.list',
     query: '*',
     run: async (input) => {
       // What is wrong with the query is said before anything is read.
@@ -31,7 +31,9 @@ export const collectionResource: Resource = {
       const query = { filters: Object.fromEntries(filters), ...asked };
       const page = await input.services.manager.list(type, query, input.call);
       const shows = page.items.map((item) => item['schema_version']);
-      return { status: 200, body: { items: page.items, next_cursor: page.nextCursor }, shows };
+      const details = { count: shows.length, filters: filters.map(([name]) => name), sensitive: false };
+      const read = readOf(input, 'list', '-', details);
+      return { status: 200, body: { items: page.items, next_cursor: page.nextCursor }, shows, read };
     },
   },
 };

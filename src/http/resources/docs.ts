@@ -15,11 +15,11 @@ const POLICY = [
 ].join('; ');
 
 /** `/docs`: the description of the API as a page. */
-export const docsResource: Resource = { GET: { permission: 'public', run: (input) => show(input, '') } };
+export const docsResource: Resource = { GET: { permission: 'docs', run: (input) => show(input, '') } };
 
 /** `/docs/{file}`: what the page is made of. */
 export const docsFileResource: Resource = {
-  GET: { permission: 'public', run: (input) => show(input, input.params['file'] ?? '') },
+  GET: { permission: 'docs', run: (input) => show(input, input.params['file'] ?? '') },
 };
 
 async function show(input: Input, name: string): Promise<Answer> {

@@ -3,7 +3,7 @@ import type { Resource } from '../resource.js';
 /** `/health`: the process lives and storage answers; anybody may ask. */
 export const healthResource: Resource = {
   GET: {
-    permission: 'public',
+    permission: 'health',
     query: '*',
     run: async ({ services }) => {
       await services.checkStorage();

@@ -7,7 +7,7 @@ import { idOf, JSON_BODY, replayed, theBody, typeOf } from './shared.js';
 /** `/inbox/{collection}`: validated now, stored later by a queue function. */
 export const inboxResource: Resource = {
   POST: {
-    permission: 'records.write',
+    permission: 'inbox.post',
     accepts: JSON_BODY,
     creates: theBody,
     run: async (input) => {
@@ -28,7 +28,7 @@ export const inboxResource: Resource = {
 /** `/operations/{id}`: how far a promised write has come. */
 export const operationResource: Resource = {
   GET: {
-    permission: 'operations.read',
+    permission: 'operation.read',
     run: async (input) => {
       const operation = await input.services.inbox.getOperation(idOf(input), input.call);
       const headers = {

@@ -7,7 +7,7 @@ import type { Resource } from '../resource.js';
 /** `/jobs`: what every job has done last. */
 export const jobsResource: Resource = {
   GET: {
-    permission: 'jobs.run',
+    permission: 'jobs.list',
     run: async ({ services }) => ({
       status: 200,
       headers: NOT_KEPT,

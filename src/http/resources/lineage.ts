@@ -1,12 +1,12 @@
 import { AppError } from '../../domain/errors.js';
 import { LIMITS } from '../../domain/limits.js';
 import type { Resource } from '../resource.js';
-import { idOf, typeOf } from './shared.js';
+import { idOf, readOf, typeOf } from './shared.js';
 
 /** `/{collection}/{id}/lineage`: what a record is derived from, or what is derived from it, across types. */
 export const lineageResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'lineage.read',
     query: ['direction', 'depth'],
     run: async (input) => {
       const direction = input.query.get('direction') ?? 'up';
@@ -14,7 +14,9 @@ export const lineageResource: Resource = {
         throw new AppError('request-malformed', 'direction must be up or down.');
       const query = { direction, depth: depthOf(input.query) } as const;
       const body = await input.services.manager.lineage(typeOf(input), idOf(input), query, input.call);
-      return { status: 200, body };
+      // The root is of this type, what it comes to may be of any: their summaries hold nothing sensitive.
+      const details = { direction, count: body.nodes.length, sensitive: false };
+      return { status: 200, body, read: readOf(input, 'lineage', idOf(input), details) };
     },
   },
 };

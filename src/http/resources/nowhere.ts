@@ -2,7 +2,7 @@ import { AppError } from '../../domain/errors.js';
 import type { Operation, Resource } from '../resource.js';
 
 const nowhere: Operation = {
-  permission: 'public',
+  permission: 'nowhere',
   query: '*',
   run: () => Promise.reject(new AppError('record-not-found', 'There is nothing at this address.')),
 };

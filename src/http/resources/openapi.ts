@@ -8,7 +8,7 @@ const documents = new WeakMap<readonly RecordType[], Promise<Served>>();
 /** `/openapi.json`: the description of the API. It holds no data and anybody may ask. */
 export const openapiResource: Resource = {
   GET: {
-    permission: 'public',
+    permission: 'openapi',
     run: async (input) => unchanging(input, await documentOf(input.services.types.types)),
   },
 };

@@ -1,11 +1,12 @@
 import { AppError } from '../../domain/errors.js';
 import type { RecordName } from '../../domain/apply-change.js';
 import { formatTime } from '../../domain/clock.js';
-import type { RecordType } from '../../domain/record-type.js';
+import type { RecordData, RecordType } from '../../domain/record-type.js';
+import type { Page } from '../../storage/manager-types.js';
 import { addingOf } from '../../storage/part-reader.js';
 import { assertKnown, cursorOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { idOf, JSON_BODY, pageItemsOf, putConditionOf, recordPath, shown, shownAs, theBody, typeOf, written } from './shared.js'; // prettier-ignore
+import { idOf, JSON_BODY, pageItemsOf, putConditionOf, readOf, recordPath, shown, shownAs, showsSensitive, theBody, typeOf, written } from './shared.js'; // prettier-ignore
 
 /**
  * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; a view such as
@@ -13,7 +14,12 @@ import { idOf, JSON_BODY, pageItemsOf, putConditionOf, recordPath, shown, shownA
  */
 export const recordActionResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'record.read',
+    kinds: {
+      all: ['part.list', 'view.read'],
+      of: (type, { action = '' }) =>
+        type.parts?.path === action ? 'part.list' : hasView(type, action) ? 'view.read' : undefined,
+    },
     query: '*',
     run: async (input) => {
       if (isParts(input)) return listParts(input);
@@ -26,11 +32,11 @@ export const recordActionResource: Resource = {
         asOfMs === undefined
           ? await manager.getNamed(type, at, input.call)
           : await manager.getNamedAsOf(type, at, formatTime(asOfMs), input.call);
-      return shown(input, record);
+      return shown(input, record, asOfMs === undefined ? 'read' : 'as_of');
     },
   },
   PUT: {
-    permission: 'records.write',
+    permission: 'record.put',
     accepts: JSON_BODY,
     creates: theBody,
     run: async (input) => {
@@ -47,7 +53,11 @@ export const recordActionResource: Resource = {
     },
   },
   POST: {
-    permission: 'records.write',
+    permission: 'record.act',
+    kinds: {
+      all: ['part.add'],
+      of: (type, { action = '' }) => (addingOf(type, action) === undefined ? undefined : 'part.add'),
+    },
     accepts: JSON_BODY,
     run: async (input) => {
       const type = typeOf(input);
@@ -81,15 +91,24 @@ export const recordActionResource: Resource = {
   },
 };
 
+function hasView({ views = {} }: RecordType, action: string): boolean {
+  return Object.hasOwn(views, action);
+}
+
 function isView(input: Input): boolean {
-  return Object.hasOwn(typeOf(input).views ?? {}, input.params['action'] ?? '');
+  return hasView(typeOf(input), input.params['action'] ?? '');
 }
 
 async function showView(input: Input): Promise<Answer> {
   assertKnown(input.query, []);
   const path = input.params['action'] ?? '';
-  const { view, etag } = await input.services.manager.getView(typeOf(input), idOf(input), path, input.call);
-  return shownAs(input, etag, view);
+  const { view, ...record } = await input.services.manager.getView(
+    typeOf(input),
+    idOf(input),
+    path,
+    input.call,
+  );
+  return shownAs(input, record, view, { action: 'view', view: path });
 }
 
 function isParts(input: Input): boolean {
@@ -102,8 +121,7 @@ async function listParts(input: Input): Promise<Answer> {
   assertKnown(input.query, [...(type.parts?.timeMember === undefined ? [] : ['from']), 'limit', 'cursor']);
   const page = { fromMs: timeOf(input.query, 'from'), cursor: cursorOf(input.query), limit: await pageItemsOf(input) }; // prettier-ignore
   const path = input.params['action'] ?? '';
-  const found = await input.services.manager.listParts(type, idOf(input), path, page, input.call);
-  return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
+  return partsPage(input, await input.services.manager.listParts(type, idOf(input), path, page, input.call));
 }
 
 async function listValues(input: Input): Promise<Answer> {
@@ -114,8 +132,20 @@ async function listValues(input: Input): Promise<Answer> {
   const page = { cursor: cursorOf(input.query), limit: await pageItemsOf(input) };
   const query = { resolution, ...periodOf(input.query), ...page } as const;
   const path = input.params['action'] ?? '';
-  const found = await input.services.manager.listValues(typeOf(input), idOf(input), path, query, input.call);
-  return { status: 200, body: { items: found.items, next_cursor: found.nextCursor } };
+  return partsPage(
+    input,
+    await input.services.manager.listValues(typeOf(input), idOf(input), path, query, input.call),
+  );
+}
+
+function partsPage(input: Input, { items, nextCursor }: Page<RecordData>): Answer {
+  const details = {
+    parts: input.params['action'] ?? '',
+    count: items.length,
+    sensitive: showsSensitive(items),
+  };
+  const read = readOf(input, 'list_parts', idOf(input), details);
+  return { status: 200, body: { items, next_cursor: nextCursor }, read };
 }
 
 /** Throws `method-not-allowed` for an action or a view of a type whose records have no names, `record-not-found` for nothing. */

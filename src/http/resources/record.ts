@@ -6,7 +6,7 @@ import { idOf, PATCH_BODY, shown, typeOf, written } from './shared.js';
 /** `/{collection}/{id}`: read a record, patch it. */
 export const recordResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'record.read',
     query: ['as_of'],
     run: async (input) => {
       const asOfMs = timeOf(input.query, 'as_of');
@@ -16,11 +16,11 @@ export const recordResource: Resource = {
         asOfMs === undefined
           ? await manager.get(type, idOf(input), input.call)
           : await manager.getAsOf(type, idOf(input), formatTime(asOfMs), input.call);
-      return shown(input, record);
+      return shown(input, record, asOfMs === undefined ? 'read' : 'as_of');
     },
   },
   PATCH: {
-    permission: 'records.write',
+    permission: 'record.patch',
     accepts: PATCH_BODY,
     run: async (input) => {
       const ifMatch = input.headers.get('if-match') ?? undefined;

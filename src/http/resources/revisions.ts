@@ -1,18 +1,19 @@
 import { AppError } from '../../domain/errors.js';
 import { cursorOf } from '../query.js';
 import type { Resource } from '../resource.js';
-import { idOf, pageItemsOf, shown, typeOf } from './shared.js';
+import { idOf, pageItemsOf, readOf, shown, typeOf } from './shared.js';
 
 /** `/{collection}/{id}/revisions`: what a record was, oldest first. */
 export const revisionsResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'revision.list',
     query: ['limit', 'cursor'],
     run: async (input) => {
       const page = { cursor: cursorOf(input.query), limit: await pageItemsOf(input) };
       const found = await input.services.manager.listRevisions(typeOf(input), idOf(input), page, input.call);
       const shows = found.items.map((item) => item.schema_version);
-      return { status: 200, body: { items: found.items, next_cursor: found.nextCursor }, shows };
+      const read = readOf(input, 'list_revisions', idOf(input), { count: shows.length, sensitive: false });
+      return { status: 200, body: { items: found.items, next_cursor: found.nextCursor }, shows, read };
     },
   },
 };
@@ -20,7 +21,7 @@ export const revisionsResource: Resource = {
 /** `/{collection}/{id}/revisions/{revision}`: one revision as it was stored. */
 export const revisionResource: Resource = {
   GET: {
-    permission: 'records.read',
+    permission: 'revision.read',
     run: async (input) => {
       const text = input.params['revision'] ?? '';
       if (!/^[1-9]\d{0,9}$/.test(text)) throw new AppError('record-not-found', 'There is no such revision.');
@@ -30,7 +31,7 @@ export const revisionResource: Resource = {
         Number(text),
         input.call,
       );
-      return shown(input, record);
+      return shown(input, record, 'revision');
     },
   },
 };

@@ -1,4 +1,5 @@
 import fresh from 'fresh';
+import type { ReadAction, ReadShown } from '../../audit/read-auditor.js';
 import { AppError } from '../../domain/errors.js';
 import type { RecordType } from '../../domain/record-type.js';
 import type { StoredRecord, WrittenRecord } from '../../storage/manager-types.js';
@@ -27,21 +28,45 @@ export function recordPath(type: RecordType, id: string): string {
 }
 
 /** The answer to a read of one record, which `If-None-Match` may make shorter. */
-export function shown(input: Input, record: StoredRecord): Answer {
+export function shown(input: Input, record: StoredRecord, action: ReadAction = 'read'): Answer {
   const headers = servedHeaders(record.served);
-  return { ...shownAs(input, record.etag, record.envelope, headers), shows: [storedIn(record)] };
+  return { ...shownAs(input, record, record.envelope, { action }, headers), shows: [storedIn(record)] };
 }
 
-/** Like `shown`, for something that follows from the record of this entity tag. */
+/** Like `shown`, for something that follows from a record; `as` is what its event says besides. */
 export function shownAs(
   input: Input,
-  etag: string,
+  { envelope, etag }: StoredRecord,
   body: unknown,
+  as: { readonly action: ReadAction; readonly view?: string },
   more: Readonly<Record<string, string>> = {},
 ): Answer {
   const headers = { etag, ...more };
-  if (isUnchanged(input, etag)) return { status: 304, headers };
-  return { status: 200, headers, body };
+  const unchanged = isUnchanged(input, etag);
+  const { action, ...details } = as;
+  const read = readOf(input, action, envelope.id, {
+    revision: envelope.revision,
+    ...details,
+    sensitive: showsSensitive([envelope]),
+    ...(unchanged ? { not_modified: true } : {}),
+  });
+  return unchanged ? { status: 304, headers, read } : { status: 200, headers, body, read };
+}
+
+/** What the audit trail is told of an answer; nothing of a page that shows nothing. */
+export function readOf(
+  input: Input,
+  action: ReadAction,
+  resourceId: string,
+  details: ReadShown['details'],
+): ReadShown | undefined {
+  if (details['count'] === 0) return undefined;
+  return { action, resourceType: typeOf(input).recordType, resourceId, details };
+}
+
+/** Whether sensitive values are in clear in what is shown: exactly then their salts are beside them. */
+export function showsSensitive(shown: readonly { readonly salts?: unknown }[]): boolean {
+  return shown.some(({ salts }) => salts !== undefined);
 }
 
 /** The schema version a record is stored in. */
