@@ -1,5 +1,5 @@
 import { LINEAGE_TABLE } from '../../src/storage/lineage-rows.js';
-import type { Row, RowOperation, StoragePorts } from '../../src/storage/ports.js';
+import type { Row, StoragePorts } from '../../src/storage/ports.js';
 import { wrapPorts, type PortCall } from '../support/wrap-ports.js';
 
 /** A mistake that lets a tenant see something of another's: a call of storage that forgets whose it is. */
@@ -51,19 +51,6 @@ const rangeRead = (tables: (name: string) => boolean): Leak['plant'] =>
     return other === undefined ? found : ports.tables.range(table, other, query);
   });
 
-/** What is written and read of a table is all in one place, whoever's it is. */
-const shared =
-  (table: string): Leak['plant'] =>
-  (ports) =>
-    wrapPorts(ports, ({ port, method, args }, run) => {
-      if (port !== 'tables' || args[0] !== table) return run();
-      const partition = `acme:${partOf(args[1] as string)}`;
-      if (method === 'find') return ports.tables.find(table, partition, args[2] as string);
-      if (method === 'commit')
-        return ports.tables.commit(table, partition, args[2] as readonly RowOperation[]);
-      return run();
-    });
-
 /** Only the number of calls tells, as the time that they take would: a second look for what another tenant has. */
 const slower = astray((ports) => async ({ port, method, args }, run, known) => {
   const found = await run();
@@ -84,6 +71,6 @@ export const LEAKS: readonly Leak[] = [
   { name: 'a list', plant: rangeRead(every) },
   { name: 'the way back of a link', plant: rangeRead((table) => table === LINEAGE_TABLE) },
   { name: 'the list of events', plant: rangeRead((table) => table === 'auditevents') },
-  { name: 'the keys of repeated requests', plant: shared('idempotency') },
+  { name: 'what a tenant has set', plant: pointRead((table) => table === 'system') },
   { name: 'the time that it takes', plant: slower },
 ];

@@ -156,6 +156,8 @@ const WAYS: readonly Way[] = [
   (draw, told) => named(draw, (path, body) => ({ method: 'PUT', path, options: { body, ifMatch: told.record(draw, NAMED).etag } })), // prettier-ignore
   (draw, told) => get(`/audit-events?${query({ limit: '2', ...of([{}, { resource_id: told.record(draw).id }, { actor: 'ada' }, { event_type: 'record.created' }], draw.pick) })}`), // prettier-ignore
   (draw, told) => get(`/audit-events/${told.event(draw)}`),
+  (draw, told) => get(`/audit-events/${told.event(draw)}`),
+  () => get('/audit-events'),
   (draw, told) => post('/audit-events', { event_type: 'login', action: 'login', resource_type: 'session', resource_id: told.record(draw).id, outcome: 'success' }, draw), // prettier-ignore
   () => get('/configuration'),
   (draw, told) => ({ method: 'PUT', path: '/configuration', options: { body: { list_limit_default: 1 + (draw.pick % 3) }, ...(draw.other % 2 === 0 ? {} : { ifMatch: told.record(draw).etag }) } }), // prettier-ignore
@@ -189,7 +191,7 @@ function named(draw: Draw, make: (path: string, body: RecordData) => Request): R
 /** What a step of a script comes to, now that it is known what there is. */
 export function actOf(draw: Draw, step: number, told: Told): Act | undefined {
   const tenant = of(TENANTS, draw.tenant);
-  const kinds = WAYS.length + 5;
+  const kinds = WAYS.length + 6;
   const kind = draw.what % kinds;
   if (kind < WAYS.length) {
     const request = of(WAYS, kind)(draw, told);
@@ -200,7 +202,7 @@ export function actOf(draw: Draw, step: number, told: Told): Act | undefined {
   return {
     kind: 'happen',
     step,
-    what: of(['seal', 'seal', 'deliver', 'jobs'] as const, kind - WAYS.length - 1),
+    what: of(['seal', 'seal', 'seal', 'deliver', 'jobs'] as const, kind - WAYS.length - 1),
   };
 }
 
