@@ -42,7 +42,7 @@ export interface AppErrorOptions {
   readonly cause?: unknown;
   /** Facts for logs and audit (ids, revisions). Never a submitted value. */
   readonly evidence?: Readonly<Record<string, string | number | boolean>>;
-  /** Where the input is at fault; only with `record-invalid`. */
+  /** Where the input is at fault; only with `record-invalid`, and `request-malformed` where a place can be named. */
   readonly issues?: readonly Issue[];
   /** Seconds after which trying again makes sense. */
   readonly retryAfterS?: number;

@@ -1,5 +1,6 @@
 import type { HttpRequest } from '@azure/functions';
 import { AppError } from '../domain/errors.js';
+import { parseJsonSource } from '../domain/json-source.js';
 
 /**
  * Reads a JSON body. Throws, in this order: `unsupported-media-type`, `payload-too-large`, `request-malformed`
@@ -21,19 +22,16 @@ export async function readJson(
   } catch (cause) {
     throw new AppError('request-malformed', 'The body is not UTF-8.', { cause });
   }
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    // The parser's message quotes the body, so it is not passed on, not even as a cause.
-    throw new AppError('request-malformed', 'The body is not JSON.');
-  }
+  return parseJsonSource(text, 'The body');
 }
+
+const UTF_8 = ['charset=utf-8', 'charset="utf-8"'];
 
 function assertMediaType(request: HttpRequest, accepts: readonly string[]): void {
   const [type, ...parameters] = (request.headers.get('content-type') ?? '').split(';').map((part) => part.trim().toLowerCase()); // prettier-ignore
-  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length);
+  const charsets = parameters.filter((parameter) => parameter.startsWith('charset='));
   const encoding = request.headers.get('content-encoding') ?? 'identity';
-  if (!accepts.includes(type ?? '') || !['utf-8', '"utf-8"', undefined].includes(charset)) {
+  if (!accepts.includes(type ?? '') || !charsets.every((charset) => UTF_8.includes(charset))) {
     throw new AppError('unsupported-media-type', `Send ${accepts.join(' or ')} in UTF-8.`);
   }
   if (encoding.toLowerCase() !== 'identity') {

@@ -53,7 +53,7 @@ export function problemOf(error: AppError, invocationId: string): Problem {
     status,
     detail,
     instance: invocationId,
-    ...(error.code === 'record-invalid' ? { errors: error.issues } : {}),
+    ...(error.code === 'record-invalid' || error.issues.length > 0 ? { errors: error.issues } : {}),
   };
 }
 

@@ -32,8 +32,8 @@ function drain(request: IncomingMessage): Promise<void> {
   });
 }
 
-/** Reads the body up to the limit. Rejects when the client goes away in the middle of it. */
-export function readBody(request: IncomingMessage): Promise<ReadBody> {
+/** Reads the body up to the limit, and says of each piece how large it is. Rejects when the client goes away in the middle of it. */
+export function readBody(request: IncomingMessage, received: (bytes: number) => void): Promise<ReadBody> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -43,6 +43,7 @@ export function readBody(request: IncomingMessage): Promise<ReadBody> {
     const take = (chunk: Buffer): void => {
       chunks.push(chunk);
       length += chunk.length;
+      received(chunk.length);
       if (length <= BODY_LIMIT) return;
       stop();
       const bytes = Buffer.concat(chunks, length).subarray(0, BODY_LIMIT + 1);

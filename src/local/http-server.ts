@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { Connections } from './connections.js';
 import { readBody } from './http-body.js';
+import { HTTP_LIMITS, type HttpLimits } from './http-limits.js';
 import { emptyAnswer, type Answer, type Dispatch, type RequestHead } from './http-types.js';
 import { errorFields, type HostLog } from './host-log.js';
 import { problemAnswer } from './problem-answer.js';
@@ -82,11 +84,47 @@ async function open(server: Server, port: number): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** Takes the port (0: any free one), on the loopback address only, and answers 503 until told what to serve. */
-export async function listen(wantedPort: number, log: HostLog): Promise<HttpListener> {
+const COMPLAINTS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Payload Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+/** Says what Node would say of what is no HTTP, or too slow. */
+function complain(socket: Socket, code = ''): void {
+  if (socket.writable)
+    socket.write(`HTTP/1.1 ${COMPLAINTS[code] ?? '400 Bad Request'}\r\nConnection: close\r\n\r\n`);
+  socket.destroy();
+}
+
+/** A server that holds every connection to its limits; what is too slow is answered 408, a head too large 431. */
+function limitedServer(limits: HttpLimits): Server {
+  const server = createServer({
+    keepAliveTimeout: limits.idleMs,
+    headersTimeout: limits.headMs,
+    requestTimeout: limits.requestMs,
+    connectionsCheckingInterval: limits.checkMs,
+    maxHeaderSize: limits.headBytes,
+  });
+  // All or none: Node leaves out in silence what is beyond a count, and the size bounds it.
+  server.maxHeadersCount = 0;
+  server.maxRequestsPerSocket = limits.requestsPerConnection;
+  server.setTimeout(limits.silentMs);
+  return server;
+}
+
+/**
+ * Takes the port (0: any free one), on the loopback address only, and answers 503 until told what to serve. Whoever is
+ * slow, or holds connections and says nothing, is cut (`HTTP_LIMITS`) and keeps nobody else from being served.
+ */
+export async function listen(
+  wantedPort: number,
+  log: HostLog,
+  limits: HttpLimits = HTTP_LIMITS,
+): Promise<HttpListener> {
   let dispatch: Dispatch = () => emptyAnswer(503, [['retry-after', '1']]);
   let stopping = false;
-  const active = new Map<Socket, number>();
+  const connections = new Connections(limits);
 
   const route: Dispatch = (head) =>
     UNSPEAKABLE.has(head.method) ? unspeakable(head.method) : dispatch(head);
@@ -101,9 +139,11 @@ export async function listen(wantedPort: number, log: HostLog): Promise<HttpList
         send(response, routed, stopping);
         return;
       }
-      const body = await readBody(request);
-      const result = await routed(body.bytes);
-      if (body.drained === undefined) send(response, result, stopping);
+      const { socket } = request;
+      const body = await readBody(request, (bytes) => connections.received(socket, bytes));
+      connections.release(socket);
+      const result = await connections.during(socket, routed(body.bytes));
+      if (body.drained === undefined) send(response, result, stopping || connections.isBroken(socket));
       else await sendAndDrain(response, result, body.drained);
     } catch (error) {
       if (request.socket.destroyed) return;
@@ -118,20 +158,19 @@ export async function listen(wantedPort: number, log: HostLog): Promise<HttpList
     }
   };
 
-  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 120_000 });
-  server.on('connection', (socket: Socket) => {
-    active.set(socket, 0);
-    socket.once('close', () => active.delete(socket));
-  });
+  const server = limitedServer(limits);
+  server.on('connection', (socket: Socket) => connections.add(socket));
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    active.set(socket, (active.get(socket) ?? 0) + 1);
+    connections.began(socket, request);
     response.once('close', () => {
-      const left = (active.get(socket) ?? 1) - 1;
-      if (active.has(socket)) active.set(socket, left);
-      if (stopping && left === 0) socket.end();
+      connections.ended(socket);
+      if ((stopping || connections.isBroken(socket)) && connections.isDone(socket)) socket.end();
     });
     void answer(request, response);
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (connections.broke(socket)) complain(socket, error.code);
   });
   const port = await open(server, wantedPort);
 
@@ -141,7 +180,7 @@ export async function listen(wantedPort: number, log: HostLog): Promise<HttpList
     stop: async (limitMs) => {
       stopping = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const [socket, requests] of active) if (requests === 0) socket.destroy();
+      connections.destroyIdle();
       const timer = setTimeout(() => server.closeAllConnections(), limitMs);
       await closed;
       clearTimeout(timer);

@@ -2,6 +2,7 @@ import type { ExternalEvents } from '../audit/external-events.js';
 import { AppError, isAppError } from '../domain/errors.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { parseId } from '../domain/ids.js';
+import { parseJsonSource } from '../domain/json-source.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
 import { Budget } from '../storage/backoff.js';
@@ -94,11 +95,13 @@ export class InboxHandler {
     const bytes = await this.#blobOf(name, message.tenant, budget);
     if (bytes.length > LIMITS.recordBytes)
       throw new AppError('payload-too-large', 'The data is larger than 8 MiB.');
+    let text: string;
     try {
-      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
+      text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     } catch {
-      throw new AppError('request-malformed', 'The blob of data_ref is not JSON.');
+      throw new AppError('request-malformed', 'The blob of data_ref is not UTF-8.');
     }
+    return parseJsonSource(text, 'The blob of data_ref');
   }
 
   /** One byte more than any record has tells one that is too large, however large it is. */

@@ -3,7 +3,9 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { codeLines, filesBelow, fromRoot, lineCount, quoted, read, ROOT, tableRows } from './support.js';
 
-const PAGES = [...filesBelow('docs'), 'README.md', 'CHANGELOG.md'].filter((path) => path.endsWith('.md'));
+const PAGES = [...filesBelow('docs'), 'README.md', 'CHANGELOG.md', 'SECURITY.md'].filter((path) =>
+  path.endsWith('.md'),
+);
 const TEXT =
   /\.(ts|mjs|cjs|js|json|jsonc|md|yml|yaml|bicep|html)$|(^|\/)\.(gitignore|funcignore|prettierrc.*)$|^\.ci\//;
 
@@ -62,6 +64,19 @@ describe('documentation', () => {
       ),
     );
     expect(PAGES.filter((page) => page !== 'README.md' && !linked.includes(page))).toEqual([]);
+  });
+
+  it('names in the threat model a test for every line, and only tests that there are', () => {
+    const [, guarded = '', not = ''] =
+      /^([\s\S]*)## Not protected([\s\S]*)$/.exec(read('docs/security.md')) ?? [];
+    const rows = tableRows(guarded).filter(([first = '']) => !/^-+$/.test(first));
+    const lines = rows.filter((cells) => cells.at(-1) !== 'test');
+    expect(lines.length).toBeGreaterThan(20);
+    const tests = (cell = ''): readonly string[] => [...cell.matchAll(/`(test\/[^`]+\.test\.ts)`/g)].map(([, path = '']) => path); // prettier-ignore
+    expect(lines.filter((cells) => tests(cells.at(-1)).length === 0)).toEqual([]);
+    const named = [...guarded.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path);
+    expect([...new Set(named)].filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+    expect(not.trim()).not.toBe('');
   });
 
   it('lists exactly the settings that are read', () => {

@@ -235,4 +235,22 @@ describe.each(STORAGES)('a message of another system $name', (kind) => {
     await deliver(host.platform, messageOf(external({ data: undefined, data_ref: name })));
     expect(await takePoison(storage.ports)).toMatchObject([{ reason: { code } }]);
   });
+
+  it.each([
+    [
+      'has a member twice',
+      '{"decision_type":"strategic","title":"a","inputs":{"b":1,"\\u0062":2}}',
+      '/inputs/b',
+    ],
+    ['has a number that cannot be kept', '{"decision_type":"strategic","title":"a","inputs":{"b":9007199254740993}}', '/inputs/b'], // prettier-ignore
+  ])('whose blob %s is set aside, and the reason says where', async (_, text, pointer) => {
+    const name = `${tenant}/_inbox/1.json`;
+    await storage.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, Buffer.from(text), 'application/json');
+    await deliver(host.platform, messageOf(external({ data: undefined, data_ref: name })));
+    const errors = [{ pointer, detail: expect.any(String) }];
+    expect(await takePoison(storage.ports)).toMatchObject([
+      { reason: { code: 'request-malformed', errors } },
+    ]);
+    expect((await walk(host, '/decisions', { tenant })).ids).toEqual([]);
+  });
 });

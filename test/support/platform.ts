@@ -1,5 +1,5 @@
 import { assemblePlatform, storageNames, type Platform, type PlatformOptions } from '../../src/platform.js';
-import type { Clock } from '../../src/domain/clock.js';
+import type { Clock, Entropy } from '../../src/domain/clock.js';
 import type { RecordType } from '../../src/domain/record-type.js';
 import type { RateLimits } from '../../src/security/rate-limiter.js';
 import type { CallContext } from '../../src/storage/manager-types.js';
@@ -15,6 +15,8 @@ export interface TestPlatformOptions {
   /** Different hosts draw different ids. */
   readonly seed?: string;
   readonly migrating?: PlatformOptions['migrating'];
+  /** Where ids come from, instead of `seed`. */
+  readonly entropy?: Entropy;
   /** Those of an unconfigured process, unless a test says otherwise. */
   readonly rateLimits?: PlatformOptions['rateLimits'];
   /** Off, unless a test is about it: events of reads are in nobody's counts. */
@@ -40,7 +42,8 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     clock,
     // Background sealing waits for a time that never comes: tests drive the sealer themselves.
     backgroundClock: options.backgroundClock ?? { now: () => clock.now(), monotonic: () => clock.monotonic(), sleep: () => new Promise(() => undefined) }, // prettier-ignore
-    entropy: seededEntropy(options.seed ?? `host ${String(hosts)} of ${String(process.pid)}`),
+    entropy:
+      options.entropy ?? seededEntropy(options.seed ?? `host ${String(hosts)} of ${String(process.pid)}`),
     cursorKey: new Uint8Array(32).fill(1),
     wrappingKey: new Uint8Array(32).fill(2),
     log: createLog('silent'),

@@ -112,7 +112,9 @@ export function problemOfCodes(codes: readonly ErrorCode[]) {
     status: z.literal(statuses),
     detail: z.string(),
     instance: z.string().meta({ description: 'The invocation, as logs name it.' }),
-    ...(codes.includes('record-invalid') ? { errors: z.array(issue).optional() } : {}),
+    ...(codes.includes('record-invalid') || codes.includes('request-malformed')
+      ? { errors: z.array(issue).optional() }
+      : {}),
   });
 }
 
