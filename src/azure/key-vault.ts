@@ -111,8 +111,8 @@ export class KeyVaultWrapper implements KeyWrapper {
 function explained(error: unknown, what: string): unknown {
   const answer = answerOf(error);
   if (answer === undefined) return error;
-  const { details } = error as { details?: { error?: { code?: unknown; innererror?: { code?: unknown } } } };
-  const codes = [details?.error?.innererror?.code, details?.error?.code, answer.code];
+  const { details } = error as { details?: { error?: { code?: unknown; innerError?: { code?: unknown } } } };
+  const codes = [details?.error?.innerError?.code, details?.error?.code, answer.code];
   const code = codes.find((one) => typeof one === 'string' && one !== '') as string | undefined;
   return faultOfAnswer({ status: answer.status, code }, what, error);
 }

@@ -187,26 +187,29 @@ describe.each(STORAGES)('keys of data subjects $name', (kind) => {
   });
 
   // Where time is not real, only what a storage does at once can be waited for.
-  it.skipIf(kind.realTime)('are wrapped by a vault that is asked once in five minutes, and not to be had while it does not answer', async () => {
-    const tenant = newTenant();
-    const clock = new VirtualClock();
-    const vault = new MemoryVault();
-    const host = hostOf(tenant, { clock, vault, keys: [] });
-    const sealed = await host.seal('ann');
-    await host.seal('bob');
-    expect(vault.calls).toEqual(['wrap']);
-    await clock.advance(5 * MINUTE + 1);
-    vault.failure = new StorageFault('unavailable', 'throttled');
-    const refused = expect(host.seal('bob')).rejects.toMatchObject({ code: 'storage-unavailable' });
-    const closed = expect(host.open(sealed)).rejects.toMatchObject({ code: 'storage-unavailable' });
-    await clock.advance(25_000);
-    await Promise.all([refused, closed]);
-    vault.failure = undefined;
-    vault.calls.splice(0);
-    expect(await host.open(sealed)).toEqual(SECRET);
-    await host.seal('bob');
-    expect(vault.calls).toEqual(['unwrap']);
-  });
+  it.skipIf(kind.realTime)(
+    'are wrapped by a vault that is asked once in five minutes, and not to be had while it does not answer',
+    async () => {
+      const tenant = newTenant();
+      const clock = new VirtualClock();
+      const vault = new MemoryVault();
+      const host = hostOf(tenant, { clock, vault, keys: [] });
+      const sealed = await host.seal('ann');
+      await host.seal('bob');
+      expect(vault.calls).toEqual(['wrap']);
+      await clock.advance(5 * MINUTE + 1);
+      vault.failure = new StorageFault('unavailable', 'throttled');
+      const refused = expect(host.seal('bob')).rejects.toMatchObject({ code: 'storage-unavailable' });
+      const closed = expect(host.open(sealed)).rejects.toMatchObject({ code: 'storage-unavailable' });
+      await clock.advance(25_000);
+      await Promise.all([refused, closed]);
+      vault.failure = undefined;
+      vault.calls.splice(0);
+      expect(await host.open(sealed)).toEqual(SECRET);
+      await host.seal('bob');
+      expect(vault.calls).toEqual(['unwrap']);
+    },
+  );
 
   it.each([
     ['was altered', { wrapped: 'AAAA' }],
