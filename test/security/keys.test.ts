@@ -273,7 +273,7 @@ describe.each(STORAGES)('a record whose subject was erased $name', (kind) => {
         organization: { name: 'Meridian', contact: { name: gone, email: gone, phone: contact.phone } },
       });
     }
-    await storage.close();
+    storage.close();
   });
 
   it('is held to be damaged when the key is gone and nobody destroyed it', async () => {
@@ -292,7 +292,7 @@ describe.each(STORAGES)('a record whose subject was erased $name', (kind) => {
     await expect(other.manager.get(type, made.envelope.id, call)).rejects.toMatchObject({
       code: 'integrity-failure',
     });
-    await storage.close();
+    storage.close();
   });
 });
 
