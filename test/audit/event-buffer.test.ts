@@ -3,11 +3,11 @@ import { Actors } from '../../src/audit/actors.js';
 import { AuditEmitter, type AuditDraft } from '../../src/audit/emitter.js';
 import { EventBuffer } from '../../src/audit/event-buffer.js';
 import { newId } from '../../src/domain/ids.js';
-import { AesSecretBox } from '../../src/security/secret-box.js';
 import { partitionKey } from '../../src/storage/keys.js';
 import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import { seededEntropy } from '../support/entropy.js';
 import { memoryPorts } from '../support/memory-ports.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
 import { host, rowsOf, TENANT } from './support.js';
@@ -41,11 +41,17 @@ beforeEach(() => {
 
 function bufferOf(most = 10): EventBuffer<Read> {
   const { directory } = host(ports, clock);
-  const secretBox = new AesSecretBox([new Uint8Array(32).fill(7)], entropy);
-  const actors = new Actors(ports.tables, clock, entropy);
+  const ring = testKeyRing(ports, { clock, entropy });
+  const actors = new Actors({ tables: ports.tables, clock, entropy, ...ring });
   return new EventBuffer<Read>(
     {
-      emitter: new AuditEmitter({ tables: ports.tables, directory, actors, secretBox, entropy }),
+      emitter: new AuditEmitter({
+        tables: ports.tables,
+        directory,
+        actors,
+        secretBox: ring.secretBox,
+        entropy,
+      }),
       clock,
       draftOf: (read) => {
         made += 1;

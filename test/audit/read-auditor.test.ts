@@ -3,12 +3,12 @@ import { Actors } from '../../src/audit/actors.js';
 import { AuditEmitter } from '../../src/audit/emitter.js';
 import { ReadAuditor, type ReadShown } from '../../src/audit/read-auditor.js';
 import type { AuditEvent } from '../../src/domain/audit-event.js';
-import { AesSecretBox } from '../../src/security/secret-box.js';
 import { partitionKey } from '../../src/storage/keys.js';
 import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import type { Log } from '../../src/telemetry/log.js';
 import { seededEntropy } from '../support/entropy.js';
 import { memoryPorts } from '../support/memory-ports.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
 import { host, rowsOf, TENANT } from './support.js';
@@ -41,9 +41,15 @@ beforeEach(() => {
 
 function auditor(mode: 'buffered' | 'off' = 'buffered'): ReadAuditor {
   const { directory } = host(ports, clock);
-  const secretBox = new AesSecretBox([new Uint8Array(32).fill(7)], entropy);
-  const actors = new Actors(ports.tables, clock, entropy);
-  const emitter = new AuditEmitter({ tables: ports.tables, directory, actors, secretBox, entropy });
+  const ring = testKeyRing(ports, { clock, entropy });
+  const actors = new Actors({ tables: ports.tables, clock, entropy, ...ring });
+  const emitter = new AuditEmitter({
+    tables: ports.tables,
+    directory,
+    actors,
+    secretBox: ring.secretBox,
+    entropy,
+  });
   const log: Log = { info: () => undefined, warn: (message) => void said.push(message), failure: () => undefined }; // prettier-ignore
   return new ReadAuditor({ emitter, clock, backgroundClock: clock, entropy, log }, mode, MOST);
 }

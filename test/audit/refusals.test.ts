@@ -3,13 +3,13 @@ import { Actors } from '../../src/audit/actors.js';
 import { AuditEmitter } from '../../src/audit/emitter.js';
 import { Refusals, type Refusal } from '../../src/audit/refusals.js';
 import type { AuditEvent } from '../../src/domain/audit-event.js';
-import { AesSecretBox } from '../../src/security/secret-box.js';
 import { partitionKey, SYSTEM_TENANT } from '../../src/storage/keys.js';
 import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import { createLog } from '../../src/telemetry/log.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { seededEntropy } from '../support/entropy.js';
 import { memoryPorts } from '../support/memory-ports.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
 import { assertSealed, host, rowsOf, TENANT } from './support.js';
@@ -37,9 +37,15 @@ beforeEach(() => {
 
 function refusalsOn(on: StoragePorts): Refusals {
   const { directory } = host(on, clock);
-  const secretBox = new AesSecretBox([new Uint8Array(32).fill(7)], entropy);
-  actors = new Actors(on.tables, clock, entropy);
-  const emitter = new AuditEmitter({ tables: on.tables, directory, actors, secretBox, entropy });
+  const ring = testKeyRing(on, { clock, entropy });
+  actors = new Actors({ tables: on.tables, clock, entropy, ...ring });
+  const emitter = new AuditEmitter({
+    tables: on.tables,
+    directory,
+    actors,
+    secretBox: ring.secretBox,
+    entropy,
+  });
   return new Refusals({ emitter, clock, backgroundClock: clock, entropy, log: createLog('silent') });
 }
 
