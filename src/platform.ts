@@ -1,3 +1,4 @@
+import { hkdfSync } from 'node:crypto';
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
@@ -23,6 +24,7 @@ import { SealWorkHandler } from './queue/seal-work-handler.js';
 import type { RecordType } from './domain/record-type.js';
 import { RECORD_TYPES, RecordRegistry } from './records/registry.js';
 import { RateLimiter, type RateLimits } from './security/rate-limiter.js';
+import { HmacBlindIndex } from './security/keys/hmac-blind-index.js';
 import { AesSecretBox } from './security/secret-box.js';
 import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
@@ -111,6 +113,13 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   const registry = new RecordRegistry(options.types ?? RECORD_TYPES);
   const directory = new Directory(ports.tables, clock);
   const secretBox = new AesSecretBox([options.wrappingKey], entropy);
+  // Until index keys are kept in storage: one that no tenant has stored anything under.
+  const blindIndex = new HmacBlindIndex({
+    indexKey: (tenant) =>
+      Promise.resolve(
+        new Uint8Array(hkdfSync('sha256', options.wrappingKey, '', `business-records/index/${tenant}`, 32)),
+      ),
+  });
   const actors = new Actors(ports.tables, clock, entropy);
   const pseudonym = (tenant: string, name: string): Promise<string> =>
     new Budget(clock, entropy).retry(() => actors.pseudonym(tenant, name));
@@ -166,7 +175,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       });
     },
   });
-  const common = { ports, clock, entropy, directory, secretBox, pseudonym, onCommitted };
+  const common = { ports, clock, entropy, directory, secretBox, blindIndex, pseudonym, onCommitted };
   const configurations = new TenantConfigurations(new TableConfigurationStore(common), clock, onIntegrityFailure); // prettier-ignore
   const manager = new BusinessStorageManager({
     ...common,

@@ -26,12 +26,14 @@ const ROW_COLUMNS = [
   'depth', 'missing', 'damaged',
 ] as const; // prettier-ignore
 const isColumn = (name: string): boolean =>
-  (ROW_COLUMNS as readonly string[]).includes(name) || /^links_\d+$/.test(name);
+  (ROW_COLUMNS as readonly string[]).includes(name) || /^(links_\d+$|blind_)/.test(name);
 /** Query parameters that every list has besides its filters. */
 const LIST_PARAMETERS = ['from', 'to', 'limit', 'cursor', 'fields'];
 /** A create writes the record, its revision, its event and an idempotency row besides index rows (cost contract). */
 const MAX_INDEX_ROWS = 20;
 const MAX_CACHE_MS = 3_600_000;
+/** As long as a subject's key may be kept (security.md): what was erased is gone everywhere within this time. */
+const MAX_SENSITIVE_CACHE_MS = 5 * 60_000;
 
 /** An action whose input is checked by its schema; the record's data type is taken from the declaration. */
 export function defineAction<Data extends RecordData, Input>(
@@ -55,11 +57,18 @@ export function defineRecord<Data extends RecordData, Create>(
     ...erased,
     allIndexes: [ALL_INDEX, ...erased.indexes],
     filters: [...new Set([...partitionMembers(erased), ...erased.indexes.flatMap((index) => index.fields)])],
+    blindMembers: blindMembers(erased),
   });
 }
 
 function partitionMembers({ partition }: RecordDeclaration<RecordData, unknown>): readonly string[] {
   return partition.kind === 'member' ? [partition.member] : [];
+}
+
+/** Sensitive members that an index names: what rows have of them is a keyed hash (security.md, equality search). */
+function blindMembers({ indexes, sensitive }: RecordDeclaration<RecordData, unknown>): readonly string[] {
+  const fields = indexes.flatMap((index) => index.fields);
+  return [...new Set(fields)].filter((field) => Object.hasOwn(sensitive, `/${field}`));
 }
 
 function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
@@ -168,11 +177,11 @@ function linkFaults({ links = [], sensitive }: RecordDeclaration<RecordData, unk
   ];
 }
 
-/** What is sensitive is in memory for as long as a request takes: who may see it, and whether it still exists, may change. */
+/** Whether what is sensitive still exists may change, and nobody may be shown for longer than that what was erased. */
 function cacheFaults(d: RecordDeclaration<RecordData, unknown>, { ttlMs }: CacheRule): string[] {
   return [
     ...(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_CACHE_MS ? [] : ['a cache keeps for 1 ms to an hour']), // prettier-ignore
-    ...(Object.keys(d.sensitive).length === 0 ? [] : ['records with sensitive values are not cached']),
+    ...(Object.keys(d.sensitive).length === 0 || ttlMs <= MAX_SENSITIVE_CACHE_MS ? [] : ['records with sensitive values are kept for 5 minutes at most']), // prettier-ignore
   ];
 }
 
@@ -193,8 +202,8 @@ function indexFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...d.indexes.filter((i) => i.fields.length === 0).map((i) => `index ${i.name} has no fields`),
     ...d.indexes
       .flatMap((index) => index.fields)
-      .filter((field) => !d.summary.includes(field))
-      .map((field) => `indexed member ${field} must be in the summary`),
+      .filter((field) => !d.summary.includes(field) && !blindMembers(d).includes(field))
+      .map((field) => `indexed member ${field} must be in the summary, or sensitive`),
   ];
 }
 

@@ -1,3 +1,4 @@
+import type { BlindIndex } from '../domain/blind-index.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import type { SecretBox } from '../domain/commitment.js';
 import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
@@ -46,6 +47,8 @@ export interface StorageManagerOptions {
   readonly entropy: Entropy;
   readonly directory: Directory;
   readonly secretBox: SecretBox;
+  /** What sensitive values are looked up by. */
+  readonly blindIndex: BlindIndex;
   /** Key of list cursors; the same on every host. */
   readonly cursorKey: Uint8Array;
   /** The type whose ids have the prefix of this one; undefined when there is none. */

@@ -8,7 +8,6 @@ import { Budget, unavailable } from './backoff.js';
 import { assertPrecondition, isDefiniteRefusal, type ChangeOrRule } from './change.js';
 import { executePlan } from './commit.js';
 import type { DetailStore } from './detail-store.js';
-import { revisionEtag } from './etag.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow, type KeyedResult } from './keyed-result.js';
 import { KeyedMutex } from './keyed-mutex.js';
@@ -283,11 +282,7 @@ export class RecordWriter {
     const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, undefined);
     this.details.remember(facts, revision.detail);
     this.tools.onCommitted?.(plan.partition);
-    return {
-      envelope: this.reader.envelope(type, call.tenant, facts, revision.detail),
-      etag: revisionEtag(revision.revision, revision.event.event_id),
-      replayed: false,
-    };
+    return { ...this.reader.stored(type, call.tenant, facts, revision.detail), replayed: false };
   }
 
   #budget(): Budget {

@@ -26,7 +26,7 @@ beforeEach(async () => {
   key = partitionKey('default', placeOf(decisionType, 'default', id, {}).partition);
   const directory = new Directory(ports.tables, clock);
   const unused = undefined as never;
-  lister = new RecordLister({ ports, directory, clock, entropy: seededEntropy(), cursorKey: new Uint8Array(32), secretBox: unused, pseudonym: unused, typeOfId: unused }); // prettier-ignore
+  lister = new RecordLister({ ports, directory, clock, entropy: seededEntropy(), cursorKey: new Uint8Array(32), secretBox: unused, blindIndex: unused, pseudonym: unused, typeOfId: unused }); // prettier-ignore
 });
 
 const apply = (...operations: RowOperation[]) => ports.tables.commit('decisions', key, operations);

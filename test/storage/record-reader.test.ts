@@ -32,7 +32,7 @@ beforeEach(async () => {
     await manager.act(decisionType, id, 'votes', { agent, vote: 'approve', confidence: 1 }, undefined, caller()); // prettier-ignore
   const unused = undefined as never;
   const directory = new Directory(ports.tables, clock);
-  const tools = { ports, directory, clock, entropy, cursorKey: new Uint8Array(32), secretBox: unused, pseudonym: unused, typeOfId: unused }; // prettier-ignore
+  const tools = { ports, directory, clock, entropy, cursorKey: new Uint8Array(32), secretBox: unused, blindIndex: unused, pseudonym: unused, typeOfId: unused }; // prettier-ignore
   reader = new RecordReader(tools, new DetailStore(ports.blobs, unused), new RecordLocator(ports.tables));
   counted.reset();
 });

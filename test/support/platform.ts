@@ -51,9 +51,9 @@ export function openStorage(kind: StorageKind, types?: readonly RecordType[]) {
   return kind.open(storageNames(types));
 }
 
-/** A caller of the default tenant. */
+/** A caller of the default tenant, who may see sensitive values. */
 export function caller(changes: Partial<CallContext> = {}): CallContext {
-  return { tenant: 'default', actor: 'ada', correlationId: 'test', ...changes };
+  return { tenant: 'default', actor: 'ada', correlationId: 'test', maySeeSensitive: true, ...changes };
 }
 
 export { STORAGES };
