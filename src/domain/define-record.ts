@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseTime } from './clock.js';
 import type { PartsDeclaration } from './parts.js';
 import { patternsOverlap } from './pointer-patterns.js';
+import { EVERY_VALUE } from './subjects.js';
 import type {
   ActionDeclaration,
   CacheRule,
@@ -165,8 +166,23 @@ function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDecl
     ...(parts.series === undefined || parts.stream === undefined ? [] : ['values of a series have no stream']),
     ...(parts.namePrefix === undefined || parts.nameMember !== undefined ? [] : ['names are made for entries that have them']),
     ...(d.named === undefined ? [] : ['named records have no parts: their address is taken']),
+    ...secretPartsFaults(parts),
   ]; // prettier-ignore
 }
+
+function secretPartsFaults(parts: PartsDeclaration): string[] {
+  const patterns = Object.keys(parts.sensitive ?? {});
+  const members = parts.entry instanceof z.ZodObject ? Object.keys(parts.entry.shape) : [];
+  const roots = patterns.map((pattern) => pattern.split('/')[1] ?? '');
+  const named = Object.keys(parts.subjects ?? {}).filter((pattern) => pattern !== EVERY_VALUE);
+  return [
+    ...patterns.filter((p) => !p.startsWith('/')).map((p) => `sensitive ${p} of ${parts.path} is not a pointer`),
+    ...roots.filter((root) => !members.includes(root)).map((root) => `${root} is sensitive and no member of ${parts.path}`),
+    ...[parts.nameMember, parts.timeMember].filter((m) => m !== undefined && roots.includes(m)).map((m) => `${String(m)} is repeated in rows and must not be sensitive`),
+    ...named.filter((pattern) => !patterns.includes(pattern)).map((pattern) => `subjects of ${pattern}, which is not sensitive in ${parts.path}`),
+    ...(parts.series !== undefined && patterns.length > 0 ? ['values of a series are not sensitive: samples and rollups repeat them'] : []),
+  ];
+} // prettier-ignore
 
 function linkFaults({ links = [], sensitive }: RecordDeclaration<RecordData, unknown>): string[] {
   const secret = (link: string): boolean =>

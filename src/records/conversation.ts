@@ -67,7 +67,7 @@ const messageEntry = z.strictObject({
   change: z.enum(CHANGES),
   changed_by: label(),
   changed_at: time(),
-  /** Of what was posted first, by which a repeated post is known once the message has changed. */
+  /** Of what was posted first, by which a repeated post is known once the message has changed; with it a guess is tested. */
   posted_checksum: z.string().optional(),
 });
 
@@ -226,6 +226,21 @@ const messages = defineParts<Conversation, z.output<typeof submittedMessage>, Co
   came: (record) =>
     record.messages.map((one) => ({ ...one, change: 'message', changed_by: one.sender, changed_at: record.created_at })),
   timeMember: 'timestamp',
+  // What was said and by whom is about whoever said it; who edited or reacted is about them as well. Emoji tell nobody.
+  sensitive: {
+    '/sender': 'pii', '/content': 'pii', '/attachments': 'pii', '/reacted_by': 'pii', '/edited_by': 'pii',
+    '/changed_by': 'pii', '/posted_checksum': 'pii',
+  },
+  subjects: {
+    '/sender': ['/sender'],
+    '/content': ['/sender', '/edited_by'],
+    '/attachments': ['/sender', '/edited_by'],
+    '/reacted_by': ['/reacted_by/*/sender'],
+    '/edited_by': ['/edited_by'],
+    '/changed_by': ['/changed_by'],
+    '/posted_checksum': ['/sender'],
+  },
+  shownAt: '/messages/*',
   shown: MESSAGES_AT_ONCE,
   stream: true,
   initial: { added: 0 },

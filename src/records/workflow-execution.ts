@@ -122,6 +122,9 @@ const steps = defineParts<WorkflowExecution, z.output<typeof submittedStep>, Ste
   input: submittedStep,
   entry: stepResult,
   nameMember: 'step_id',
+  // What a step made, and what went wrong in it, quotes what it worked on: about whom the record says.
+  sensitive: { '/output': 'pii', '/error': 'pii' },
+  shownAt: '/step_results/*',
   initial: { begun: 0 },
   example: { step_id: 'check', status: 'completed', agent: 'bot-7', output: { approved: true } },
   add: ({ record, previous, totals }, input, { nowMs }) => {
