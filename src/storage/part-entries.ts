@@ -65,7 +65,7 @@ export class PartEntries {
     const lines = new Map<number, Held>();
     for (const run of runsOf(rows))
       for (const [seq, held] of await this.#lines(id, run, budget)) lines.set(seq, held);
-    const stored = rows.map(({ held, etag: _, size: __, ...row }) => ({
+    const stored = rows.map(({ held, etag: _, size: __, sealedChecksum: ___, ...row }) => ({
       ...row,
       ...('entry' in held ? held : (lines.get(row.seq) as Held)),
     }));

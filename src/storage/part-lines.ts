@@ -2,7 +2,7 @@ import { checksumOf, type Json } from '../domain/canonical-json.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { PartitionRef } from './directory.js';
 import { keyValue } from './keys.js';
-import type { PartRow, StoredPart } from './part-rows.js';
+import { sealedChecksumOf, type PartRow, type StoredPart } from './part-rows.js';
 
 /** Version of the shape of lines. */
 const SCHEMA_VERSION = '1.0';
@@ -31,6 +31,7 @@ export function entryOfLine(
     const { entry, sealed } = JSON.parse(Buffer.from(line).toString('utf8')) as Pick<StoredPart, 'entry' | 'sealed'>; // prettier-ignore
     if (checksumOf(entry as Json) !== row.checksum) return undefined;
     const held = sealed === undefined ? { entry } : { entry, sealed };
+    if (sealedChecksumOf(held) !== row.sealedChecksum) return undefined;
     return Buffer.compare(lineOf(id, { ...row, ...held }), line) === 0 ? held : undefined;
   } catch {
     // Not JSON, or nothing that has a canonical form.

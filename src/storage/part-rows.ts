@@ -1,4 +1,4 @@
-import { checksumOf, type Json } from '../domain/canonical-json.js';
+import { checksumOf, sha256Hex, type Json } from '../domain/canonical-json.js';
 import type { SealedSecrets } from '../domain/commitment.js';
 import type { Totals } from '../domain/parts.js';
 import type { RecordData } from '../domain/record-type.js';
@@ -65,7 +65,14 @@ export interface PartRow extends Omit<StoredPart, 'entry' | 'sealed'> {
   readonly etag: string;
   /** Bytes of the entry as JSON, and of what is sealed of it. */
   readonly size: number;
+  /** SHA-256 of what is sealed of it, as JSON; absent where that is nothing. */
+  readonly sealedChecksum?: string | undefined;
   readonly held: Pick<StoredPart, 'entry' | 'sealed'> | { readonly line: LinePlace };
+}
+
+/** SHA-256 of what is sealed of an entry; it is held against the row wherever the entry is. */
+export function sealedChecksumOf({ sealed }: Pick<StoredPart, 'sealed'>): string | undefined {
+  return sealed === undefined ? undefined : sha256Hex(JSON.stringify(sealed));
 }
 
 /** Bytes of an entry as JSON, and of what is sealed of it. */
@@ -107,7 +114,8 @@ export function partRow(
   // prettier-ignore
   const rowKey = partKey(id, part.seq);
   const secrets = part.sealed === undefined ? {} : textColumns('sealed', JSON.stringify(part.sealed));
-  const columns = { ...headColumns(part), ...textColumns('entry', JSON.stringify(part.entry)), ...secrets };
+  const head = headColumns({ ...part, sealedChecksum: sealedChecksumOf(part) });
+  const columns = { ...head, ...textColumns('entry', JSON.stringify(part.entry)), ...secrets };
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
@@ -123,7 +131,7 @@ export function movedPartRow(
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
-function headColumns(part: Omit<StoredPart, 'entry' | 'sealed'>): Properties {
+function headColumns(part: Omit<PartRow, 'held' | 'etag' | 'size'>): Properties {
   return {
     schema_version: SCHEMA_VERSION,
     event_id: part.eventId,
@@ -131,6 +139,7 @@ function headColumns(part: Omit<StoredPart, 'entry' | 'sealed'>): Properties {
     checksum: part.checksum,
     ...(part.replaces === undefined ? {} : { replaces: part.replaces }),
     ...(part.latest === undefined ? {} : { latest: part.latest }),
+    ...(part.sealedChecksum === undefined ? {} : { sealed_checksum: part.sealedChecksum }),
   };
 }
 
@@ -146,6 +155,7 @@ export function parsePartRow(row: Row, id: string): PartRow {
     eventId: String(properties['event_id']),
     addedAt: String(properties['added_at']),
     latest: textIn(row, 'latest'),
+    sealedChecksum: textIn(row, 'sealed_checksum'),
     etag: row.etag,
   };
   const blob = textIn(row, 'blob');
@@ -158,6 +168,7 @@ export function parsePartRow(row: Row, id: string): PartRow {
   if (checksumOf(entry as Json) !== head.checksum) throw broken(id, seq, 'part');
   const secrets = textOf('sealed', properties);
   const held = secrets === '' ? { entry } : { entry, sealed: JSON.parse(secrets) as SealedSecrets };
+  if (sealedChecksumOf(held) !== head.sealedChecksum) throw broken(id, seq, 'part');
   return { ...head, size: sizeOfPart(held), held };
 }
 
