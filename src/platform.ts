@@ -193,14 +193,14 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     cursorKey,
     onIntegrityFailure,
   });
-  const poison = new PoisonBox(ports, clock, emitter);
-  const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader }); // prettier-ignore
+  const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
+  const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
     registry,
     directory,
     manager,
     configurations,
-    inbox: new Inbox({ ports, clock, entropy, onIntegrityFailure }),
+    inbox: new Inbox({ ports, clock, entropy, secretBox, blindIndex, pseudonym, onIntegrityFailure }),
     inboxHandler: new InboxHandler({
       manager,
       types: registry,
@@ -209,6 +209,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       clock,
       entropy,
       poison,
+      secretBox,
     }),
     sealWorkHandler: new SealWorkHandler(sealer),
     auditReader,

@@ -59,7 +59,12 @@ export class BatchWriter {
     private readonly locator: RecordLocator,
     private readonly lists: ListRefresh,
   ) {
-    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+    this.#idempotency = new IdempotencyStore(
+      tools.ports.tables,
+      tools.clock,
+      tools.entropy,
+      tools.blindIndex,
+    );
   }
 
   /** Throws `record-invalid` with pointers below `/items` when any item is invalid; nothing is stored then. */

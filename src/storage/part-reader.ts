@@ -189,7 +189,8 @@ type Entry = Pick<OpenPart, 'entry' | 'openings'>;
 
 const NOTHING: Openings = new Map();
 /** A record in its committed form, and what opens it. */
-export const committedOf = ({ envelope, hidden }: StoredRecord): RecordData => hidden?.committed ?? envelope.data;
+export const committedOf = ({ envelope, hidden }: StoredRecord): RecordData =>
+  hidden?.committed ?? envelope.data;
 export const openingsIn = ({ hidden }: StoredRecord): Openings => hidden?.openings ?? NOTHING;
 
 /** Of several entries of a name the last one stands, in the place of the first. */

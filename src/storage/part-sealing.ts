@@ -97,8 +97,6 @@ function fits(entry: RecordData, sealed: SealedSecrets, secrets: Secrets): boole
   return (
     places.size === Object.keys(sealed).length &&
     Object.keys(sealed).every((pointer) => places.has(pointer)) &&
-    Object.entries(secrets).every(
-      ([pointer, secret]) => places.get(pointer) === commit(secret).$commitment,
-    )
+    Object.entries(secrets).every(([pointer, secret]) => places.get(pointer) === commit(secret).$commitment)
   );
 }

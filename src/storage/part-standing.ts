@@ -39,7 +39,16 @@ export function cameWith(
   if (entry === undefined) return undefined;
   const checksum = checksumOf(entry as Json);
   const openings = openingsIn(record);
-  return { seq: 0, replaces: undefined, entry, openings, checksum, eventId: '', addedAt: '', nameEtag: undefined };
+  return {
+    seq: 0,
+    replaces: undefined,
+    entry,
+    openings,
+    checksum,
+    eventId: '',
+    addedAt: '',
+    nameEtag: undefined,
+  };
 }
 
 /** The latest time that entries have had with this one. */

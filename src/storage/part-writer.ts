@@ -62,7 +62,12 @@ export class PartWriter {
     private readonly records: RecordReader,
     private readonly reader: PartReader,
   ) {
-    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+    this.#idempotency = new IdempotencyStore(
+      tools.ports.tables,
+      tools.clock,
+      tools.entropy,
+      tools.blindIndex,
+    );
   }
 
   /**

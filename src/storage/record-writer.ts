@@ -38,7 +38,12 @@ export class RecordWriter {
     private readonly parts: PartReader,
     private readonly lists: ListRefresh,
   ) {
-    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+    this.#idempotency = new IdempotencyStore(
+      tools.ports.tables,
+      tools.clock,
+      tools.entropy,
+      tools.blindIndex,
+    );
   }
 
   /**

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { BlindIndex } from '../../src/domain/blind-index.js';
 import { LIMITS } from '../../src/domain/limits.js';
 import { Budget } from '../../src/storage/backoff.js';
 import { fingerprintOf, IdempotencyStore, scopeOf, type Reservation } from '../../src/storage/idempotency.js';
@@ -28,8 +29,13 @@ beforeEach(() => {
   budget = new Budget(waiting, seededEntropy('budget'));
 });
 
+/** Keyed, and so that a test can tell what is stored. */
+const blindIndex: BlindIndex = {
+  blind: (tenant, purpose, value) => Promise.resolve(`${tenant}/${purpose}/${value}`),
+};
+
 const store = (seed = 'a', intercept?: Intercept): IdempotencyStore =>
-  new IdempotencyStore(intercept === undefined ? ports.tables : wrapPorts(ports, intercept).tables, clock, seededEntropy(seed)); // prettier-ignore
+  new IdempotencyStore(intercept === undefined ? ports.tables : wrapPorts(ports, intercept).tables, clock, seededEntropy(seed), blindIndex); // prettier-ignore
 const nothingCommitted = () => Promise.resolve(undefined);
 const found = (): Promise<Row | undefined> => ports.tables.find('idempotency', PARTITION, ROW);
 

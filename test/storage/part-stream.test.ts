@@ -109,7 +109,10 @@ describe.each(STORAGES)('the stream of a record’s entries $name', (kind) => {
     for (const [at, line] of (await talk.lines(1)).entries()) {
       const { seq, added_at, checksum } = before[at] as Record<string, unknown>;
       const { event_id: eventId, entry_0: entry, sealed_0: sealed } = rows[at]?.properties ?? {};
-      const own = { entry: JSON.parse(String(entry)) as unknown, sealed: JSON.parse(String(sealed)) as unknown };
+      const own = {
+        entry: JSON.parse(String(entry)) as unknown,
+        sealed: JSON.parse(String(sealed)) as unknown,
+      };
       expect(line).toEqual({ schema_version: '1.0', id: talk.id, seq, added_at, event_id: eventId, checksum, ...own }); // prettier-ignore
       expect(checksumOf(line['entry'] as Json)).toBe(checksum);
     }

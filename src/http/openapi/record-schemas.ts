@@ -67,7 +67,11 @@ export function inputOf(name: string, path: string, input: z.ZodType): z.ZodType
 /** An entry as lists show it: what is stored, its number, and when it came. */
 export function shownEntry(name: string, { entry, sensitive }: PartsDeclaration): z.ZodType {
   const head = { seq: z.int().min(0), added_at: time(), checksum: sha256() };
-  const shown = { ...head, ...(sensitive === undefined ? {} : { salts: SALTS.optional() }), ...membersOf(entry) };
+  const shown = {
+    ...head,
+    ...(sensitive === undefined ? {} : { salts: SALTS.optional() }),
+    ...membersOf(entry),
+  };
   return component(entryName(name), z.strictObject(shown));
 }
 
