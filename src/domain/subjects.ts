@@ -31,7 +31,7 @@ export function subjectsOf(
   rules: SubjectRules = {},
   whole: readonly string[] = [],
 ): Readonly<Record<string, readonly string[]>> {
-  const ofAll = [...whole, ...namesAt(data, rules[EVERY_VALUE] ?? [])];
+  const ofAll = [...whole, ...subjectsOfAll(data, rules)];
   return Object.fromEntries(
     patterns.flatMap((pattern) =>
       pathsOf(data, [pattern]).map((path) => {
@@ -43,6 +43,11 @@ export function subjectsOf(
       }),
     ),
   );
+}
+
+/** Whom every sensitive value of `data` is about, whatever else it is about. */
+export function subjectsOfAll(data: unknown, rules: SubjectRules = {}): readonly string[] {
+  return namesAt(data, rules[EVERY_VALUE] ?? []);
 }
 
 function namesAt(data: unknown, patterns: readonly string[]): readonly string[] {

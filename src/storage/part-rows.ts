@@ -1,4 +1,5 @@
 import { checksumOf, type Json } from '../domain/canonical-json.js';
+import type { SealedSecrets } from '../domain/commitment.js';
 import type { Totals } from '../domain/parts.js';
 import type { RecordData } from '../domain/record-type.js';
 import { keyValue, lastDigitOf, monthOf } from './keys.js';
@@ -36,12 +37,15 @@ export interface PartsHead {
   readonly etag: string | undefined;
 }
 
-/** An entry as it is stored. */
+/** An entry as it is stored: its committed form. */
 export interface StoredPart {
   readonly seq: number;
   /** Number of the entry of the same name that this one stands for. */
   readonly replaces: number | undefined;
   readonly entry: RecordData;
+  /** Its sensitive values, encrypted; absent where it has none. */
+  readonly sealed?: SealedSecrets | undefined;
+  /** SHA-256 of the canonical JSON of `entry`. */
   readonly checksum: string;
   readonly eventId: string;
   readonly addedAt: string;
@@ -57,11 +61,17 @@ export interface LinePlace {
 }
 
 /** What the row of an entry says, with the entry itself or where it has moved. */
-export interface PartRow extends Omit<StoredPart, 'entry'> {
+export interface PartRow extends Omit<StoredPart, 'entry' | 'sealed'> {
   readonly etag: string;
-  /** Bytes of the entry as JSON. */
+  /** Bytes of the entry as JSON, and of what is sealed of it. */
   readonly size: number;
-  readonly held: { readonly entry: RecordData } | { readonly line: LinePlace };
+  readonly held: Pick<StoredPart, 'entry' | 'sealed'> | { readonly line: LinePlace };
+}
+
+/** Bytes of an entry as JSON, and of what is sealed of it. */
+export function sizeOfPart({ entry, sealed }: Pick<StoredPart, 'entry' | 'sealed'>): number {
+  const bytes = Buffer.byteLength(JSON.stringify(entry));
+  return sealed === undefined ? bytes : bytes + Buffer.byteLength(JSON.stringify(sealed));
 }
 
 export function headRow(
@@ -96,7 +106,8 @@ export function partRow(
 ): { rowKey: string; properties: Properties } {
   // prettier-ignore
   const rowKey = partKey(id, part.seq);
-  const columns = { ...headColumns(part), ...textColumns('entry', JSON.stringify(part.entry)) };
+  const secrets = part.sealed === undefined ? {} : textColumns('sealed', JSON.stringify(part.sealed));
+  const columns = { ...headColumns(part), ...textColumns('entry', JSON.stringify(part.entry)), ...secrets };
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
@@ -112,7 +123,7 @@ export function movedPartRow(
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
-function headColumns(part: Omit<StoredPart, 'entry'>): Properties {
+function headColumns(part: Omit<StoredPart, 'entry' | 'sealed'>): Properties {
   return {
     schema_version: SCHEMA_VERSION,
     event_id: part.eventId,
@@ -145,7 +156,9 @@ export function parsePartRow(row: Row, id: string): PartRow {
   const text = textOf('entry', properties);
   const entry = JSON.parse(text) as RecordData;
   if (checksumOf(entry as Json) !== head.checksum) throw broken(id, seq, 'part');
-  return { ...head, size: Buffer.byteLength(text), held: { entry } };
+  const secrets = textOf('sealed', properties);
+  const held = secrets === '' ? { entry } : { entry, sealed: JSON.parse(secrets) as SealedSecrets };
+  return { ...head, size: sizeOfPart(held), held };
 }
 
 function textIn(row: Row, name: string): string | undefined {

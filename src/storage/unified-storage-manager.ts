@@ -172,7 +172,7 @@ export class UnifiedStorageManager {
     assertLimit(page.limit);
     const budget = new Budget(this.options.clock, this.options.entropy);
     return this.#audited(type, call, () =>
-      this.#on.partLister.list(type, parts, call.tenant, id, page, budget),
+      this.#on.partLister.list(type, parts, { ...call, id }, page, budget),
     );
   }
 
