@@ -1,5 +1,6 @@
 import { pointerOf } from './json-input.js';
 import { pathsOf, valueAt, type Path } from './pointer-patterns.js';
+import type { SensitivityClass } from './sensitivity.js';
 
 /**
  * Whom sensitive values are about, by the pattern of the value: patterns of the members that name the person, the data
@@ -13,6 +14,12 @@ export const EVERY_VALUE = '*';
 
 /** Where any record may name whom it is about; an id that the tenant knows the person by. */
 export const METADATA_SUBJECTS: readonly string[] = ['/metadata/subject_id', '/metadata/subject_ids/*'];
+
+/** Those names are values about the person too. */
+export const METADATA_SENSITIVE: Readonly<Record<string, SensitivityClass>> = {
+  '/metadata/subject_id': 'pii',
+  '/metadata/subject_ids': 'pii',
+};
 
 /**
  * The subjects of each sensitive value of `data`, by the value's pointer (RFC 6901), each once and in order of their

@@ -8,6 +8,7 @@ import { LIMITS } from '../domain/limits.js';
 import { METADATA_LINKS } from '../domain/links.js';
 import { defineAdding, defineParts } from '../domain/parts.js';
 import type { DomainContext } from '../domain/record-type.js';
+import { EVERY_VALUE, METADATA_SENSITIVE, METADATA_SUBJECTS } from '../domain/subjects.js';
 import { dictionary, label, recordId, text, time, title } from '../domain/schema-parts.js';
 
 /** REQ-DATA-007. */
@@ -297,7 +298,26 @@ export const conversationType = defineRecord<Conversation, z.output<typeof submi
   ], // prettier-ignore
   settle: (next, previous, { nowMs }) => ({ ...next, updated_at: endTime(previous.updated_at, nowMs) }),
   check,
-  sensitive: {},
+  sensitive: {
+    // Who talks, and to whom: people among them.
+    '/participants/*': 'pii',
+    '/messages/*/sender': 'pii',
+    '/messages/*/edited_by': 'pii',
+    '/messages/*/reacted_by': 'pii',
+    // What people say, in words and in names of files.
+    '/messages/*/content': 'pii',
+    '/messages/*/attachments': 'pii',
+    ...METADATA_SENSITIVE,
+  },
+  subjects: {
+    [EVERY_VALUE]: METADATA_SUBJECTS,
+    '/participants/*': ['/participants/*'],
+    '/messages/*/sender': ['/messages/*/sender'],
+    '/messages/*/edited_by': ['/messages/*/sender', '/messages/*/edited_by'],
+    '/messages/*/reacted_by': ['/messages/*/sender', '/messages/*/reacted_by/*/sender'],
+    '/messages/*/content': ['/messages/*/sender'],
+    '/messages/*/attachments': ['/messages/*/sender'],
+  },
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 3, from: 'created_at' },
   actions: {},

@@ -10,6 +10,7 @@ import { newId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { subjectsOf } from '../domain/subjects.js';
+import { blindsOf, type Blinds } from './blinds.js';
 import type { Detail } from './detail-store.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
 import { sealEvent } from './pending-event.js';
@@ -30,6 +31,7 @@ export interface NewRevision {
   readonly storedAt: string;
   readonly action: string;
   readonly detail: Detail;
+  readonly blinds: Blinds;
   /** The stored envelope as JSON. */
   readonly bytes: Uint8Array;
   readonly event: AuditEvent;
@@ -50,7 +52,7 @@ export async function newRevision(
   name: ChangeName,
   call: CallContext,
 ): Promise<NewRevision> {
-  const { clock, entropy, secretBox } = tools;
+  const { clock, entropy, secretBox, blindIndex } = tools;
   const previousMs = previous === undefined ? undefined : parseTime(previous.storedAt);
   const storedMs = previousMs === undefined ? clock.now() : Math.max(clock.now(), previousMs + 1);
   const revision = (previous?.revision ?? 0) + 1;
@@ -100,6 +102,7 @@ export async function newRevision(
     storedAt,
     action: name.action,
     detail: { stored, data, secrets },
+    blinds: await blindsOf(blindIndex, type, call.tenant, data),
     bytes,
     event,
     sealedEvent,

@@ -249,8 +249,8 @@ export class RecordWriter {
       bytes: revision.bytes,
       contentType: 'application/json',
     };
-    const { data } = revision.detail;
-    return revisionPlan(ref, { type, facts, data, event: revision.event, sealedEvent: revision.sealedEvent, previous, voidEtag, listed }, blob, keyed); // prettier-ignore
+    const { event, sealedEvent, blinds, detail } = revision;
+    return revisionPlan(ref, { type, facts, data: detail.data, blinds, event, sealedEvent, previous, voidEtag, listed }, blob, keyed); // prettier-ignore
   }
 
   #keyedRow(partition: string, call: CallContext, reservation: Reservation, revision: NewRevision) {
