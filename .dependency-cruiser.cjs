@@ -12,7 +12,8 @@ const only = (name, from, allowed, comment) => ({
   to: { path: '^(src|functions|test|scripts)/', pathNot: allowed },
 });
 
-const AZURE_STORAGE = '^@azure/(data-tables|storage-blob|storage-queue|identity|core-[a-z-]+)(/|$)';
+const AZURE_STORAGE =
+  '^@azure/(data-tables|storage-blob|storage-queue|identity|keyvault-keys|core-[a-z-]+)(/|$)';
 const FUNCTIONS = '^@azure/functions(/|$)';
 /** What a dependency on a package resolves to. */
 const inModules = (pattern) => pattern.replace('^', '(^|node_modules/)');
@@ -111,8 +112,8 @@ module.exports = {
     only(
       'security-uses-storage',
       { path: '^src/security/' },
-      '^src/(security|domain)/|^src/storage/keys\\.ts$',
-      'Security knows what a tenant is called, and not how it is stored.',
+      '^src/(security|domain)/|^src/storage/(keys|ports|range|row-checksum|backoff|timed-cache|key-claim)\\.ts$',
+      'Security keeps wrapped keys through the ports of storage, and does not know how a record is stored.',
     ),
     only(
       'telemetry-looks-inwards',

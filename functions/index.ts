@@ -28,3 +28,4 @@ import './check-partitions.js';
 import './move-parts.js';
 import './roll-up-series.js';
 import './migrate.js';
+import './rotate-keys.js';

@@ -1,4 +1,4 @@
-import { openAzureStorage, type AzureStorage } from './azure/index.js';
+import { KeyVaultWrapper, openAzureStorage, parseVaultKey, type AzureStorage } from './azure/index.js';
 import { readConfig, StartupError, type Config } from './config.js';
 import { assemblePlatform, storageNames, type Platform } from './platform.js';
 import type { HttpServices } from './http/resource.js';
@@ -11,7 +11,7 @@ import { Budget, unavailable } from './storage/backoff.js';
 import { SYSTEM_TABLE } from './storage/directory.js';
 import { claimKeys, keyFingerprint } from './storage/key-claim.js';
 import { BLOB_CONTAINERS, partitionKey, SYSTEM_TENANT } from './storage/keys.js';
-import type { StoragePorts } from './storage/ports.js';
+import { isFault, type StoragePorts } from './storage/ports.js';
 import { backgroundClock, systemClock, systemEntropy } from './system.js';
 import { createLog, type Log } from './telemetry/log.js';
 
@@ -57,21 +57,52 @@ async function openOnce(settings: Config): Promise<Running> {
     backgroundClock,
     entropy: systemEntropy,
     cursorKey: settings.cursorKey,
-    wrappingKey: settings.wrappingKey,
+    wrappingKey: settings.wrappingKeys[0],
+    formerWrappingKeys: settings.wrappingKeys.slice(1),
+    keyVault: keyVaultOf(settings),
     log,
     migrating: settings.migrating,
     rateLimits: settings.rateLimits,
   });
-  const keys = {
-    CURSOR_KEY: keyFingerprint('cursor', settings.cursorKey),
-    WRAPPING_KEY: keyFingerprint('wrapping', settings.wrappingKey),
-    AUDIT_SIGNING_KEY: keyFingerprint('audit-signing', settings.auditPublicKey),
-  };
-  const other = await budget.retry(() => claimKeys(ports.tables, platform.directory, keys));
+  await budget.retry(() => assertKeys(settings, ports, platform));
+  return { platform, http: httpServicesOf(platform, ports, log), storage };
+}
+
+/** The key of a vault that wraps the keys of tenants, where one is configured. */
+function keyVaultOf({ keyVaultKey, clientId }: Config): KeyVaultWrapper | undefined {
+  const key = keyVaultKey === undefined ? undefined : parseVaultKey(keyVaultKey);
+  return key === undefined ? undefined : new KeyVaultWrapper(key, { clientId });
+}
+
+/** Throws StartupError when this process does not have the keys that this storage is used with. */
+async function assertKeys(settings: Config, ports: StoragePorts, platform: Platform): Promise<void> {
+  const { directory, keyNames, keyRotation } = platform;
+  // Of a tenant that never got as far as a record there may be wrapped keys nevertheless.
+  const tenants = async (): Promise<readonly string[]> => [
+    ...(await directory.tenants()),
+    ...(await keyRotation.tenantsAfter(undefined, 1)),
+  ];
+  const other = await claimKeys(
+    ports.tables,
+    { tenants: async () => [...(await tenants())] },
+    {
+      fingerprints: {
+        CURSOR_KEY: keyFingerprint('cursor', settings.cursorKey),
+        AUDIT_SIGNING_KEY: keyFingerprint('audit-signing', settings.auditPublicKey),
+      },
+      wrapping: { current: keyRotation.current, known: keyNames },
+    },
+  );
   if (other !== undefined) {
     throw new StartupError(`this storage holds records and its ${other} is missing: configure the key it was first used with`); // prettier-ignore
   }
-  return { platform, http: httpServicesOf(platform, ports, log), storage };
+  if (settings.keyVaultKey === undefined) return;
+  try {
+    await keyRotation.currentVersion();
+  } catch (error) {
+    if (!isFault(error, 'refused')) throw error;
+    throw new StartupError(`the setting KEY_VAULT_KEY cannot be used: ${error.message}`);
+  }
 }
 
 /** What HTTP handlers need, of a platform and the storage it runs on. */

@@ -14,6 +14,15 @@ const key32 = z
   .transform((text) => Buffer.from(text, 'base64'))
   .refine((bytes) => bytes.length === 32, 'must be 32 bytes in base64');
 
+/** Several of them, with commas between. */
+const keys32 = z.string().transform((text, context) => {
+  const keys = text.split(',').filter((part) => part.trim() !== '');
+  const bytes = keys.map((part) => Buffer.from(part.trim(), 'base64'));
+  if (bytes.some((key) => key.length !== 32))
+    context.addIssue('must be keys of 32 bytes in base64, separated by commas');
+  return bytes;
+});
+
 /** An Ed25519 private key in PKCS #8 PEM; line ends may be written as \\n, as app settings hold one line. */
 const signingKey = z
   .string()
@@ -49,7 +58,11 @@ const environment = z.object({
   /** Client id of a user-assigned identity. */
   AzureWebJobsStorage__clientId: z.string().min(1).optional(),
   CURSOR_KEY: key32,
-  WRAPPING_KEY: key32,
+  /** Wraps the keys of tenants, unless a vault does. */
+  WRAPPING_KEY: key32.optional(),
+  WRAPPING_KEYS_FORMER: keys32.prefault(''),
+  /** Identifier of the key of a vault that wraps the keys of tenants. */
+  KEY_VAULT_KEY: z.string().regex(/^https:\/\/[a-z0-9.-]+\/keys\/[A-Za-z0-9-]{1,127}(\/[0-9a-f]{32})?$/, 'must be the identifier of a key, https://<vault>/keys/<name>').optional(), // prettier-ignore
   AUDIT_SIGNING_KEY: signingKey,
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('warn'),
   /** NCRONTAB, seconds first. */
@@ -60,6 +73,7 @@ const environment = z.object({
   CHECK_PARTITIONS_SCHEDULE: z.string().min(1).default('40 */5 * * * *'),
   ROLL_UP_SERIES_SCHEDULE: z.string().min(1).default('55 */5 * * * *'),
   MOVE_PARTS_SCHEDULE: z.string().min(1).default('5 */5 * * * *'),
+  ROTATE_KEYS_SCHEDULE: z.string().min(1).default('33 */5 * * * *'),
   MIGRATE_SCHEDULE: z.string().min(1).default('48 */5 * * * *'),
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
@@ -80,7 +94,11 @@ export interface Config {
   readonly authMode: 'development';
   readonly storage: StorageConfig;
   readonly cursorKey: Uint8Array;
-  readonly wrappingKey: Uint8Array;
+  /** The first wraps new keys unless a vault does; all of them open what is under them. */
+  readonly wrappingKeys: readonly Uint8Array[];
+  readonly keyVaultKey: string | undefined;
+  /** Client id of a user-assigned identity, for the vault. */
+  readonly clientId: string | undefined;
   /** SPKI of the key that will sign checkpoints of the log; the private half stays in the environment for now. */
   readonly auditPublicKey: Uint8Array;
   readonly logLevel: string;
@@ -91,6 +109,7 @@ export interface Config {
   readonly rollUpSeriesSchedule: string;
   readonly movePartsSchedule: string;
   readonly migrateSchedule: string;
+  readonly rotateKeysSchedule: string;
   readonly migrating: MigrateSettings;
   readonly rateLimits: RateLimits;
 }
@@ -115,7 +134,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     authMode: settings.AUTH_MODE,
     storage: storageOf(settings),
     cursorKey: settings.CURSOR_KEY,
-    wrappingKey: settings.WRAPPING_KEY,
+    wrappingKeys: wrappingKeysOf(settings),
+    keyVaultKey: settings.KEY_VAULT_KEY,
+    clientId: settings.AzureWebJobsStorage__clientId,
     auditPublicKey: publicKeyOf(settings.AUDIT_SIGNING_KEY) ?? new Uint8Array(),
     logLevel: settings.LOG_LEVEL,
     sweepSchedule: settings.SWEEP_SCHEDULE,
@@ -125,6 +146,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     rollUpSeriesSchedule: settings.ROLL_UP_SERIES_SCHEDULE,
     movePartsSchedule: settings.MOVE_PARTS_SCHEDULE,
     migrateSchedule: settings.MIGRATE_SCHEDULE,
+    rotateKeysSchedule: settings.ROTATE_KEYS_SCHEDULE,
     migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },
     rateLimits: {
       caller: settings.RATE_LIMIT_CALLER,
@@ -132,6 +154,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       address: settings.RATE_LIMIT_ADDRESS,
     },
   };
+}
+
+function wrappingKeysOf(settings: z.output<typeof environment>): readonly Uint8Array[] {
+  const { WRAPPING_KEY: current, WRAPPING_KEYS_FORMER: former, KEY_VAULT_KEY: vault } = settings;
+  if (current !== undefined) return [current, ...former];
+  if (vault === undefined) throw new StartupError('the setting WRAPPING_KEY is missing');
+  return former;
 }
 
 function publicKeyOf(pem: string): Uint8Array | undefined {

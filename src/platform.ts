@@ -1,4 +1,3 @@
-import { hkdfSync } from 'node:crypto';
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
@@ -16,20 +15,25 @@ import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import type { DigestJobTools } from './lifecycle/digest-record.js';
 import { RollUpSeries } from './lifecycle/roll-up-series.js';
 import { MoveParts } from './lifecycle/move-parts.js';
+import { RotateKeys } from './lifecycle/rotate-keys.js';
 import type { Job } from './lifecycle/job.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
 import { PoisonBox } from './queue/poison-box.js';
 import { InboxHandler } from './queue/inbox-handler.js';
 import { SealWorkHandler } from './queue/seal-work-handler.js';
+import type { KeyWrapper } from './domain/key-wrapper.js';
 import type { RecordType } from './domain/record-type.js';
 import { RECORD_TYPES, RecordRegistry } from './records/registry.js';
 import { RateLimiter, type RateLimits } from './security/rate-limiter.js';
-import { HmacBlindIndex } from './security/keys/hmac-blind-index.js';
-import { AesSecretBox } from './security/secret-box.js';
+import type { DataKeys } from './security/keys/data-keys.js';
+import { openKeyRing, type KeyRing } from './security/keys/key-ring.js';
+import { KEYS_TABLE } from './security/keys/key-rows.js';
+import { keyWrappersOf } from './security/keys/local-key-wrapper.js';
 import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { DigestScheduler } from './storage/digest-scheduler.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
+import { claimedWrapping, retireWrapping } from './storage/key-claim.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
 import { LINEAGE_TABLE } from './storage/lineage-rows.js';
 import { LOOKUPS_TABLE } from './storage/record-locator.js';
@@ -47,7 +51,12 @@ export interface PlatformOptions {
   readonly backgroundClock: Clock;
   readonly entropy: Entropy;
   readonly cursorKey: Uint8Array;
-  readonly wrappingKey: Uint8Array;
+  /** Wraps the keys of tenants unless `keyVault` does, and opens what is under it. */
+  readonly wrappingKey?: Uint8Array | undefined;
+  /** What did so before. */
+  readonly formerWrappingKeys?: readonly Uint8Array[];
+  /** A key in a vault; it then wraps the keys of tenants. */
+  readonly keyVault?: KeyWrapper | undefined;
   readonly log: Log;
   readonly types?: readonly RecordType[];
   readonly sealing?: Partial<SchedulerSettings>;
@@ -74,6 +83,11 @@ export interface Platform {
   readonly sweeper: Sweeper;
   readonly jobs: JobRunner;
   readonly actors: Actors;
+  /** The keys of data subjects, to destroy one. */
+  readonly dataKeys: DataKeys;
+  readonly keyRotation: KeyRing['rotation'];
+  /** Names of the key-encryption keys of this process, the current one first. */
+  readonly keyNames: readonly string[];
   readonly rateLimiter: RateLimiter;
 }
 
@@ -90,6 +104,7 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
     'operations',
     'auditevents',
     ACTORS_TABLE,
+    KEYS_TABLE,
     LOOKUPS_TABLE,
     LINEAGE_TABLE,
   ];
@@ -112,15 +127,13 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   const { ports, clock, backgroundClock, entropy, log, cursorKey } = options;
   const registry = new RecordRegistry(options.types ?? RECORD_TYPES);
   const directory = new Directory(ports.tables, clock);
-  const secretBox = new AesSecretBox([options.wrappingKey], entropy);
-  // Until index keys are kept in storage: one that no tenant has stored anything under.
-  const blindIndex = new HmacBlindIndex({
-    indexKey: (tenant) =>
-      Promise.resolve(
-        new Uint8Array(hkdfSync('sha256', options.wrappingKey, '', `business-records/index/${tenant}`, 32)),
-      ),
-  });
-  const actors = new Actors(ports.tables, clock, entropy);
+  const given = [options.wrappingKey, ...(options.formerWrappingKeys ?? [])].filter(
+    (key) => key !== undefined,
+  );
+  const wrappers = keyWrappersOf(options.keyVault, given, entropy);
+  const ring = openKeyRing({ tables: ports.tables, clock, entropy, wrappers }, given);
+  const { secretBox, blindIndex } = ring;
+  const actors = new Actors({ tables: ports.tables, clock, entropy, secretBox, blindIndex });
   const pseudonym = (tenant: string, name: string): Promise<string> =>
     new Budget(clock, entropy).retry(() => actors.pseudonym(tenant, name));
   const sealer = new Sealer({
@@ -220,9 +233,12 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
-      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager)),
+      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager), ring.rotation),
     ),
     actors,
+    dataKeys: ring.dataKeys,
+    keyRotation: ring.rotation,
+    keyNames: [wrappers.current, ...wrappers.former].map(({ name }) => name),
     rateLimiter: new RateLimiter(
       { caller: undefined, tenant: undefined, address: undefined, ...options.rateLimits },
       clock,
@@ -237,6 +253,7 @@ function jobsOf(
   directory: Directory,
   digest: DigestJobTools['digest'],
   migrate: MigrateTools['migrate'],
+  rotation: KeyRing['rotation'],
 ): readonly Job[] {
   const { ports, clock, entropy, log } = options;
   const { tables } = ports;
@@ -255,6 +272,15 @@ function jobsOf(
     new CheckPartitions({ tables, directory, budget }),
     new RollUpSeries({ tables, directory, types, digest, budget, log }),
     new MoveParts({ tables, directory, types, digest, budget, log }),
+    new RotateKeys({
+      current: rotation.current,
+      currentVersion: rotation.currentVersion.bind(rotation),
+      tenantsAfter: rotation.tenantsAfter.bind(rotation),
+      rewrap: rotation.rewrap.bind(rotation),
+      claimed: () => budget().retry(() => claimedWrapping(tables)),
+      retire: (names) => budget().retry(() => retireWrapping(tables, names)),
+      log,
+    }),
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
   ];
 }

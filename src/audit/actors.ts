@@ -1,33 +1,45 @@
 import { LRUCache } from 'lru-cache';
+import type { BlindIndex } from '../domain/blind-index.js';
 import type { Clock, Entropy } from '../domain/clock.js';
+import { newSalt, type SealedSecrets, type SealingContext, type SecretBox } from '../domain/commitment.js';
 import { AppError } from '../domain/errors.js';
 import { newId } from '../domain/ids.js';
 import { Budget } from '../storage/backoff.js';
-import { keyValue, partitionKey } from '../storage/keys.js';
+import { partitionKey } from '../storage/keys.js';
 import { isFault, type RecordTable, type Row, type RowOperation } from '../storage/ports.js';
 import { rowIntact, withRowChecksum } from '../storage/row-checksum.js';
 
-/** Table of the pseudonyms: the only place that knows whose they are, and erasable. */
+/** Table of the pseudonyms: the only place that knows whose they are, and holds no name that could be read there. */
 export const ACTORS_TABLE = 'actors';
 const SCHEMA_VERSION = '1.0';
 const CACHED = { max: 10_000, ttl: 5 * 60_000, ttlResolution: 0 } as const;
+/** Where the name stands among the secrets of its mapping. */
+const NAME = '/name';
 
-const nameKey = (name: string): string => `n:${keyValue(name)}`;
+const nameKey = (blind: string): string => `n:${blind}`;
 const actorKey = (actor: string): string => `a:${actor}`;
 
+export interface ActorTools {
+  readonly tables: RecordTable;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly secretBox: SecretBox;
+  readonly blindIndex: BlindIndex;
+}
+
 /**
- * The pseudonyms under which people and applications stand in audit events (audit-ledger.md, Events). Both calls throw
- * `integrity-failure` when a mapping is not what was written, and `storage-unavailable` when their budget is spent.
+ * The pseudonyms under which people and applications stand in audit events (audit-ledger.md, Events). The row of a name
+ * is found by its blind hash, and the name is sealed under the data key of whom it names: who destroys that key has
+ * erased the name. Both calls throw `integrity-failure` when a mapping is not what was written, and
+ * `storage-unavailable` when their budget is spent.
  */
 export class Actors {
   readonly #pseudonyms: LRUCache<string, string>;
-  readonly #names: LRUCache<string, string>;
+  /** Rows, and no names: whether one may still be read is for its key to say. */
+  readonly #rows: LRUCache<string, Row>;
 
-  constructor(
-    private readonly tables: RecordTable,
-    private readonly clock: Clock,
-    private readonly entropy: Entropy,
-  ) {
+  constructor(private readonly tools: ActorTools) {
+    const { clock } = tools;
     // Five minutes, so that an erased mapping is soon forgotten everywhere; callers at once share one fetch.
     // The cache takes an entry of time 0 for one without an age.
     const common = { ...CACHED, perf: { now: () => clock.monotonic() + 1 }, ignoreFetchAbort: true };
@@ -35,72 +47,105 @@ export class Actors {
       ...common,
       fetchMethod: (key) => this.#retried(() => this.#fetchPseudonym(...split(key))),
     });
-    this.#names = new LRUCache({
+    this.#rows = new LRUCache({
       ...common,
-      fetchMethod: (key) => this.#retried(() => this.#fetchName(...split(key))),
+      fetchMethod: (key) => this.#retried(() => this.#findActor(...split(key))),
     });
   }
 
   /**
    * The pseudonym `act_<UUIDv7>` of a name within a tenant, made on its first use: the same for everybody who asks,
-   * also at once.
+   * also at once. A name that was erased meanwhile gets another one: nothing it does now leads back to what it did.
    */
   async pseudonym(tenant: string, name: string): Promise<string> {
     return (await this.#pseudonyms.fetch(`${tenant}:${name}`)) as string;
   }
 
-  /** The name behind a pseudonym; undefined when there is none, or no longer. */
+  /** The name behind a pseudonym; undefined when there is none, or it was erased. */
   async nameOf(tenant: string, actor: string): Promise<string | undefined> {
-    return this.#names.fetch(`${tenant}:${actor}`);
+    const row = await this.#rows.fetch(`${tenant}:${actor}`);
+    return row === undefined ? undefined : this.#nameIn(tenant, row);
+  }
+
+  /** After a name was erased: this process gives it another pseudonym from now on. */
+  forget(tenant: string, name: string): void {
+    this.#pseudonyms.delete(`${tenant}:${name}`);
   }
 
   /** An insert whose answer was lost is found by the next try. */
   #retried<T>(fetch: () => Promise<T>): Promise<T> {
-    return new Budget(this.clock, this.entropy).retry(fetch);
+    return new Budget(this.tools.clock, this.tools.entropy).retry(fetch);
   }
 
   async #fetchPseudonym(tenant: string, name: string): Promise<string> {
-    const known = await this.#findActor(tenant, name);
-    if (known !== undefined) return known;
-    const actor = newId('act', this.clock.now(), this.entropy);
+    const rowKey = nameKey(await this.tools.blindIndex.blind(tenant, 'actor', name));
+    const row = await this.#find(tenant, rowKey);
+    if (row !== undefined && (await this.#isOf(tenant, row, name))) return actorIn(row);
+    const actor = newId('act', this.tools.clock.now(), this.tools.entropy);
+    const sealed = await this.#seal(tenant, actor, name);
     const key = partitionKey(tenant, 'actors');
-    const insert = (rowKey: string, columns: Record<string, string>): RowOperation => ({
-      kind: 'insert',
-      rowKey,
-      properties: withRowChecksum(key, rowKey, { ...columns, schema_version: SCHEMA_VERSION }),
+    const columns = (at: string): Pick<RowOperation & { kind: 'insert' }, 'rowKey' | 'properties'> => ({
+      rowKey: at,
+      properties: withRowChecksum(key, at, { actor, sealed, schema_version: SCHEMA_VERSION }),
     });
     try {
-      await this.tables.commit(ACTORS_TABLE, key, [
-        insert(nameKey(name), { actor, name }),
-        insert(actorKey(actor), { name }),
+      await this.tools.tables.commit(ACTORS_TABLE, key, [
+        row === undefined
+          ? { kind: 'insert', ...columns(rowKey) }
+          : { kind: 'replace', ...columns(rowKey), etag: row.etag },
+        { kind: 'insert', ...columns(actorKey(actor)) },
       ]);
       return actor;
     } catch (error) {
-      if (!isFault(error, 'exists')) throw error;
+      if (!isFault(error, 'exists', 'conflict', 'missing')) throw error;
       // Somebody named this actor a moment ago: theirs is the pseudonym.
-      const winner = await this.#findActor(tenant, name);
+      const winner = await this.#find(tenant, rowKey);
       if (winner === undefined) throw error;
-      return winner;
+      return actorIn(winner);
     }
   }
 
-  async #findActor(tenant: string, name: string): Promise<string | undefined> {
-    const row = await this.#find(tenant, nameKey(name));
-    // The key of a long name is cut and hashed, so the row says whose it is.
-    if (row !== undefined && row.properties['name'] !== name) throw broken(tenant, row);
-    return row === undefined ? undefined : String(row.properties['actor']);
+  #findActor(tenant: string, actor: string): Promise<Row | undefined> {
+    return this.#find(tenant, actorKey(actor));
   }
 
-  async #fetchName(tenant: string, actor: string): Promise<string | undefined> {
-    const row = await this.#find(tenant, actorKey(actor));
-    return row === undefined ? undefined : String(row.properties['name']);
+  async #seal(tenant: string, actor: string, name: string): Promise<string> {
+    const secret = { salt: newSalt(this.tools.entropy), value: name };
+    const sealed = await this.tools.secretBox.seal(
+      placeOf(tenant, actor),
+      { [NAME]: secret },
+      { [NAME]: [name] },
+    );
+    return sealed[NAME] as string;
+  }
+
+  /** False once the name was erased. */
+  async #isOf(tenant: string, row: Row, name: string): Promise<boolean> {
+    const found = await this.#nameIn(tenant, row);
+    if (found === undefined) return false;
+    // The blind hash takes two spellings of a name in Unicode for one.
+    if (found.normalize() !== name.normalize()) throw broken(tenant, row);
+    return true;
+  }
+
+  /** Undefined once its subject's key was destroyed. */
+  async #nameIn(tenant: string, row: Row): Promise<string | undefined> {
+    const sealed: SealedSecrets = { [NAME]: String(row.properties['sealed']) };
+    const opened = await this.tools.secretBox.open(placeOf(tenant, actorIn(row)), sealed);
+    return opened[NAME]?.value as string | undefined;
   }
 
   async #find(tenant: string, rowKey: string): Promise<Row | undefined> {
-    const row = await this.tables.find(ACTORS_TABLE, partitionKey(tenant, 'actors'), rowKey);
+    const row = await this.tools.tables.find(ACTORS_TABLE, partitionKey(tenant, 'actors'), rowKey);
     if (row !== undefined && !rowIntact(row)) throw broken(tenant, row);
     return row;
   }
+}
+
+const actorIn = (row: Row): string => String(row.properties['actor']);
+
+function placeOf(tenant: string, actor: string): SealingContext {
+  return { tenant, type: 'actor', id: actor, revision: 0 };
 }
 
 /** A tenant holds no colon. */
@@ -109,7 +154,7 @@ function split(key: string): [tenant: string, rest: string] {
   return [key.slice(0, at), key.slice(at + 1)];
 }
 
-/** The row's key may be a name and stays out of the evidence. */
+/** The row's key tells two names apart and stays out of the evidence. */
 function broken(tenant: string, row: Row): AppError {
   return new AppError('integrity-failure', 'A pseudonym does not match its checksum.', {
     evidence: { tenant, table: ACTORS_TABLE, etag: row.etag },

@@ -103,7 +103,7 @@ function connect(options: AzureAccount, tableOptions: TableOptions): Connected {
 }
 
 /** The identity library is large and slow to load: only when a token is asked for, and once. */
-function lazyCredential(clientId: string | undefined): TokenCredential {
+export function lazyCredential(clientId: string | undefined): TokenCredential {
   let made: Promise<TokenCredential> | undefined;
   const make = async (): Promise<TokenCredential> => {
     const { DefaultAzureCredential } = await import('@azure/identity');

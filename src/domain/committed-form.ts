@@ -71,14 +71,24 @@ function pathOf(root: unknown, pointer: string): Path {
   return path;
 }
 
-/** True when every secret opens the commitment that stands at its place, and no commitment is without its secret. */
-export function secretsMatch(committed: Record<string, unknown>, secrets: Secrets): boolean {
-  const open = Object.entries(secrets).every(([pointer, secret]) => {
+/**
+ * True when every secret opens the commitment that stands at its place, and there are commitments at the pointers that
+ * were sealed and nowhere else. Those without a secret were erased.
+ */
+export function secretsMatch(
+  committed: Record<string, unknown>,
+  sealed: readonly string[],
+  secrets: Secrets,
+): boolean {
+  const matching = sealed.every((pointer) => {
     const found = valueAt(committed, pathOf(committed, pointer));
-    return isObject(found) && found[COMMITMENT_MEMBER] === commit(secret).$commitment;
+    if (!isObject(found) || !Object.hasOwn(found, COMMITMENT_MEMBER)) return false;
+    const secret = secrets[pointer];
+    return secret === undefined || found[COMMITMENT_MEMBER] === commit(secret).$commitment;
   });
+  const known = Object.keys(secrets).every((pointer) => sealed.includes(pointer));
   // Nobody can submit a member of that name, so all of them are ours.
-  return open && commitmentsIn(committed) === Object.keys(secrets).length;
+  return matching && known && commitmentsIn(committed) === sealed.length;
 }
 
 function commitmentsIn(value: unknown): number {

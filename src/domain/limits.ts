@@ -54,6 +54,10 @@ export const LIMITS = {
   /** Callers whose rate is kept, and as many tenants and addresses (src/security/rate-limiter.ts). */
   rateLimitedParties: 10_000,
   configurationTtlMs: 10 * 60_000,
+  /** Keys that a process keeps unwrapped: for how long at most, of how many tenants, of how many data subjects. */
+  keysKeptMs: 5 * 60_000,
+  tenantKeysKept: 1000,
+  dataKeysKept: 10_000,
   /** While storage fails, what is known of a configuration goes on for this long before it is asked again. */
   configurationRetryMs: 30_000,
   /** Encoded value inside a row key, before it is cut and hashed (architecture.md, storage layout). */

@@ -26,7 +26,7 @@ const CACHE_BYTES = 32 * 1024 * 1024;
  * under a name is what was stored under it.
  */
 export class DetailStore {
-  readonly #cache = new LRUCache<string, Detail>({
+  readonly #cache = new LRUCache<string, Detail | StoredEnvelope>({
     maxSize: CACHE_BYTES,
     sizeCalculation: (_, key) => sizeIn(key),
   });
@@ -54,7 +54,9 @@ export class DetailStore {
     budget: Budget,
   ): Promise<Detail> {
     const cached = this.#cache.get(cacheKey(facts));
-    if (cached !== undefined) return cached;
+    // What is sealed is opened again each time: whether it may be is for its keys to say.
+    if (cached !== undefined)
+      return 'stored' in cached ? cached : this.#disclose(type, tenant, facts, cached);
     const detail = await this.read(type, tenant, facts, budget);
     this.remember(facts, detail);
     return detail;
@@ -63,7 +65,7 @@ export class DetailStore {
   /** Remembers a detail that was just committed, or read. It is answered with as well, so nobody may change it. */
   remember(facts: RevisionFacts, detail: Detail): void {
     freezeJson(detail.data);
-    this.#cache.set(cacheKey(facts), detail);
+    this.#cache.set(cacheKey(facts), detail.stored.sealed === undefined ? detail : detail.stored);
   }
 
   async #disclose(
@@ -76,8 +78,11 @@ export class DetailStore {
     if (stored.sealed === undefined && Object.keys(type.sensitive).length === 0)
       return { stored, data: stored.data, secrets: {} };
     const context = { tenant, type: type.recordType, id: facts.id, revision: facts.revision };
-    const secrets = await this.secretBox.open(context, stored.sealed ?? {});
-    if (!secretsMatch(stored.data, secrets)) throw broken(facts.id, facts.revision, 'sealed');
+    const sealed = stored.sealed ?? {};
+    // What was erased is left out, and its commitment stays where it stands.
+    const secrets = await this.secretBox.open(context, sealed);
+    if (!secretsMatch(stored.data, Object.keys(sealed), secrets))
+      throw broken(facts.id, facts.revision, 'sealed');
     return { stored, data: discloseData(stored.data, secrets), secrets };
   }
 }

@@ -4,10 +4,10 @@ import { AuditEmitter } from '../../src/audit/emitter.js';
 import { SealScheduler } from '../../src/audit/seal-scheduler.js';
 import { Sweeper } from '../../src/audit/sweeper.js';
 import { newId } from '../../src/domain/ids.js';
-import { AesSecretBox } from '../../src/security/secret-box.js';
 import type { Clock } from '../../src/domain/clock.js';
 import { useAzurite, type AzuriteAccount } from '../support/azurite.js';
 import { seededEntropy } from '../support/entropy.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { realClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
 import {
@@ -27,7 +27,7 @@ let azurite: AzuriteAccount;
 beforeAll(async () => {
   azurite = useAzurite();
   await azurite.provision({
-    tables: ['system', 'decisions', 'auditevents', 'actors'],
+    tables: ['system', 'decisions', 'auditevents', 'actors', 'keys'],
     containers: ['audit', 'ledger'],
     queues: ['seal-work'],
   });
@@ -41,8 +41,8 @@ describe('the audit trail on Azurite', () => {
     async () => {
       const { ports } = azurite;
       const app = host(ports, realClock);
-      const actors = new Actors(ports.tables, realClock, entropy);
-      const box = new AesSecretBox([entropy.bytes(32)], entropy);
+      const ring = testKeyRing(ports, { entropy });
+      const actors = new Actors({ tables: ports.tables, clock: realClock, entropy, ...ring });
       const errors: unknown[] = [];
       const onError = (error: unknown): number => errors.push(error);
       const seals = new SealScheduler({
@@ -55,7 +55,7 @@ describe('the audit trail on Azurite', () => {
         tables: ports.tables,
         directory: app.directory,
         actors,
-        secretBox: box,
+        secretBox: ring.secretBox,
         entropy,
         onCommitted: (ref) => seals.committed(ref),
       });
@@ -123,7 +123,9 @@ describe('the audit trail on Azurite', () => {
       await assertNoOldStages(ports);
 
       const actor = await actors.pseudonym(TENANT, 'ann@example.com');
-      expect(await new Actors(tables, realClock, entropy).nameOf(TENANT, actor)).toBe('ann@example.com');
+      expect(
+        await new Actors({ tables, clock: realClock, entropy, ...testKeyRing(ports) }).nameOf(TENANT, actor),
+      ).toBe('ann@example.com');
     },
   );
 });

@@ -2,13 +2,13 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { AuditEmitter, type AuditDraft } from '../../src/audit/emitter.js';
 import { Actors } from '../../src/audit/actors.js';
 import { newId } from '../../src/domain/ids.js';
-import { AesSecretBox } from '../../src/security/secret-box.js';
 import type { PartitionRef } from '../../src/storage/directory.js';
 import { partitionKey, SYSTEM_TENANT } from '../../src/storage/keys.js';
 import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { seededEntropy } from '../support/entropy.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { memoryPorts } from '../support/memory-ports.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
@@ -17,7 +17,6 @@ import { assertSealed, host, rowsOf, TENANT } from './support.js';
 const START = Date.UTC(2026, 0, 10, 12);
 const KEY = partitionKey(TENANT, '2026-01-10');
 const entropy = seededEntropy('emitter');
-const box = new AesSecretBox([new Uint8Array(32).fill(7)], entropy);
 let clock: VirtualClock;
 let ports: StoragePorts;
 let hints: PartitionRef[];
@@ -30,12 +29,13 @@ beforeEach(() => {
 
 function emitterOn(on: StoragePorts): AuditEmitter {
   const { directory } = host(on, clock);
-  const actors = new Actors(on.tables, clock, entropy);
+  const ring = testKeyRing(on, { clock, entropy });
+  const actors = new Actors({ tables: on.tables, clock, entropy, ...ring });
   return new AuditEmitter({
     tables: on.tables,
     directory,
     actors,
-    secretBox: box,
+    secretBox: ring.secretBox,
     entropy,
     onCommitted: (ref) => hints.push(ref),
   });
@@ -110,7 +110,7 @@ describe('emitting events without a change', () => {
     expect(JSON.parse(text)).toMatchObject({ actor: expect.stringMatching(/^act_/) as string });
     const eventId = (JSON.parse(text) as { event_id: string }).event_id;
     const context = { tenant: TENANT, type: 'audit_event', id: eventId, revision: 0 };
-    const opened = await box.open(
+    const opened = await testKeyRing(ports, { clock }).secretBox.open(
       context,
       JSON.parse(String(row?.properties['sealed'])) as Record<string, string>,
     );

@@ -46,10 +46,25 @@ describe('the committed form', () => {
   it('gives the data back with its secrets, and notices a secret that does not belong', () => {
     const { committed, secrets } = commitData(record, PATTERNS, seededEntropy());
     expect(discloseData(committed, secrets)).toEqual(record);
-    expect(secretsMatch(committed, secrets)).toBe(true);
+    const sealed = Object.keys(secrets);
+    expect(secretsMatch(committed, sealed, secrets)).toBe(true);
     const who = secrets['/who'];
-    expect(secretsMatch(committed, { '/who': { salt: who?.salt ?? '', value: 'Eve' } })).toBe(false);
-    expect(secretsMatch(committed, { '/id': { salt: who?.salt ?? '', value: 'x' } })).toBe(false);
+    expect(secretsMatch(committed, sealed, { '/who': { salt: who?.salt ?? '', value: 'Eve' } })).toBe(false);
+    expect(secretsMatch(committed, sealed, { '/id': { salt: who?.salt ?? '', value: 'x' } })).toBe(false);
+  });
+
+  it('goes with what is left of its secrets once one was erased, and with nothing that was not sealed', () => {
+    const { committed, secrets } = commitData(record, PATTERNS, seededEntropy());
+    const sealed = Object.keys(secrets);
+    const { '/who': who, ...left } = secrets;
+    expect(who).toBeDefined();
+    expect(secretsMatch(committed, sealed, left)).toBe(true);
+    expect(secretsMatch(committed, sealed, {})).toBe(true);
+    expect(discloseData(committed, left)).toMatchObject({ who: committed['who'] });
+    expect(secretsMatch(committed, Object.keys(left), left)).toBe(false);
+    expect(secretsMatch(committed, [...sealed, '/id'], secrets)).toBe(false);
+    expect(secretsMatch({ ...committed, who: 'Ann' }, sealed, left)).toBe(false);
+    expect(secretsMatch({ ...committed, more: { $commitment: 'x' } }, sealed, left)).toBe(false);
   });
 
   it('is the data itself when nothing is sensitive', () => {

@@ -118,8 +118,8 @@ describe('sensitive values in unusual places', () => {
     const { committed, secrets } = commitData({ a: 1, b: 2 }, ['/a', '/b'], seededEntropy());
     const [a, b] = [secrets['/a'], secrets['/b']];
     if (a === undefined || b === undefined) throw new Error('both are secrets');
-    expect(secretsMatch(committed, secrets)).toBe(true);
-    expect(secretsMatch(committed, { '/a': a, '/b': { ...b, value: 3 } })).toBe(false);
-    expect(secretsMatch(committed, { '/a': a, '/c': b })).toBe(false);
+    expect(secretsMatch(committed, ['/a', '/b'], secrets)).toBe(true);
+    expect(secretsMatch(committed, ['/a', '/b'], { '/a': a, '/b': { ...b, value: 3 } })).toBe(false);
+    expect(secretsMatch(committed, ['/a', '/b'], { '/a': a, '/c': b })).toBe(false);
   });
 });

@@ -135,14 +135,15 @@ describe.each(STORAGES)('transaction counts $name', (kind) => {
     expect([rest.items.length, rest.nextCursor]).toEqual([9, null]);
   });
 
-  it('the first write of a process in a partition announces it: 3 writes, and 2 calls for a new actor', async () => {
+  it('the first write of a process in a partition announces it: 3 writes, 2 calls for a new actor, and 5 for keys', async () => {
     const storage = await openStorage(kind);
     const counting = countingPorts(storage.ports);
     await testPlatform(counting.ports).manager.create(decisionType, body, call);
     // Directory of tenants, directory of partitions, dirty row; pseudonym looked up and made; the create itself.
+    // Keys of the tenant, which is listed, and of the actor: looked up and made.
     expect(counting.counts()).toMatchObject({
-      'tables.commit': 3 + 1 + 1,
-      'tables.find': 1,
+      'tables.commit': 3 + 1 + 1 + 3,
+      'tables.find': 1 + 2,
       'blobs.putOnce': 1,
     });
   });
