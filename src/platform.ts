@@ -76,6 +76,7 @@ export interface Platform {
   readonly inboxHandler: InboxHandler;
   readonly sealWorkHandler: SealWorkHandler;
   readonly auditReader: AuditReader;
+  readonly poison: PoisonBox;
   readonly externalEvents: ExternalEvents;
   readonly emitter: AuditEmitter;
   readonly sealer: Sealer;
@@ -226,6 +227,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     }),
     sealWorkHandler: new SealWorkHandler(sealer),
     auditReader,
+    poison,
     externalEvents,
     emitter,
     sealer,

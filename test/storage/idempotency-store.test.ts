@@ -29,9 +29,10 @@ beforeEach(() => {
   budget = new Budget(waiting, seededEntropy('budget'));
 });
 
-/** Keyed, and so that a test can tell what is stored. */
+/** Says what a fingerprint was keyed for. */
+const keyed = (...of: readonly string[]): string => of.join('/');
 const blindIndex: BlindIndex = {
-  blind: (tenant, purpose, value) => Promise.resolve(`${tenant}/${purpose}/${value}`),
+  blind: (tenant, purpose, value) => Promise.resolve(keyed(tenant, purpose, value)),
 };
 
 const store = (seed = 'a', intercept?: Intercept): IdempotencyStore =>
@@ -55,13 +56,13 @@ describe('a reservation', () => {
     expect(reservation).toEqual({
       ids: ['dec_1', 'dec_2'],
       hash: HASH,
-      fingerprint: 'print',
+      fingerprint: keyed('acme', 'idempotency', 'print'),
       first: true,
       etag: row.etag,
     });
     expect(row.properties).toMatchObject({
       schema_version: '1.0',
-      fingerprint: 'print',
+      fingerprint: keyed('acme', 'idempotency', 'print'),
       ids: '["dec_1","dec_2"]',
       reserved_ms: START,
       expires_ms: START + LIMITS.idempotencyKeptMs,
