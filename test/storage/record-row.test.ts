@@ -127,7 +127,14 @@ describe('the index keys of a record', () => {
       `i:decision_type:strategic:${inverted}:${ID}`,
       `i:status.decision_type:queued=00strategic:${inverted}:${ID}`,
     ]);
-    expect(indexKeysOf(decisionType, ID, { created_at: CREATED, status: 1, decision_type: 'x' }, { created_by: 'ab12' })).toEqual([
+    expect(
+      indexKeysOf(
+        decisionType,
+        ID,
+        { created_at: CREATED, status: 1, decision_type: 'x' },
+        { created_by: 'ab12' },
+      ),
+    ).toEqual([
       `i:all::${inverted}:${ID}`,
       `i:decision_type:x:${inverted}:${ID}`,
       `i:created_by:ab12:${inverted}:${ID}`,
