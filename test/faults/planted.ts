@@ -136,7 +136,7 @@ const keyFreedEarly = around((_, world) => async (call, run) => {
   if (call.method !== 'commit') return done;
   const [table, key, operations] = call.args as unknown as Commit;
   for (const { kind, rowKey } of operations) {
-    if (kind !== 'insert' || !rowKey.startsWith('k:')) continue;
+    if (table === 'keys' || kind !== 'insert' || !rowKey.startsWith('k:')) continue;
     world.timeline.after(60_000, () => {
       void world.storage.ports.tables
         .commit(table, key, [{ kind: 'delete', rowKey, etag: '*' }])

@@ -86,6 +86,7 @@ function commitBranch(call: PortCall, told: Outcome): BranchName | undefined {
   if (operations.every(({ kind, rowKey }) => kind === 'delete' && rowKey.startsWith('o:')))
     return fault === 'missing' ? 'pending rows were gone already' : undefined;
   if (
+    table !== 'keys' &&
     operations.some(({ rowKey }) => rowKey.startsWith('k:')) &&
     (fault === 'exists' || fault === 'conflict')
   )

@@ -106,10 +106,15 @@ function messagesLeft(world: World): boolean {
 function keysLeft(world: World): number {
   const { rows } = world.storage.contents();
   const tenants = new Set(
-    rows.filter(({ row }) => row.partitionKey === '_system:tenants').map(({ row }) => row.rowKey),
+    rows
+      .filter(({ table, row }) => table === 'system' && row.partitionKey === '_system:tenants')
+      .map(({ row }) => row.rowKey),
   );
-  return rows.filter(({ row }) => row.rowKey.startsWith('k:') && tenants.has(tenantOf(row.partitionKey)))
-    .length;
+  // Rows of table `keys` are keys of another kind.
+  return rows.filter(
+    ({ table, row }) =>
+      table !== 'keys' && row.rowKey.startsWith('k:') && tenants.has(tenantOf(row.partitionKey)),
+  ).length;
 }
 
 function pendingRows(world: World): number {

@@ -84,7 +84,11 @@ describe.each(STORAGES)('keys of data subjects $name', (kind) => {
     ];
     const always = { schema_version: '1.0', row_checksum: checksum };
     const wrapped = { wrapped: text, created_at: text, ...always };
-    expect(rows.map(({ rowKey, properties }) => [rowKey.replace(/[0-9a-f]{32}/, '*'), properties])).toEqual([
+    // A blind hash may sort before `_` or after it.
+    const named = rows.map(
+      ({ rowKey, properties }) => [rowKey.replace(/[0-9a-f]{32}/, '*'), properties] as const,
+    );
+    expect([...named].sort(([a], [b]) => (a < b ? -1 : 1))).toEqual([
       ['k:*', expect.anything()],
       ['k:*', expect.anything()],
       ['k:*', expect.anything()],

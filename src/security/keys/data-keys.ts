@@ -248,12 +248,10 @@ async function inParallel<T>(
   load: (name: string) => Promise<T>,
 ): Promise<ReadonlyMap<string, T>> {
   const distinct = [...new Set(names)];
-  const [only] = distinct;
-  if (distinct.length === 1 && only !== undefined) return new Map([[only, await load(only)]]);
+  const entry = async (name: string) => [name, await load(name)] as const;
+  if (distinct.length <= PARALLEL) return new Map(await Promise.all(distinct.map(entry)));
   const limit = pLimit(PARALLEL);
-  return new Map(
-    await Promise.all(distinct.map((name) => limit(async () => [name, await load(name)] as const))),
-  );
+  return new Map(await Promise.all(distinct.map((name) => limit(entry, name))));
 }
 
 function destroyedIn(row: Row): readonly string[] {
