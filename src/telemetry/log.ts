@@ -19,9 +19,14 @@ export interface LogFields {
   readonly counts?: Readonly<Record<string, number>>;
 }
 
-/** `level` as pino names them; `silent` for tests. */
-export function createLog(level: string): Log {
-  const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+/** Where lines of a log go. */
+export interface LogDestination {
+  write(line: string): void;
+}
+
+/** `level` as pino names them; `silent` for tests. Goes to standard error, or where a test reads it. */
+export function createLog(level: string, destination?: LogDestination): Log {
+  const logger = pino({ level, base: null }, destination ?? pino.destination({ dest: 2, sync: true }));
   const pick = ({ invocationId, functionName, tenant, count, reason, counts }: LogFields = {}): LogFields =>
     JSON.parse(JSON.stringify({ invocationId, functionName, tenant, count, reason, counts })) as LogFields;
   return {
