@@ -1,5 +1,5 @@
 import pino from 'pino';
-import type { AppError } from '../domain/errors.js';
+import { isAppError, type AppError } from '../domain/errors.js';
 import { StorageFault } from '../storage/ports.js';
 
 /** Structured logs to standard error. Fields are listed here one by one: whole objects are never logged. */
@@ -43,6 +43,12 @@ export function createLog(level: string, destination?: LogDestination): Log {
       );
     },
   };
+}
+
+/** What a log says of an error: the words where they are ours, else the class, for other words may quote data. */
+export function saidOf(error: unknown): string {
+  if (error instanceof StorageFault || isAppError(error)) return String(error);
+  return error instanceof Error ? error.name : typeof error;
 }
 
 /** What is underneath, by class and place; messages of unknown errors may quote data and are left out. */

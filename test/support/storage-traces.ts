@@ -22,7 +22,7 @@ export function writtenTraces(traces: Trace[]): Intercept {
 export function memoryTraces({ rows, blobs, messages }: StorageContents): readonly Trace[] {
   return [
     ...rows.flatMap(({ table, row }) => [
-      { where: `key in ${table}`, content: `${row.rowKey}` },
+      { where: `key in ${table}`, content: row.rowKey },
       ...Object.entries(row.properties).map(([name, value]) => ({ where: `${name} in ${table}`, content: String(value) })), // prettier-ignore
     ]),
     ...blobs.flatMap(({ container, name, bytes }) => [
