@@ -67,7 +67,7 @@ describe.each(KINDS)('secrets %s', (_, open) => {
     }
     printed.forEach((spy) => spy.mockRestore());
     traces.push(...(await storage.traces()), ...routes.flatMap((route) => route.traces));
-  }, 300_000);
+  }, 600_000);
   afterAll(() => {
     printed.forEach((spy) => spy.mockRestore());
     storage.close();
