@@ -21,6 +21,7 @@ import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
 import { PoisonBox } from './queue/poison-box.js';
 import { InboxHandler } from './queue/inbox-handler.js';
 import { SealWorkHandler } from './queue/seal-work-handler.js';
+import type { SecretBox } from './domain/commitment.js';
 import type { KeyWrapper } from './domain/key-wrapper.js';
 import type { RecordType } from './domain/record-type.js';
 import { RECORD_TYPES, RecordRegistry } from './records/registry.js';
@@ -84,6 +85,7 @@ export interface Platform {
   readonly sweeper: Sweeper;
   readonly jobs: JobRunner;
   readonly actors: Actors;
+  readonly secretBox: SecretBox;
   /** The keys of data subjects, to destroy one. */
   readonly dataKeys: DataKeys;
   readonly keyRotation: KeyRing['rotation'];
@@ -238,6 +240,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       jobsOf(options, registry, directory, digest, manager.migrate.bind(manager), ring.rotation),
     ),
     actors,
+    secretBox,
     dataKeys: ring.dataKeys,
     keyRotation: ring.rotation,
     keyNames: [wrappers.current, ...wrappers.former].map(({ name }) => name),

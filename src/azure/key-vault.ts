@@ -40,7 +40,7 @@ export interface KeyVaultOptions {
 
 interface Clients {
   readonly keys: KeyClient;
-  cryptography(version: string): CryptographyClient;
+  readonly cryptography: (version: string) => CryptographyClient;
 }
 
 /** An RSA key of Azure Key Vault or Managed HSM. The private half never leaves it. Like storage it never retries. */
@@ -111,8 +111,8 @@ export class KeyVaultWrapper implements KeyWrapper {
 function explained(error: unknown, what: string): unknown {
   const answer = answerOf(error);
   if (answer === undefined) return error;
-  const { details } = error as { details?: { error?: { code?: unknown; innererror?: { code?: unknown } } } };
-  const codes = [details?.error?.innererror?.code, details?.error?.code, answer.code];
+  const { details } = error as { details?: { error?: { code?: unknown; innerError?: { code?: unknown } } } };
+  const codes = [details?.error?.innerError?.code, details?.error?.code, answer.code];
   const code = codes.find((one) => typeof one === 'string' && one !== '') as string | undefined;
   return faultOfAnswer({ status: answer.status, code }, what, error);
 }
@@ -129,7 +129,7 @@ async function makeClients({ vaultUrl, name }: VaultKey, options: KeyVaultOption
   const byVersion = new Map<string, CryptographyClient>();
   return {
     keys: new KeyClient(vaultUrl, credential, settings()),
-    cryptography(version) {
+    cryptography: (version) => {
       const known = byVersion.get(version);
       if (known !== undefined) return known;
       // All the SDK is told of the key is its name: so it asks the vault to use it, and not first what it is like.

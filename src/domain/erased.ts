@@ -1,5 +1,7 @@
-import { COMMITMENT_MEMBER, isCommitment, type Commitment } from './commitment.js';
+import { COMMITMENT_MEMBER, isCommitment, type Commitment, type SealedSecrets, type Secrets } from './commitment.js'; // prettier-ignore
+import { commitmentPlaces } from './commitment-places.js';
 import { replaceAt } from './committed-form.js';
+import type { StoredEnvelope } from './envelope.js';
 import { pathsOf, valueAt, type Path } from './pointer-patterns.js';
 import type { RecordData, RecordType } from './record-type.js';
 
@@ -65,4 +67,27 @@ function restored(value: unknown, commitments: ReadonlyMap<string, unknown>): un
   if (!isCommitment(value)) return value;
   const { [COMMITMENT_MEMBER]: _, ...rest } = value as unknown as Record<string, unknown>;
   return Object.keys(rest).length === 0 ? value : rest;
+}
+
+/**
+ * What was sealed of commitments that a committed form carries on from the revision `before`, at their places now. It
+ * opens nowhere, and names the keys that are gone: a commitment of which nothing is sealed would be one that somebody has
+ * tampered with.
+ */
+export function carriedSeals(
+  committed: RecordData,
+  secrets: Secrets,
+  before: Pick<StoredEnvelope, 'data' | 'sealed'> | undefined,
+): SealedSecrets {
+  if (before?.sealed === undefined) return {};
+  const carried = [...commitmentPlaces(committed)].filter(([pointer]) => !Object.hasOwn(secrets, pointer));
+  if (carried.length === 0) return {};
+  const { sealed } = before;
+  const known = new Map([...commitmentPlaces(before.data)].map(([pointer, hash]) => [hash, sealed[pointer]]));
+  return Object.fromEntries(
+    carried.flatMap(([pointer, hash]) => {
+      const text = known.get(hash);
+      return text === undefined ? [] : [[pointer, text] as const];
+    }),
+  );
 }

@@ -4,7 +4,8 @@ import type { JsonObject } from '../domain/canonical-json.js';
 import { formatTime, parseTime } from '../domain/clock.js';
 import { commitData } from '../domain/committed-form.js';
 import type { SealedSecrets } from '../domain/commitment.js';
-import { storedEnvelope } from '../domain/envelope.js';
+import { storedEnvelope, type StoredEnvelope } from '../domain/envelope.js';
+import { carriedSeals } from '../domain/erased.js';
 import { AppError } from '../domain/errors.js';
 import { newId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
@@ -41,7 +42,8 @@ export interface NewRevision {
 /**
  * Builds the next revision: committed form, envelope, event. Its time is at least the previous revision's plus one
  * millisecond, whatever the clocks say, so that event ids of a record sort in the order of its revisions
- * (audit-ledger.md, the sealer) and `stored_at` never goes backwards.
+ * (audit-ledger.md, the sealer) and `stored_at` never goes backwards. `before` is the revision it follows, whose erased
+ * values it may carry on.
  */
 export async function newRevision(
   tools: StorageManagerOptions,
@@ -51,6 +53,7 @@ export async function newRevision(
   previous: RecordRow | undefined,
   name: ChangeName,
   call: CallContext,
+  before?: StoredEnvelope,
 ): Promise<NewRevision> {
   const { clock, entropy, secretBox, blindIndex } = tools;
   const previousMs = previous === undefined ? undefined : parseTime(previous.storedAt);
@@ -63,9 +66,10 @@ export async function newRevision(
     Object.keys(secrets).length === 0
       ? {}
       : await secretBox.seal(place, secrets, subjectsOf(data, patterns, type.subjects));
+  const carried = carriedSeals(committed, secrets, before);
   const storedAt = formatTime(storedMs);
   const head = { record_type: type.recordType, id, tenant: call.tenant, revision, schema_version: type.schemaVersion, stored_at: storedAt }; // prettier-ignore
-  const stored = storedEnvelope(head, committed, sealed);
+  const stored = storedEnvelope(head, committed, { ...sealed, ...carried });
   const bytes = Buffer.from(JSON.stringify(stored), 'utf8');
   if (bytes.length > LIMITS.recordBytes) {
     throw new AppError('payload-too-large', 'The record would grow beyond 8 MiB.');

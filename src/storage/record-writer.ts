@@ -165,7 +165,7 @@ export class RecordWriter {
       const next = change.next(current, context);
       await this.parts.assertHold(type, call.tenant, id, { next, previous: current }, budget);
       const name = change.name(current, next);
-      const revision = await newRevision(this.tools, type, id, next, row, name, call);
+      const revision = await newRevision(this.tools, type, id, next, row, name, call, detail.stored);
       const listed = await this.parts.listed(type, call.tenant, id, next, budget);
       const plan = this.#plan(type, ref, revision, row, call, reservation, undefined, listed);
       const known = new Set(row.links);

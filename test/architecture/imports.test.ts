@@ -53,7 +53,7 @@ const PLANTED: Readonly<Record<string, readonly [path: string, code: string]>> =
   ],
   'audit-uses-storage': ['src/audit/serves.ts', "export * from '../http/handle.js';"],
   'lifecycle-uses-storage': ['src/lifecycle/asks.ts', "export * from '../audit/sealer.js';"],
-  'security-uses-storage': ['src/security/stores.ts', "export * from '../storage/ports.js';"],
+  'security-uses-storage': ['src/security/stores.ts', "export * from '../storage/record-row.js';"],
   'telemetry-looks-inwards': ['src/telemetry/asks.ts', "export * from '../audit/sealer.js';"],
   'http-delegates': ['src/http/queues.ts', "export * from '../queue/handler.js';"],
   'queue-delegates': ['src/queue/serves.ts', "export * from '../http/handle.js';"],

@@ -32,7 +32,9 @@ describe('the configuration', () => {
       authMode: 'development',
       storage: { connectionString: 'UseDevelopmentStorage=true' },
       cursorKey: Buffer.from(GOOD.CURSOR_KEY, 'base64'),
-      wrappingKey: Buffer.from(GOOD.WRAPPING_KEY, 'base64'),
+      wrappingKeys: [Buffer.from(GOOD.WRAPPING_KEY, 'base64')],
+      keyVaultKey: undefined,
+      clientId: undefined,
       auditPublicKey: expect.any(Uint8Array),
       logLevel: 'warn',
       sweepSchedule: '*/30 * * * * *',
@@ -42,6 +44,7 @@ describe('the configuration', () => {
       rollUpSeriesSchedule: '55 */5 * * * *',
       movePartsSchedule: '5 */5 * * * *',
       migrateSchedule: '48 */5 * * * *',
+      rotateKeysSchedule: '33 */5 * * * *',
       migrating: { enabled: true, dryRun: false, sample: undefined, window: undefined },
       rateLimits: {
         caller: { perSecond: 2000, burst: 2000 },
@@ -90,6 +93,20 @@ describe('the configuration', () => {
     });
   });
 
+  it('takes former wrapping keys, and the key of a vault beside or instead of them', () => {
+    const [one, other] = [randomBytes(32), randomBytes(32)];
+    const former = { WRAPPING_KEYS_FORMER: `${one.toString('base64')}, ${other.toString('base64')}` };
+    const current = Buffer.from(GOOD.WRAPPING_KEY, 'base64');
+    expect(readConfig({ ...GOOD, ...former }).wrappingKeys).toEqual([current, one, other]);
+    const vault = { KEY_VAULT_KEY: 'https://records.vault.azure.net/keys/tenants' };
+    expect(readConfig({ ...GOOD, ...vault })).toMatchObject({ wrappingKeys: [current], keyVaultKey: vault.KEY_VAULT_KEY }); // prettier-ignore
+    const alone = { ...GOOD, ...vault, WRAPPING_KEY: undefined };
+    expect(readConfig(alone)).toMatchObject({ wrappingKeys: [], keyVaultKey: vault.KEY_VAULT_KEY });
+    expect(readConfig({ ...alone, ...former }).wrappingKeys).toEqual([one, other]);
+    const version = `${vault.KEY_VAULT_KEY}/${'0a'.repeat(16)}`;
+    expect(readConfig({ ...alone, KEY_VAULT_KEY: version }).keyVaultKey).toBe(version);
+  });
+
   it('takes a signing key on one line, as app settings hold it', () => {
     const oneLine = SIGNING.replaceAll('\n', '\\n');
     expect(readConfig({ ...GOOD, AUDIT_SIGNING_KEY: oneLine })).toEqual(readConfig(GOOD));
@@ -108,6 +125,11 @@ describe('the configuration', () => {
     ['CURSOR_KEY', 'not base64 at all'],
     ['CURSOR_KEY', ''],
     ['WRAPPING_KEY', randomBytes(16).toString('base64')],
+    ['WRAPPING_KEYS_FORMER', `${GOOD.WRAPPING_KEY},${randomBytes(16).toString('base64')}`],
+    ['KEY_VAULT_KEY', 'http://vault.example/keys/records'],
+    ['KEY_VAULT_KEY', 'https://vault.example/secrets/records'],
+    ['KEY_VAULT_KEY', 'https://vault.example/keys/records/newest'],
+    ['ROTATE_KEYS_SCHEDULE', ''],
     ['AUDIT_SIGNING_KEY', 'not a key at all'],
     ['AUDIT_SIGNING_KEY', pem('x25519')],
     ['AUTH_MODE', 'none-at-all'],

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { claimKeys, keyFingerprint } from '../../src/storage/key-claim.js';
+import {
+  claimedWrapping,
+  claimKeys,
+  keyFingerprint,
+  localKeyName,
+  retireWrapping,
+  type HostKeys,
+} from '../../src/storage/key-claim.js';
 import { StorageFault, type RowOperation } from '../../src/storage/ports.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { memoryPorts } from '../support/memory-ports.js';
@@ -7,7 +14,14 @@ import { caller, openStorage, STORAGES, testPlatform } from '../support/platform
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
 
-const keys = (cursor: string, wrapping: string) => ({ CURSOR_KEY: cursor, WRAPPING_KEY: wrapping });
+const keys = (cursor: string, wrapping: string, ...former: string[]): HostKeys => ({
+  fingerprints: { CURSOR_KEY: cursor },
+  wrapping: { current: `local:${wrapping}`, known: [wrapping, ...former].map((name) => `local:${name}`) },
+});
+const columns = (cursor: string, wrapping: string) => ({
+  CURSOR_KEY: cursor,
+  wrapped_by: `local:${wrapping}`,
+});
 
 describe.each(STORAGES)('the keys of a storage $name', (kind) => {
   it('are those it was first used with; another one is named once records are there', async () => {
@@ -37,9 +51,75 @@ describe.each(STORAGES)('the keys of a storage $name', (kind) => {
   });
 });
 
+describe('a key-encryption key that is replaced', () => {
+  const clock = new VirtualClock();
+  const some = { tenants: () => Promise.resolve(['acme']) };
+  const open = (sealedBy?: string) => {
+    const { tables } = memoryPorts({ clock });
+    const claim = (...names: [string, string, ...string[]]) => claimKeys(tables, some, keys(...names));
+    const old = { CURSOR_KEY: 'a', WRAPPING_KEY: sealedBy ?? '' };
+    const before = () => tables.commit('system', '_system:keys', [{ kind: 'insert', rowKey: 'fingerprints', properties: old }]); // prettier-ignore
+    return { tables, claim, before };
+  };
+
+  it('is taken where the former one is known, and refused where it is not, until that one is retired', async () => {
+    const { tables, claim } = open();
+    expect(await claim('a', 'b')).toBeUndefined();
+    expect(await claim('a', 'c')).toBe('WRAPPING_KEY');
+    expect(await claim('a', 'c', 'b')).toBeUndefined();
+    expect(await claimedWrapping(tables)).toEqual(['local:b', 'local:c']);
+    // Both are in use now, whichever is current.
+    expect(await claim('a', 'c')).toBe('WRAPPING_KEY');
+    expect(await claim('a', 'b')).toBe('WRAPPING_KEY');
+    await retireWrapping(tables, ['local:b', 'local:x']);
+    await retireWrapping(tables, ['local:b']);
+    expect(await claim('a', 'c')).toBeUndefined();
+    expect(await claim('a', 'b')).toBe('WRAPPING_KEY');
+  });
+
+  it('of a vault is called by its name', async () => {
+    const { tables, claim } = open();
+    const vault = 'https://v.example/keys/k';
+    await claimKeys(tables, some, { fingerprints: { CURSOR_KEY: 'a' }, wrapping: { current: vault, known: [vault] } }); // prettier-ignore
+    expect(await claim('a', 'b')).toBe(`KEY_VAULT_KEY ${vault}`);
+  });
+
+  it('is still needed where values were sealed under it before there were data keys, and no rotation ends that', async () => {
+    const { tables, claim, before } = open('b');
+    await before();
+    expect(await claim('a', 'c')).toBe('WRAPPING_KEY');
+    expect(await claim('a', 'b')).toBeUndefined();
+    expect(await claim('a', 'c', 'b')).toBeUndefined();
+    await retireWrapping(tables, ['local:b']);
+    expect(await claim('a', 'c')).toBe('WRAPPING_KEY');
+    expect(await claim('a', 'c', 'b')).toBeUndefined();
+  });
+
+  it('is retired in spite of others who write the claim at the same time, and nothing is where there is no claim', async () => {
+    const { tables, claim } = open();
+    await retireWrapping(tables, ['local:b']);
+    expect(await claimedWrapping(tables)).toEqual([]);
+    await claim('a', 'b');
+    let disturbed = false;
+    const slow = wrapPorts({ ...memoryPorts({ clock }), tables }, async (call, run) => {
+      if (call.method === 'commit' && !disturbed) {
+        disturbed = true;
+        await claim('a', 'c', 'b');
+      }
+      return run();
+    });
+    await retireWrapping(slow.tables, ['local:b']);
+    expect(await claimedWrapping(tables)).toEqual(['local:c']);
+  });
+
+  it('has a name that does not tell it', () => {
+    expect(localKeyName(new Uint8Array(32).fill(1))).toMatch(/^local:[0-9a-f]{32}$/);
+  });
+});
+
 describe('the keys of a storage that others claim at the same time', () => {
   const clock = new VirtualClock();
-  const claimOf = (cursor: string): RowOperation => ({ kind: 'upsert', rowKey: 'fingerprints', properties: keys(cursor, 'b') }); // prettier-ignore
+  const claimOf = (cursor: string): RowOperation => ({ kind: 'upsert', rowKey: 'fingerprints', properties: columns(cursor, 'b') }); // prettier-ignore
 
   /** A host in whose way another one gets, once, between its look and its claim. */
   function disturbed(claimed: boolean, meanwhile: RowOperation) {
@@ -63,13 +143,13 @@ describe('the keys of a storage that others claim at the same time', () => {
   it.each([false, true])('are those of whoever was first; claimed before: %s', async (claimed) => {
     const { claim, row } = disturbed(claimed, claimOf('theirs'));
     expect(await claim()).toBe('CURSOR_KEY');
-    expect((await row())?.properties).toEqual(keys('theirs', 'b'));
+    expect((await row())?.properties).toEqual(columns('theirs', 'b'));
   });
 
   it('are claimed anew where the claim of somebody else has gone', async () => {
     const { claim, row } = disturbed(true, { kind: 'delete', rowKey: 'fingerprints', etag: '*' });
     expect(await claim()).toBeUndefined();
-    expect((await row())?.properties).toEqual(keys('ours', 'b'));
+    expect((await row())?.properties).toEqual(columns('ours', 'b'));
   });
 
   it('are not written again where they are the same, and cannot be claimed where storage says no', async () => {

@@ -1,5 +1,5 @@
 import type { Clock, Entropy } from '../../src/domain/clock.js';
-import type { KeyWrapper, KeyWrappers, WrappedKey } from '../../src/domain/key-wrapper.js';
+import type { KeyWrapper, WrappedKey } from '../../src/domain/key-wrapper.js';
 import { openKeyRing, type KeyRing } from '../../src/security/keys/key-ring.js';
 import { keyWrappersOf } from '../../src/security/keys/local-key-wrapper.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
@@ -40,8 +40,7 @@ export class MemoryVault implements KeyWrapper {
   readonly #local: (version: string) => KeyWrapper;
 
   constructor(entropy: Entropy = seededEntropy('vault')) {
-    this.#local = (version) =>
-      (keyWrappersOf(undefined, [keyOf(100 + Number(version))], entropy) as KeyWrappers).current;
+    this.#local = (version) => keyWrappersOf(undefined, [keyOf(100 + Number(version))], entropy).current;
   }
 
   async currentVersion(): Promise<string> {

@@ -43,7 +43,8 @@ export function keyWrappersOf(
   entropy: Entropy,
 ): KeyWrappers {
   const local = given.map((key) => new LocalKeyWrapper(key, entropy));
-  const [current, ...former] = vault === undefined ? local : [vault, ...local];
+  const all: readonly KeyWrapper[] = vault === undefined ? local : [vault, ...local];
+  const [current, ...former] = all;
   if (current === undefined) throw new TypeError('there is no key to wrap others with');
   return { current, former };
 }
