@@ -43,7 +43,7 @@ import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
 import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
 import { TenantConfigurations } from './storage/tenant-configurations.js';
-import type { Log } from './telemetry/log.js';
+import { saidOf, type Log } from './telemetry/log.js';
 
 export interface PlatformOptions {
   readonly ports: StoragePorts;
@@ -163,7 +163,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       queues: ports.queues,
       clock: backgroundClock,
       onError: (error, tenant) => {
-        log.warn('sealing failed; the sweep will do it', { tenant, reason: String(error) });
+        log.warn('sealing failed; the sweep will do it', { tenant, reason: saidOf(error) });
       },
     },
     options.sealing,
@@ -187,7 +187,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onError: (error, tenant) => {
       log.warn('digesting what was added to a record failed; the job will do it', {
         tenant,
-        reason: String(error),
+        reason: saidOf(error),
       });
     },
   });

@@ -100,7 +100,10 @@ describe.each(STORAGES)('POST /inbox/decisions $name', (kind) => {
     const [first, second] = [await promise(), await promise({ ...MINIMAL, title: 'other' })];
     const [message, another] = (await takeAll(storage.ports, QUEUES.inbox)).map(({ text }) => JSON.parse(text) as Record<string, string>); // prettier-ignore
     await deliver(host.platform, messageOf({ ...message, sealed: another?.['sealed'] }));
-    expect((await operation(first))['problem']).toMatchObject({ code: 'integrity-failure' });
+    expect((await operation(first))['problem']).toMatchObject({
+      status: 500,
+      detail: 'A sealed value cannot be opened.',
+    });
     await deliver(host.platform, messageOf(another));
     expect(await operation(second)).toMatchObject({ status: 'succeeded' });
     expect(await takePoison(storage.ports)).toMatchObject([{ reason: { code: 'integrity-failure' } }]);

@@ -174,7 +174,10 @@ describe.each(STORAGES)('a message that can never succeed $name', (kind) => {
     const reply = await host.post('/inbox/decisions', MINIMAL, { tenant });
     const data = Object.fromEntries(Array.from({ length: 1_500 }, (_, n) => [`unknown member ${n}`, 0]));
     const [message] = await takeAll(storage.ports, QUEUES.inbox);
-    await deliver(host.platform, messageOf({ ...(JSON.parse(message?.text ?? '') as object), data }));
+    await deliver(
+      host.platform,
+      messageOf({ ...(JSON.parse(message?.text ?? '') as object), sealed: undefined, data }),
+    );
     expect(await takePoison(storage.ports)).toHaveLength(1);
     const operation = await host.get(String(reply.headers['location']).slice('/api'.length), { tenant });
     expect(operation.json).toMatchObject({ status: 'failed', problem: { status: 422 } });
@@ -185,7 +188,7 @@ describe.each(STORAGES)('a message that can never succeed $name', (kind) => {
     const reply = await host.post('/inbox/decisions', MINIMAL, { tenant, key: 'k' });
     const [message] = await takeAll(storage.ports, QUEUES.inbox);
     const sent = JSON.parse(message?.text ?? '') as object;
-    const bad = messageOf({ ...sent, data: { ...MINIMAL, decision_type: 'moral' } });
+    const bad = messageOf({ ...sent, sealed: undefined, data: { ...MINIMAL, decision_type: 'moral' } });
     await deliver(host.platform, bad);
     const path = String(reply.headers['location']).slice('/api'.length);
     const operation = (await host.get(path, { tenant })).json;
@@ -326,7 +329,7 @@ describe('a message when something fails for a moment', () => {
     }
     await inTime(clock, deliver(failing.platform, { ...message, dequeueCount: MAX_DELIVERIES }));
     expect(await takePoison(storage)).toMatchObject([
-      { deliveries: MAX_DELIVERIES, reason: { code: 'storage-unavailable' }, message: { tenant } },
+      { deliveries: MAX_DELIVERIES, reason: { code: 'storage-unavailable' }, tenant },
     ]);
     expect(await poisonings(hostOn().platform, tenant, message.id)).toHaveLength(1);
   });

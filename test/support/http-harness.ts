@@ -127,7 +127,7 @@ const ORIGIN = 'http://127.0.0.1:7071';
 /** A host on any ports. Two of them on the same ports are two processes on one storage. */
 export function httpHost(ports: StoragePorts, options: TestPlatformOptions = {}): HttpHost {
   const platform = testPlatform(ports, options);
-  const services = httpServicesOf(platform, ports, createLog('silent'));
+  const services = httpServicesOf(platform, ports, options.log ?? createLog('silent'));
   const table = buildRouteTable(
     '/api',
     Object.entries(ROUTES).map(([template, resource]) => ({

@@ -4,7 +4,7 @@ import type { RecordType } from '../../src/domain/record-type.js';
 import type { RateLimits } from '../../src/security/rate-limiter.js';
 import type { CallContext } from '../../src/storage/manager-types.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
-import { createLog } from '../../src/telemetry/log.js';
+import { createLog, type Log } from '../../src/telemetry/log.js';
 import { seededEntropy } from './entropy.js';
 import { STORAGES, type StorageKind } from './storages.js';
 import { realClock } from './virtual-clock.js';
@@ -15,6 +15,8 @@ export interface TestPlatformOptions {
   /** Different hosts draw different ids. */
   readonly seed?: string;
   readonly migrating?: PlatformOptions['migrating'];
+  /** Silent, unless a test reads it. */
+  readonly log?: Log;
   /** Those of an unconfigured process, unless a test says otherwise. */
   readonly rateLimits?: PlatformOptions['rateLimits'];
 }
@@ -39,7 +41,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     entropy: seededEntropy(options.seed ?? `host ${String(hosts)} of ${String(process.pid)}`),
     cursorKey: new Uint8Array(32).fill(1),
     wrappingKey: new Uint8Array(32).fill(2),
-    log: createLog('silent'),
+    log: options.log ?? createLog('silent'),
     ...(options.types === undefined ? {} : { types: options.types }),
     rateLimits: options.rateLimits ?? RATE_LIMITS,
     ...(options.migrating === undefined ? {} : { migrating: options.migrating }),
