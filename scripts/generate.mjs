@@ -175,6 +175,16 @@ function factsOf(type) {
         .map(([pointer, kind]) => `${code(pointer)} (${kind})`)
         .join(', ') || 'none',
     ],
+    ...(type.parts?.sensitive === undefined
+      ? []
+      : [
+          [
+            `Sensitive in its ${type.parts.path}`,
+            sorted(type.parts.sensitive)
+              .map(([pointer, kind]) => `${code(pointer)} (${kind})`)
+              .join(', '),
+          ],
+        ]),
   ].map(([name, value]) => `| ${name} | ${value} |`);
 }
 

@@ -28,6 +28,7 @@ export { assemblePlatform, storageNames } from './platform.js';
 export type { Platform, PlatformOptions } from './platform.js';
 export { openAzureStorage } from './azure/index.js';
 export type { AzureStorage, AzureStorageOptions } from './azure/index.js';
+export { isCommitment, type Commitment } from './domain/commitment.js';
 export { AppError, isAppError } from './domain/errors.js';
 export type { ErrorCode, Issue } from './domain/errors.js';
 export type { TenantConfiguration } from './domain/tenant-configuration.js';

@@ -46,7 +46,7 @@ import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
 import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
 import { TenantConfigurations } from './storage/tenant-configurations.js';
-import type { Log } from './telemetry/log.js';
+import { saidOf, type Log } from './telemetry/log.js';
 
 export interface PlatformOptions {
   readonly ports: StoragePorts;
@@ -83,6 +83,7 @@ export interface Platform {
   readonly sealWorkHandler: SealWorkHandler;
   readonly auditReader: AuditReader;
   readonly readAuditor: ReadAuditor;
+  readonly poison: PoisonBox;
   readonly externalEvents: ExternalEvents;
   readonly emitter: AuditEmitter;
   readonly refusals: Refusals;
@@ -170,7 +171,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       queues: ports.queues,
       clock: backgroundClock,
       onError: (error, tenant) => {
-        log.warn('sealing failed; the sweep will do it', { tenant, reason: String(error) });
+        log.warn('sealing failed; the sweep will do it', { tenant, reason: saidOf(error) });
       },
     },
     options.sealing,
@@ -198,7 +199,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onError: (error, tenant) => {
       log.warn('digesting what was added to a record failed; the job will do it', {
         tenant,
-        reason: String(error),
+        reason: saidOf(error),
       });
     },
   });
@@ -220,14 +221,14 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     cursorKey,
     onIntegrityFailure,
   });
-  const poison = new PoisonBox(ports, clock, emitter);
-  const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader }); // prettier-ignore
+  const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
+  const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
     registry,
     directory,
     manager,
     configurations,
-    inbox: new Inbox({ ports, clock, entropy, onIntegrityFailure }),
+    inbox: new Inbox({ ports, clock, entropy, secretBox, blindIndex, pseudonym, onIntegrityFailure }),
     inboxHandler: new InboxHandler({
       manager,
       types: registry,
@@ -236,10 +237,12 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       clock,
       entropy,
       poison,
+      secretBox,
     }),
     sealWorkHandler: new SealWorkHandler(sealer),
     auditReader,
     readAuditor,
+    poison,
     externalEvents,
     emitter,
     refusals: new Refusals({ emitter, clock, backgroundClock, entropy, log }),

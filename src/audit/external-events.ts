@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseShape } from '../domain/apply-change.js';
 import type { AuditEvent } from '../domain/audit-event.js';
+import type { BlindIndex } from '../domain/blind-index.js';
 import type { Json } from '../domain/canonical-json.js';
 import { parseTime, type Clock, type Entropy } from '../domain/clock.js';
 import { AppError, invalid } from '../domain/errors.js';
@@ -36,6 +37,7 @@ export interface ExternalEventTools {
   readonly entropy: Entropy;
   readonly emitter: AuditEmitter;
   readonly reader: AuditReader;
+  readonly blindIndex: BlindIndex;
 }
 
 /**
@@ -47,7 +49,7 @@ export class ExternalEvents implements PromisedCollection {
   readonly #idempotency: IdempotencyStore;
 
   constructor(private readonly tools: ExternalEventTools) {
-    this.#idempotency = new IdempotencyStore(tools.tables, tools.clock, tools.entropy);
+    this.#idempotency = new IdempotencyStore(tools.tables, tools.clock, tools.entropy, tools.blindIndex);
   }
 
   /** What an operation of the inbox fixes: the event's id, which carries its time. Throws as `store` does. */

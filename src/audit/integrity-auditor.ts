@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { newId } from '../domain/ids.js';
 import type { CallContext, IntegrityFinding } from '../storage/manager-types.js';
-import type { Log } from '../telemetry/log.js';
+import { saidOf, type Log } from '../telemetry/log.js';
 import type { AuditEmitter } from './emitter.js';
 
 export interface IntegrityAuditorTools {
@@ -56,7 +56,7 @@ export class IntegrityAuditor {
       ]);
     } catch (error) {
       this.#reported.delete(key);
-      log.warn('an integrity failure could not be audited', { tenant: call.tenant, reason: String(error) });
+      log.warn('an integrity failure could not be audited', { tenant: call.tenant, reason: saidOf(error) });
     }
   }
 }

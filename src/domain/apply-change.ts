@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { formatTime, parseTime } from './clock.js';
 import { RESERVED_PATHS } from './define-record.js';
+import { overErased } from './erased.js';
 import { AppError, invalid, isAppError, type Issue } from './errors.js';
 import { jsonIssues, pointerOf } from './json-input.js';
 import { LIMITS } from './limits.js';
@@ -107,7 +108,7 @@ export function createData(type: RecordType, accepted: AcceptedCreate, context: 
  * settled and no state forbids it: the record says the same as before. Throws `record-invalid`.
  */
 export function migratedData(type: RecordType, upgraded: RecordData): RecordData {
-  return whole(type, upgraded);
+  return overErased(type, upgraded, (current) => whole(type, current));
 }
 
 /** Where a record is put: the value of its partition's member, and the name it has there. */
@@ -151,24 +152,26 @@ export function acceptPut(type: RecordType, at: RecordName, body: unknown, nowMs
 /** What a PUT makes of a record that is there: the new data alone, under the record's identity. */
 export function replaceData(
   type: RecordType,
-  current: RecordData,
+  before: RecordData,
   accepted: AcceptedCreate,
   context: DomainContext,
 ): RecordData {
-  return inTermsOf(accepted.migrations ?? [], () => {
-    const made = type.create(accepted.input, context);
-    const frozen = [type.idField, type.orderedBy].filter((member) => member !== undefined);
-    const kept = Object.fromEntries(frozen.map((member) => [member, current[member]]));
-    const next = parseShape(type.schema, { ...made, ...kept });
-    assertMove(type, current, next, Object.keys(accepted.input as RecordData));
-    return whole(type, settled(type, next, current, context));
-  });
+  return inTermsOf(accepted.migrations ?? [], () =>
+    overErased(type, before, (current) => {
+      const made = type.create(accepted.input, context);
+      const frozen = [type.idField, type.orderedBy].filter((member) => member !== undefined);
+      const kept = Object.fromEntries(frozen.map((member) => [member, current[member]]));
+      const next = parseShape(type.schema, { ...made, ...kept });
+      assertMove(type, current, next, Object.keys(accepted.input as RecordData));
+      return whole(type, settled(type, next, current, context));
+    }),
+  );
 }
 
 /** JSON merge patch (RFC 7396) of a record. */
 export function patchData(
   type: RecordType,
-  current: RecordData,
+  before: RecordData,
   patch: unknown,
   context: DomainContext,
 ): RecordData {
@@ -177,28 +180,32 @@ export function patchData(
   if (!isObject(patch)) throw invalid([{ pointer: '', detail: 'a merge patch of a record is an object' }]);
   const frozen = Object.keys(patch).filter((member) => type.immutable.includes(member));
   const allowed = Object.fromEntries(Object.entries(patch).filter(([member]) => !frozen.includes(member)));
-  const merged = parseShape(type.schema, mergePatch(current, allowed));
-  if (frozen.length > 0) {
-    throw new AppError('record-immutable', `These members cannot be patched: ${frozen.join(', ')}.`);
-  }
-  assertMove(type, current, merged, Object.keys(patch));
-  // Rules across members come last: they describe a record that has made its move, with what follows from it.
-  return whole(type, settled(type, merged, current, context));
+  return overErased(type, before, (current) => {
+    const merged = parseShape(type.schema, mergePatch(current, allowed));
+    if (frozen.length > 0) {
+      throw new AppError('record-immutable', `These members cannot be patched: ${frozen.join(', ')}.`);
+    }
+    assertMove(type, current, merged, Object.keys(patch));
+    // Rules across members come last: they describe a record that has made its move, with what follows from it.
+    return whole(type, settled(type, merged, current, context));
+  });
 }
 
 /** A typed action on a record. */
 export function actOn(
   type: RecordType,
   path: string,
-  current: RecordData,
+  before: RecordData,
   body: unknown,
   context: DomainContext,
 ): RecordData {
   const action = type.actions[path];
   if (action === undefined) throw new AppError('record-not-found', 'There is no such action.');
   const input = parseBody(action.input, body);
-  const refusal = stateRefusal(type, action, current);
-  return whole(type, settled(type, applied(action, current, input, context, refusal), current, context));
+  const refusal = stateRefusal(type, action, before);
+  return overErased(type, before, (current) =>
+    whole(type, settled(type, applied(action, current, input, context, refusal), current, context)),
+  );
 }
 
 /**

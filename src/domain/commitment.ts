@@ -10,6 +10,12 @@ export interface Commitment {
   readonly $commitment: string;
 }
 
+/** Whether a value is a commitment; nobody can submit what looks like one. */
+export function isCommitment(value: unknown): value is Commitment {
+  if (typeof value !== 'object' || value === null) return false;
+  return typeof (value as Record<string, unknown>)[COMMITMENT_MEMBER] === 'string';
+}
+
 /** A sensitive value and the salt that hides it; stored only sealed, shown only to those who may see the value. */
 export interface Secret {
   /** 32 bytes, base64url. */

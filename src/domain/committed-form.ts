@@ -1,12 +1,13 @@
 import type { Entropy } from './clock.js';
 import type { Json } from './canonical-json.js';
-import { COMMITMENT_MEMBER, commit, newSalt, type Secret, type Secrets } from './commitment.js';
+import { COMMITMENT_MEMBER, commit, isCommitment, newSalt, type Secret, type Secrets } from './commitment.js';
+import type { Openings } from './disclosure.js';
 import { pointerOf } from './json-input.js';
 import { isObject } from './merge-patch.js';
 import { pathsOf, valueAt, type Path } from './pointer-patterns.js';
 
 /** A copy of `value` with what stands at `path` replaced. */
-function replaceAt(value: unknown, path: Path, replacement: unknown): unknown {
+export function replaceAt(value: unknown, path: Path, replacement: unknown): unknown {
   const [head, ...tail] = path;
   if (head === undefined) return replacement;
   if (Array.isArray(value)) {
@@ -20,7 +21,8 @@ function replaceAt(value: unknown, path: Path, replacement: unknown): unknown {
 
 /**
  * The committed form of `data`: every sensitive value replaced by a commitment under a fresh 32-byte salt
- * (architecture.md, the envelope). The secrets are keyed by RFC 6901 pointer.
+ * (architecture.md, the envelope). The secrets are keyed by RFC 6901 pointer. What is a commitment already, because its
+ * value was erased, is carried on as it is.
  */
 export function commitData(
   data: Record<string, unknown>,
@@ -30,7 +32,9 @@ export function commitData(
   const secrets: Record<string, Secret> = {};
   let committed: unknown = data;
   for (const path of pathsOf(data, patterns)) {
-    const secret: Secret = { salt: newSalt(entropy), value: valueAt(data, path) as Json };
+    const value = valueAt(data, path) as Json;
+    if (isCommitment(value)) continue;
+    const secret: Secret = { salt: newSalt(entropy), value };
     secrets[pointerOf(path)] = secret;
     committed = replaceAt(committed, path, commit(secret));
   }
@@ -44,6 +48,16 @@ export function discloseData(committed: Record<string, unknown>, secrets: Secret
     data = replaceAt(data, pathOf(committed, pointer), secret.value);
   }
   return data as Record<string, unknown>;
+}
+
+/** What opens the commitments of a committed form that was held against its secrets: nothing is hashed again. */
+export function openingsIn(committed: Record<string, unknown>, secrets: Secrets): Openings {
+  return new Map(
+    Object.entries(secrets).flatMap(([pointer, secret]) => {
+      const found = valueAt(committed, pathOf(committed, pointer));
+      return isCommitment(found) ? [[found.$commitment, secret] as const] : [];
+    }),
+  );
 }
 
 function pathOf(root: unknown, pointer: string): Path {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseTime } from './clock.js';
 import type { PartsDeclaration } from './parts.js';
 import { patternsOverlap } from './pointer-patterns.js';
+import { EVERY_VALUE } from './subjects.js';
 import type {
   ActionDeclaration,
   CacheRule,
@@ -26,12 +27,14 @@ const ROW_COLUMNS = [
   'depth', 'missing', 'damaged',
 ] as const; // prettier-ignore
 const isColumn = (name: string): boolean =>
-  (ROW_COLUMNS as readonly string[]).includes(name) || /^links_\d+$/.test(name);
+  (ROW_COLUMNS as readonly string[]).includes(name) || /^(links_\d+$|blind_)/.test(name);
 /** Query parameters that every list has besides its filters. */
 const LIST_PARAMETERS = ['from', 'to', 'limit', 'cursor', 'fields'];
 /** A create writes the record, its revision, its event and an idempotency row besides index rows (cost contract). */
 const MAX_INDEX_ROWS = 20;
 const MAX_CACHE_MS = 3_600_000;
+/** As long as a subject's key may be kept (security.md): what was erased is gone everywhere within this time. */
+const MAX_SENSITIVE_CACHE_MS = 5 * 60_000;
 
 /** An action whose input is checked by its schema; the record's data type is taken from the declaration. */
 export function defineAction<Data extends RecordData, Input>(
@@ -55,11 +58,18 @@ export function defineRecord<Data extends RecordData, Create>(
     ...erased,
     allIndexes: [ALL_INDEX, ...erased.indexes],
     filters: [...new Set([...partitionMembers(erased), ...erased.indexes.flatMap((index) => index.fields)])],
+    blindMembers: blindMembers(erased),
   });
 }
 
 function partitionMembers({ partition }: RecordDeclaration<RecordData, unknown>): readonly string[] {
   return partition.kind === 'member' ? [partition.member] : [];
+}
+
+/** Sensitive members that an index names: what rows have of them is a keyed hash (security.md, equality search). */
+function blindMembers({ indexes, sensitive }: RecordDeclaration<RecordData, unknown>): readonly string[] {
+  const fields = indexes.flatMap((index) => index.fields);
+  return [...new Set(fields)].filter((field) => Object.hasOwn(sensitive, `/${field}`));
 }
 
 function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
@@ -156,8 +166,23 @@ function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDecl
     ...(parts.series === undefined || parts.stream === undefined ? [] : ['values of a series have no stream']),
     ...(parts.namePrefix === undefined || parts.nameMember !== undefined ? [] : ['names are made for entries that have them']),
     ...(d.named === undefined ? [] : ['named records have no parts: their address is taken']),
+    ...secretPartsFaults(parts),
   ]; // prettier-ignore
 }
+
+function secretPartsFaults(parts: PartsDeclaration): string[] {
+  const patterns = Object.keys(parts.sensitive ?? {});
+  const members = parts.entry instanceof z.ZodObject ? Object.keys(parts.entry.shape) : [];
+  const roots = patterns.map((pattern) => pattern.split('/')[1] ?? '');
+  const named = Object.keys(parts.subjects ?? {}).filter((pattern) => pattern !== EVERY_VALUE);
+  return [
+    ...patterns.filter((p) => !p.startsWith('/')).map((p) => `sensitive ${p} of ${parts.path} is not a pointer`),
+    ...roots.filter((root) => !members.includes(root)).map((root) => `${root} is sensitive and no member of ${parts.path}`),
+    ...[parts.nameMember, parts.timeMember].filter((m) => m !== undefined && roots.includes(m)).map((m) => `${String(m)} is repeated in rows and must not be sensitive`),
+    ...named.filter((pattern) => !patterns.includes(pattern)).map((pattern) => `subjects of ${pattern}, which is not sensitive in ${parts.path}`),
+    ...(parts.series !== undefined && patterns.length > 0 ? ['values of a series are not sensitive: samples and rollups repeat them'] : []),
+  ];
+} // prettier-ignore
 
 function linkFaults({ links = [], sensitive }: RecordDeclaration<RecordData, unknown>): string[] {
   const secret = (link: string): boolean =>
@@ -168,11 +193,11 @@ function linkFaults({ links = [], sensitive }: RecordDeclaration<RecordData, unk
   ];
 }
 
-/** What is sensitive is in memory for as long as a request takes: who may see it, and whether it still exists, may change. */
+/** Whether what is sensitive still exists may change, and nobody may be shown for longer than that what was erased. */
 function cacheFaults(d: RecordDeclaration<RecordData, unknown>, { ttlMs }: CacheRule): string[] {
   return [
     ...(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_CACHE_MS ? [] : ['a cache keeps for 1 ms to an hour']), // prettier-ignore
-    ...(Object.keys(d.sensitive).length === 0 ? [] : ['records with sensitive values are not cached']),
+    ...(Object.keys(d.sensitive).length === 0 || ttlMs <= MAX_SENSITIVE_CACHE_MS ? [] : ['records with sensitive values are kept for 5 minutes at most']), // prettier-ignore
   ];
 }
 
@@ -193,8 +218,8 @@ function indexFaults(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...d.indexes.filter((i) => i.fields.length === 0).map((i) => `index ${i.name} has no fields`),
     ...d.indexes
       .flatMap((index) => index.fields)
-      .filter((field) => !d.summary.includes(field))
-      .map((field) => `indexed member ${field} must be in the summary`),
+      .filter((field) => !d.summary.includes(field) && !blindMembers(d).includes(field))
+      .map((field) => `indexed member ${field} must be in the summary, or sensitive`),
   ];
 }
 

@@ -22,6 +22,8 @@ export const LIMITS = {
   listItems: 1000,
   /** JSON text of one part of a record (a step, a message), UTF-16 code units. */
   partChars: 440 * 1024,
+  /** The same as it is stored: with commitments, and what is encrypted of it as base64url. What an entity holds, with room. */
+  partStoredChars: 500 * 1024,
   /** Parts of one record. */
   parts: 1_000_000,
   /** Entries that the answer to an addition shows at most; above it shows the one that was added. */

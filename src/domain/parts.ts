@@ -64,9 +64,12 @@ export interface PartsDeclaration extends AddingDeclaration {
   readonly sensitive?: Readonly<Record<string, SensitivityClass>>;
   /** Whom they are about, by members of the entry; those of the record count as well. */
   readonly subjects?: SubjectRules;
+  /** Where `derive` puts an entry into the record, as a pattern (`*`: any item or member); absent: nowhere. */
+  readonly shownAt?: string;
   /**
    * Member of input and entry that names what an entry is about; a later entry of a name stands for the earlier. Absent:
-   * entries stand each for itself, and a read of the record does not show them.
+   * entries stand each for itself, and a read of the record does not show them. A name is part of keys and of events and
+   * stands there in clear: it must say nothing of anybody.
    */
   readonly nameMember?: string;
   /** Prefix of the name that the platform makes for an entry that comes without one: `<prefix>_<UUIDv7>`. */
@@ -89,7 +92,10 @@ export interface PartsDeclaration extends AddingDeclaration {
     readonly members: readonly string[];
     readonly check: (next: RecordData, totals: Totals) => readonly Issue[];
   };
-  /** Pure: the record as its parts make it; `entries` are the standing ones, the oldest name first. */
+  /**
+   * Pure: the record as its parts make it; `entries` are the standing ones, the oldest name first. Both come in their
+   * committed forms: what is sensitive is put where it belongs and never looked into.
+   */
   readonly derive: (record: RecordData, totals: Totals, entries: readonly RecordData[]) => RecordData;
 }
 

@@ -49,7 +49,10 @@ export interface Migration {
 /** A declared way to find records: all of them (`fields` empty) or those with certain values of certain fields. */
 export interface IndexDeclaration {
   readonly name: string;
-  /** Summary fields, all strings; a record without one of them has no row in this index. */
+  /**
+   * Summary fields, all strings; a record without one of them has no row in this index. Or sensitive members, strings,
+   * which makes the index blind: rows have keyed hashes of them, and lists do not show them.
+   */
   readonly fields: readonly string[];
 }
 
@@ -100,7 +103,10 @@ export interface ActionDeclaration<Data extends RecordData = RecordData, Input =
   readonly apply: (current: Data, input: Input, context: DomainContext) => Data;
 }
 
-/** Something that follows from a record and can be read by itself: `GET /{collection}/{id}/{path}`. Pure. */
+/**
+ * Something that follows from a record and can be read by itself: `GET /{collection}/{id}/{path}`. Pure. For a reader who
+ * may not see sensitive values it follows from the record with commitments in their places, and must not fail on them.
+ */
 export type View<Data extends RecordData = RecordData> = (data: Data) => Readonly<Record<string, unknown>>;
 
 /** For how long reads of a current record may be answered from memory (REQ-STO-019). */
@@ -184,4 +190,6 @@ export type RecordType = RecordDeclaration<RecordData, unknown> & {
   readonly allIndexes: readonly IndexDeclaration[];
   /** Names that a list may be filtered by. */
   readonly filters: readonly string[];
+  /** Those of them that are sensitive: rows have keyed hashes of their values. */
+  readonly blindMembers: readonly string[];
 };

@@ -1,5 +1,6 @@
 import { pointerOf } from './json-input.js';
 import { pathsOf, valueAt, type Path } from './pointer-patterns.js';
+import type { SensitivityClass } from './sensitivity.js';
 
 /**
  * Whom sensitive values are about, by the pattern of the value: patterns of the members that name the person, the data
@@ -14,6 +15,12 @@ export const EVERY_VALUE = '*';
 /** Where any record may name whom it is about; an id that the tenant knows the person by. */
 export const METADATA_SUBJECTS: readonly string[] = ['/metadata/subject_id', '/metadata/subject_ids/*'];
 
+/** Those names are values about the person too. */
+export const METADATA_SENSITIVE: Readonly<Record<string, SensitivityClass>> = {
+  '/metadata/subject_id': 'pii',
+  '/metadata/subject_ids': 'pii',
+};
+
 /**
  * The subjects of each sensitive value of `data`, by the value's pointer (RFC 6901), each once and in order of their
  * names; none where nobody is named. `whole` is what else names subjects of all of them, e.g. the record of an entry.
@@ -24,7 +31,7 @@ export function subjectsOf(
   rules: SubjectRules = {},
   whole: readonly string[] = [],
 ): Readonly<Record<string, readonly string[]>> {
-  const ofAll = [...whole, ...namesAt(data, rules[EVERY_VALUE] ?? [])];
+  const ofAll = [...whole, ...subjectsOfAll(data, rules)];
   return Object.fromEntries(
     patterns.flatMap((pattern) =>
       pathsOf(data, [pattern]).map((path) => {
@@ -36,6 +43,11 @@ export function subjectsOf(
       }),
     ),
   );
+}
+
+/** Whom every sensitive value of `data` is about, whatever else it is about. */
+export function subjectsOfAll(data: unknown, rules: SubjectRules = {}): readonly string[] {
+  return namesAt(data, rules[EVERY_VALUE] ?? []);
 }
 
 function namesAt(data: unknown, patterns: readonly string[]): readonly string[] {

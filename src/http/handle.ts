@@ -49,7 +49,9 @@ export function handle(resource: Resource, services: () => Promise<HttpServices>
       announced = { ...rate, ...deprecationHeaders(type, named) };
       const answer = await operation.run(input);
       if (answer.read !== undefined) platform.readAuditor.note(answer.read, input.call);
-      return respond(answer, { ...rate, ...deprecationHeaders(type, [...named, ...(answer.shows ?? [])]) });
+      const own = isOpen(operation.permission) ? {} : PERSONAL;
+      const deprecation = deprecationHeaders(type, [...named, ...(answer.shows ?? [])]);
+      return respond(answer, { ...own, ...rate, ...deprecation });
     } catch (thrown) {
       const error = toAppError(thrown);
       onRefused(error, seen, request, context);
@@ -96,6 +98,9 @@ async function inputOf(
   const call = callOf(request, context, caller, body);
   return { services, params: request.params, query, headers: request.headers, body, call };
 }
+
+/** What one caller is shown may be hidden from another: no cache that they share keeps it (RFC 9111, 5.2.2.7). */
+const PERSONAL = { 'cache-control': 'private, no-cache', vary: 'authorization' };
 
 /** The caller of a public route: health, and what describes the API. */
 const NOBODY: Caller = { tenant: 'default', actor: 'anonymous', roles: [] };

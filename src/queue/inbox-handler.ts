@@ -1,13 +1,14 @@
 import type { ExternalEvents } from '../audit/external-events.js';
 import { AppError, isAppError } from '../domain/errors.js';
 import type { Clock, Entropy } from '../domain/clock.js';
+import type { SecretBox } from '../domain/commitment.js';
 import { parseId } from '../domain/ids.js';
 import { parseJsonSource } from '../domain/json-source.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
 import { Budget } from '../storage/backoff.js';
 import { fingerprintOf, scopeOf } from '../storage/idempotency.js';
-import { inboxPrefix, type InboxMessage } from '../storage/inbox.js';
+import { inboxPrefix, openContent, type InboxContent, type InboxMessage } from '../storage/inbox.js';
 import { BLOB_CONTAINERS } from '../storage/keys.js';
 import type { CallContext } from '../storage/manager-types.js';
 import { OperationStore, type StoredOperation } from '../storage/operations.js';
@@ -29,6 +30,7 @@ export interface InboxHandlerOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly poison: PoisonBox;
+  readonly secretBox: SecretBox;
 }
 
 /** Stores what a collection's messages bring, as a POST to it would; what was promised, under the promised id. */
@@ -61,8 +63,8 @@ export class InboxHandler {
       operation = await this.#operationOf(message, budget);
       if (operation !== undefined && operation.status !== 'pending') return;
       const store = this.#storeOf(message.collection);
-      const data = await this.#dataOf(message, budget);
-      await this.#store(store, message, data, operation, delivery);
+      const content = await this.#contentOf(message, budget);
+      await this.#store(store, message, content, operation, delivery);
       if (operation !== undefined) await this.#operations.finish(operation, { status: 'succeeded' }, budget);
     } catch (error) {
       const reason = bounded(reasonOf(error));
@@ -89,9 +91,21 @@ export class InboxHandler {
     return operation;
   }
 
-  async #dataOf(message: InboxMessage, budget: Budget): Promise<unknown> {
-    const name = message.data_ref;
-    if (name === undefined) return message.data;
+  /** Whose data a message brings: our own messages are sealed, those of other producers in clear. */
+  async #contentOf(message: InboxMessage, budget: Budget): Promise<InboxContent> {
+    const { actor, sealed, data_ref: name } = message;
+    if (sealed !== undefined) return this.#opened(message, sealed);
+    if (name === undefined) return { actor, data: message.data };
+    const data = await this.#referredTo(name, message, budget);
+    // No collection takes a text for a body: it is one of ours.
+    return typeof data === 'string' ? this.#opened(message, data) : { actor, data };
+  }
+
+  #opened({ tenant, operation_id: operation = '' }: InboxMessage, sealed: string): Promise<InboxContent> {
+    return openContent(this.options.secretBox, tenant, operation, sealed);
+  }
+
+  async #referredTo(name: string, message: InboxMessage, budget: Budget): Promise<unknown> {
     const bytes = await this.#blobOf(name, message.tenant, budget);
     if (bytes.length > LIMITS.recordBytes)
       throw new AppError('payload-too-large', 'The data is larger than 8 MiB.');
@@ -138,13 +152,13 @@ export class InboxHandler {
   async #store(
     store: Store,
     message: InboxMessage,
-    data: unknown,
+    { actor, data }: InboxContent,
     operation: StoredOperation | undefined,
     delivery: Delivery,
   ): Promise<void> {
     const call: CallContext = {
       tenant: message.tenant,
-      actor: message.actor,
+      actor,
       correlationId: operation?.id ?? delivery.messageId,
     };
     if (operation !== undefined) {
@@ -152,7 +166,7 @@ export class InboxHandler {
       await store.storePromised(data, { id: operation.recordId, createdMs }, call);
       return;
     }
-    const scope = scopeOf(message.actor, `/api/${message.collection}`);
+    const scope = scopeOf(actor, `/api/${message.collection}`);
     const idempotency = { key: message.idempotency_key, scope, fingerprint: fingerprintOf(data) };
     await store.store(data, { ...call, idempotency });
   }

@@ -23,9 +23,17 @@ const message = z
       .regex(/^\P{Cc}*$/u)
       .refine(wellFormed, NOT_WELL_FORMED)
       .optional(),
+    sealed: z.string().min(1).max(LIMITS.messageBytes).optional(),
     operation_id: z.string().max(64).optional(),
   })
-  .refine((m) => (m.data === undefined) !== (m.data_ref === undefined), 'must have either data or data_ref');
+  .refine(
+    ({ data, data_ref: ref, sealed }) => [data, ref, sealed].filter((one) => one !== undefined).length === 1,
+    'must have either data or data_ref',
+  )
+  .refine(
+    ({ sealed, operation_id: operation }) => sealed === undefined || operation !== undefined,
+    'is sealed for an operation and names none',
+  );
 
 /**
  * A queue trigger's payload as an inbox message. The Functions worker parses JSON text by itself, so the payload is an

@@ -1,22 +1,37 @@
 import { createHash } from 'node:crypto';
 import { v7 } from 'uuid';
 import type { AuditEmitter } from '../audit/emitter.js';
-import type { Clock } from '../domain/clock.js';
-import { formatTime } from '../domain/clock.js';
-import type { AppError } from '../domain/errors.js';
+import { formatTime, type Clock, type Entropy } from '../domain/clock.js';
+import type { SecretBox } from '../domain/commitment.js';
+import { AppError } from '../domain/errors.js';
 import { fitsMessage } from '../storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from '../storage/keys.js';
 import { isFault, type StoragePorts } from '../storage/ports.js';
+import { openWhole, sealWhole, type WholePlace } from '../storage/sealed-text.js';
 import type { Delivery } from './delivery.js';
 import { jsonText } from './json-text.js';
 
-/** Sets messages aside that can never succeed; they stay until an operator acts. */
+export interface PoisonTools {
+  readonly ports: StoragePorts;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly secretBox: SecretBox;
+  readonly audit: Pick<AuditEmitter, 'emit'>;
+}
+
+/** What says of a poisoned message everything but what it brought. */
+interface PoisonHead {
+  readonly message_id: string;
+  /** Whose message it is; the platform's own where it names no tenant. */
+  readonly tenant: string;
+}
+
+/**
+ * Sets messages aside that can never succeed; they stay until an operator acts. What they bring may be anything, so all of
+ * it is sealed, under the key of the tenant that it names, or the platform's own.
+ */
 export class PoisonBox {
-  constructor(
-    private readonly ports: StoragePorts,
-    private readonly clock: Clock,
-    private readonly audit: Pick<AuditEmitter, 'emit'>,
-  ) {}
+  constructor(private readonly tools: PoisonTools) {}
 
   /**
    * Audits, then puts the message with its reason on `records-inbox-poison`. The event's id follows from the message's,
@@ -28,9 +43,10 @@ export class PoisonBox {
     reason: AppError,
     delivery: Delivery,
   ): Promise<void> {
-    const timestampMs = delivery.insertedMs ?? this.clock.now();
+    const { audit, clock, ports } = this.tools;
+    const timestampMs = delivery.insertedMs ?? clock.now();
     const owner = tenant ?? SYSTEM_TENANT;
-    await this.audit.emit([
+    await audit.emit([
       {
         eventId: `evt_${v7({ msecs: timestampMs, random: createHash('sha256').update(delivery.messageId).digest() })}`,
         timestampMs,
@@ -49,25 +65,45 @@ export class PoisonBox {
     const head = {
       schema_version: '1.0',
       message_id: delivery.messageId,
-      poisoned_at: formatTime(this.clock.now()),
+      tenant: owner,
+      poisoned_at: formatTime(clock.now()),
       deliveries: delivery.dequeueCount,
       reason: { code: reason.code, detail: reason.message, ...(reason.issues.length > 0 ? { errors: reason.issues } : {}) }, // prettier-ignore
     };
-    const message = jsonText(payload);
-    const whole = `${JSON.stringify(head).slice(0, -1)},"message":${message}}`;
-    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, message, owner);
-    await this.ports.queues.send(QUEUES.inboxPoison, text);
+    const message = await sealWhole(this.tools, placeOf(head), jsonText(payload));
+    const whole = JSON.stringify({ ...head, message });
+    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, message);
+    await ports.queues.send(QUEUES.inboxPoison, text);
   }
 
+  /**
+   * The JSON text of the message that was set aside, as it came: put on `records-inbox` again, it is tried again. `poisoned`
+   * is a message of `records-inbox-poison`. Throws `integrity-failure` where it is not what was set aside,
+   * `storage-unavailable`.
+   */
+  async original(poisoned: PoisonHead & { readonly message?: string; readonly message_ref?: string }): Promise<string> {
+    const sealed = poisoned.message ?? (await this.#checkedIn(poisoned));
+    return (await openWhole(this.tools.secretBox, placeOf(poisoned), sealed)) as string;
+  } // prettier-ignore
+
   /** A message that is too large once the reason is added waits in a blob. */
-  async #checkIn(head: { readonly message_id: string }, message: string, owner: string): Promise<string> {
-    const name = `${owner}/_poison/${head.message_id}.json`;
+  async #checkIn(head: PoisonHead, message: string): Promise<string> {
+    const name = blobName(head);
     try {
-      const bytes = Buffer.from(message, 'utf8');
-      await this.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/json');
+      const bytes = Buffer.from(JSON.stringify(message), 'utf8');
+      await this.tools.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/json');
     } catch (error) {
       if (!isFault(error, 'exists')) throw error;
     }
     return JSON.stringify({ ...head, message_ref: name });
   }
+
+  async #checkedIn(head: PoisonHead): Promise<string> {
+    const found = await this.tools.ports.blobs.find(BLOB_CONTAINERS.records, blobName(head));
+    if (found === undefined) throw new AppError('integrity-failure', 'What was set aside is gone.');
+    return JSON.parse(Buffer.from(found.bytes).toString('utf8')) as string;
+  }
 }
+
+const blobName = ({ tenant, message_id: id }: PoisonHead): string => `${tenant}/_poison/${id}.json`;
+const placeOf = ({ tenant, message_id: id }: PoisonHead): WholePlace => ({ tenant, type: 'poison_message', id }); // prettier-ignore

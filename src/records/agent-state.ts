@@ -82,7 +82,12 @@ export const agentStateType = defineRecord<AgentState, z.output<typeof submitted
   immutable: ['agent_id', 'role', 'last_updated'],
   settle: (next, _, context) => ({ ...next, last_updated: formatTime(context.nowMs) }),
   check,
-  sensitive: {},
+  sensitive: {
+    // Free words about work for somebody.
+    '/tasks/*/description': 'pii',
+    // Settings hold keys and addresses of what the agent may use.
+    '/configuration': 'credential',
+  },
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 1, from: 'last_updated' },
   cache: { ttlMs: 5 * 60_000 },

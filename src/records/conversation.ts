@@ -8,6 +8,7 @@ import { LIMITS } from '../domain/limits.js';
 import { METADATA_LINKS } from '../domain/links.js';
 import { defineAdding, defineParts } from '../domain/parts.js';
 import type { DomainContext } from '../domain/record-type.js';
+import { EVERY_VALUE, METADATA_SENSITIVE, METADATA_SUBJECTS } from '../domain/subjects.js';
 import { dictionary, label, recordId, text, time, title } from '../domain/schema-parts.js';
 
 /** REQ-DATA-007. */
@@ -67,7 +68,7 @@ const messageEntry = z.strictObject({
   change: z.enum(CHANGES),
   changed_by: label(),
   changed_at: time(),
-  /** Of what was posted first, by which a repeated post is known once the message has changed. */
+  /** Of what was posted first, by which a repeated post is known once the message has changed; with it a guess is tested. */
   posted_checksum: z.string().optional(),
 });
 
@@ -226,6 +227,21 @@ const messages = defineParts<Conversation, z.output<typeof submittedMessage>, Co
   came: (record) =>
     record.messages.map((one) => ({ ...one, change: 'message', changed_by: one.sender, changed_at: record.created_at })),
   timeMember: 'timestamp',
+  // What was said and by whom is about whoever said it; who edited or reacted is about them as well. Emoji tell nobody.
+  sensitive: {
+    '/sender': 'pii', '/content': 'pii', '/attachments': 'pii', '/reacted_by': 'pii', '/edited_by': 'pii',
+    '/changed_by': 'pii', '/posted_checksum': 'pii',
+  },
+  subjects: {
+    '/sender': ['/sender'],
+    '/content': ['/sender', '/edited_by'],
+    '/attachments': ['/sender', '/edited_by'],
+    '/reacted_by': ['/reacted_by/*/sender'],
+    '/edited_by': ['/edited_by'],
+    '/changed_by': ['/changed_by'],
+    '/posted_checksum': ['/sender'],
+  },
+  shownAt: '/messages/*',
   shown: MESSAGES_AT_ONCE,
   stream: true,
   initial: { added: 0 },
@@ -282,7 +298,26 @@ export const conversationType = defineRecord<Conversation, z.output<typeof submi
   ], // prettier-ignore
   settle: (next, previous, { nowMs }) => ({ ...next, updated_at: endTime(previous.updated_at, nowMs) }),
   check,
-  sensitive: {},
+  sensitive: {
+    // Who talks, and to whom: people among them.
+    '/participants/*': 'pii',
+    '/messages/*/sender': 'pii',
+    '/messages/*/edited_by': 'pii',
+    '/messages/*/reacted_by': 'pii',
+    // What people say, in words and in names of files.
+    '/messages/*/content': 'pii',
+    '/messages/*/attachments': 'pii',
+    ...METADATA_SENSITIVE,
+  },
+  subjects: {
+    [EVERY_VALUE]: METADATA_SUBJECTS,
+    '/participants/*': ['/participants/*'],
+    '/messages/*/sender': ['/messages/*/sender'],
+    '/messages/*/edited_by': ['/messages/*/sender', '/messages/*/edited_by'],
+    '/messages/*/reacted_by': ['/messages/*/sender', '/messages/*/reacted_by/*/sender'],
+    '/messages/*/content': ['/messages/*/sender'],
+    '/messages/*/attachments': ['/messages/*/sender'],
+  },
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 3, from: 'created_at' },
   actions: {},

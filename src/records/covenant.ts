@@ -6,6 +6,7 @@ import { AppError, invalid, type Issue } from '../domain/errors.js';
 import { CHAIN_BEGIN, chainBreak, chained } from '../domain/hash-chain.js';
 import { LIMITS } from '../domain/limits.js';
 import type { DomainContext } from '../domain/record-type.js';
+import { EVERY_VALUE } from '../domain/subjects.js';
 import {
   covenant,
   IN_FORCE,
@@ -247,11 +248,14 @@ export const covenantType = defineRecord<Covenant, z.output<typeof submittedCove
   },
   settle,
   check,
+  // What an organization publishes of itself stays clear, also who proposed an amendment: that is in the hashes of a
+  // ledger that anybody may check, and may be an office instead of a name. The person to ask is a person.
   sensitive: {
     '/organization/contact/name': 'pii',
     '/organization/contact/email': 'pii',
     '/organization/contact/phone': 'pii',
   },
+  subjects: { [EVERY_VALUE]: ['/organization/contact/email', '/organization/contact/name'] },
   tiers: {},
   retention: 'forever',
   actions: { versions, amendments, recognitions, activation, supersession, revocation },

@@ -5,6 +5,7 @@ import { AppError, type Issue } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
 import { METADATA_LINKS } from '../domain/links.js';
 import type { DomainContext } from '../domain/record-type.js';
+import { EVERY_VALUE, METADATA_SENSITIVE, METADATA_SUBJECTS } from '../domain/subjects.js';
 import {
   confidence,
   dictionary,
@@ -185,7 +186,7 @@ export const decisionType = defineRecord<Decision, z.output<typeof createDecisio
   create,
   orderedBy: 'created_at',
   partition: { kind: 'month-of-creation' },
-  summary: ['decision_type', 'title', 'status', 'created_by', 'completed_at'],
+  summary: ['decision_type', 'title', 'status', 'completed_at'],
   indexes: [
     { name: 'status', fields: ['status'] },
     { name: 'decision_type', fields: ['decision_type'] },
@@ -210,7 +211,26 @@ export const decisionType = defineRecord<Decision, z.output<typeof createDecisio
       ? { ...next, completed_at: endTime(next.created_at, context.nowMs) }
       : next,
   check,
-  sensitive: {},
+  // What was decided, by which agents and with which votes is what the record is for: it stays clear.
+  sensitive: {
+    // A person, or what acts for one.
+    '/created_by': 'pii',
+    // Whatever was known of the matter, and of the people in it.
+    '/inputs': 'pii',
+    // Free words about a proposal and whoever made it.
+    '/agent_votes/*/reasoning': 'pii',
+    '/agent_votes/*/conditions/*': 'pii',
+    // A person.
+    '/provenance/approved_by': 'pii',
+    ...METADATA_SENSITIVE,
+  },
+  subjects: {
+    [EVERY_VALUE]: METADATA_SUBJECTS,
+    '/created_by': ['/created_by'],
+    '/agent_votes/*/reasoning': ['/created_by', '/agent_votes/*/agent'],
+    '/agent_votes/*/conditions/*': ['/created_by', '/agent_votes/*/agent'],
+    '/provenance/approved_by': ['/provenance/approved_by'],
+  },
   links: ['/provenance/derived_from/*', ...METADATA_LINKS],
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 7, from: 'created_at' },

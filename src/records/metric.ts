@@ -7,6 +7,7 @@ import { LIMITS } from '../domain/limits.js';
 import { METADATA_LINKS } from '../domain/links.js';
 import { defineParts } from '../domain/parts.js';
 import type { DomainContext } from '../domain/record-type.js';
+import { EVERY_VALUE, METADATA_SENSITIVE, METADATA_SUBJECTS } from '../domain/subjects.js';
 import { dictionary, label, recordId, time } from '../domain/schema-parts.js';
 
 /** REQ-DATA-003. */
@@ -141,7 +142,9 @@ export const metricType = defineRecord<BusinessMetric, z.output<typeof submitted
   summary: ['name', 'metric_type', 'unit', 'current_value', 'target_value'],
   indexes: [{ name: 'name', fields: ['name'] }],
   immutable: ['metric_id', 'metric_type', 'timestamp', 'current_value', 'historical_values'],
-  sensitive: {},
+  // A metric measures a business and not a person; its values and their context stay clear, and are summed in rows.
+  sensitive: METADATA_SENSITIVE,
+  subjects: { [EVERY_VALUE]: METADATA_SUBJECTS },
   links: METADATA_LINKS,
   tiers: { coolAfterDays: 30, archiveAfterDays: 365 },
   retention: { years: 5, from: 'timestamp' },

@@ -5,6 +5,7 @@ import { AppError, invalid, type Issue } from '../domain/errors.js';
 import { METADATA_LINKS } from '../domain/links.js';
 import { defineParts } from '../domain/parts.js';
 import type { DomainContext } from '../domain/record-type.js';
+import { EVERY_VALUE, METADATA_SENSITIVE, METADATA_SUBJECTS } from '../domain/subjects.js';
 import { dictionary, label, partitionName, recordId, text, time } from '../domain/schema-parts.js';
 
 /** REQ-DATA-002. */
@@ -122,6 +123,9 @@ const steps = defineParts<WorkflowExecution, z.output<typeof submittedStep>, Ste
   input: submittedStep,
   entry: stepResult,
   nameMember: 'step_id',
+  // What a step made, and what went wrong in it, quotes what it worked on: about whom the record says.
+  sensitive: { '/output': 'pii', '/error': 'pii' },
+  shownAt: '/step_results/*',
   initial: { begun: 0 },
   example: { step_id: 'check', status: 'completed', agent: 'bot-7', output: { approved: true } },
   add: ({ record, previous, totals }, input, { nowMs }) => {
@@ -185,7 +189,7 @@ export const workflowExecutionType = defineRecord<WorkflowExecution, z.output<ty
   create,
   orderedBy: 'started_at',
   partition: { kind: 'member', member: 'workflow_name' },
-  summary: ['workflow_name', 'version', 'status', 'started_at', 'completed_at', 'initiated_by'],
+  summary: ['workflow_name', 'version', 'status', 'started_at', 'completed_at'],
   indexes: [
     { name: 'status', fields: ['status'] },
     { name: 'initiated_by', fields: ['initiated_by'] },
@@ -207,7 +211,16 @@ export const workflowExecutionType = defineRecord<WorkflowExecution, z.output<ty
   },
   settle,
   check,
-  sensitive: {},
+  sensitive: {
+    // A person, or what acts for one.
+    '/initiated_by': 'pii',
+    // Whatever the run is about: orders, applicants, accounts.
+    '/parameters': 'pii',
+    // Messages of errors repeat what they failed on.
+    '/error_info/message': 'pii',
+    ...METADATA_SENSITIVE,
+  },
+  subjects: { [EVERY_VALUE]: METADATA_SUBJECTS, '/initiated_by': ['/initiated_by'] },
   links: METADATA_LINKS,
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 3, from: 'started_at' },

@@ -59,7 +59,12 @@ export class BatchWriter {
     private readonly locator: RecordLocator,
     private readonly lists: ListRefresh,
   ) {
-    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+    this.#idempotency = new IdempotencyStore(
+      tools.ports.tables,
+      tools.clock,
+      tools.entropy,
+      tools.blindIndex,
+    );
   }
 
   /** Throws `record-invalid` with pointers below `/items` when any item is invalid; nothing is stored then. */
@@ -183,9 +188,9 @@ export class BatchWriter {
     const { type, call, reservation } = batch;
     const operations = members.flatMap(({ revision, location }) => {
       const facts = factsOf(revision, location, undefined);
-      const { event, sealedEvent, detail } = revision;
+      const { event, sealedEvent, blinds, detail } = revision;
       const voidEtag = replaced.voids.get(revision.id);
-      return revisionOperations(chunk.ref, { type, facts, data: detail.data, event, sealedEvent, previous: undefined, voidEtag }); // prettier-ignore
+      return revisionOperations(chunk.ref, { type, facts, data: detail.data, blinds, event, sealedEvent, previous: undefined, voidEtag }); // prettier-ignore
     });
     if (reservation !== undefined) {
       const partition = partitionKey(call.tenant, chunk.ref.partition);

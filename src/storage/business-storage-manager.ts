@@ -50,6 +50,9 @@ import { UnifiedStorageManager } from './unified-storage-manager.js';
 /**
  * The storage manager in the words of the business (REQ-STO-003): typed, per record type, usable as a library without
  * HTTP. Times in queries are Dates; everything stored is the specification's snake_case.
+ *
+ * Types are those of what is stored. A caller without `maySeeSensitive` finds commitments (`isCommitment`) in the places of
+ * sensitive values, whatever their types say, and so does every caller in those of values that were erased.
  */
 export class BusinessStorageManager extends UnifiedStorageManager {
   /** Stores a decision and returns its id. Throws `record-invalid` with pointers into the decision. */

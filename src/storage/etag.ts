@@ -22,12 +22,21 @@ export function oneEntryEtag(etag: string, seq: number): string {
 }
 
 /**
+ * The tag of what is shown with commitments in the places of sensitive values: a condition of a change takes it, and who
+ * has a copy of one kind is never told that it is one of the other.
+ */
+export function maskedEtag(etag: string): string {
+  return `${etag.slice(0, -1)}.masked"`;
+}
+
+/**
  * RFC 9110 13.1.1, strong comparison: does an `If-Match` header name this tag? The tag of a revision with some of its
- * parts names the revision too: what changes the record does not touch them, nor do they touch it.
+ * parts names the revision too: what changes the record does not touch them, nor do they touch it. So does the tag of a
+ * revision whose sensitive values were not shown.
  */
 export function ifMatchHolds(header: string, etag: string): boolean {
   return header.split(',').some((candidate) => {
-    const named = candidate.trim().replace(/^("[^".]*)\.\d+(\.one)?"$/, '$1"');
+    const named = candidate.trim().replace(/^("[^".]*)(\.\d+(\.one)?)?(\.masked)?"$/, '$1"');
     return named === '*' || named === etag;
   });
 }

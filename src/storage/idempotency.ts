@@ -1,5 +1,6 @@
 import { AppError, isAppError } from '../domain/errors.js';
 import { canonicalJson, sha256Hex, type Json } from '../domain/canonical-json.js';
+import type { BlindIndex } from '../domain/blind-index.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { LIMITS } from '../domain/limits.js';
 import { unavailable, type Budget } from './backoff.js';
@@ -14,13 +15,14 @@ export interface IdempotencyRequest {
   readonly key: string;
   /** Caller and route; the tenant is added by the store. */
   readonly scope: string;
-  /** Fingerprint of the request's body. */
+  /** Fingerprint of the request's body, as `fingerprintOf` makes it. */
   readonly fingerprint: string;
 }
 
 /** What a reservation fixes for every attempt under the key. */
 export interface Reservation {
   readonly hash: string;
+  /** Of the body, under the tenant's key: what is stored tells nobody whether he has guessed it. */
   readonly fingerprint: string;
   /** The ids of the records, which carry their `created_at`; for an action, the record acted on. */
   readonly ids: readonly string[];
@@ -33,12 +35,15 @@ export interface Reservation {
 export const IDEMPOTENCY_TABLE = 'idempotency';
 const TABLE = IDEMPOTENCY_TABLE;
 const IN_PROGRESS_S = 2;
+/** What the keyed hashes of fingerprints are for. */
+const FINGERPRINTS = 'idempotency';
 
 export class IdempotencyStore {
   constructor(
     private readonly tables: RecordTable,
     private readonly clock: Clock,
     private readonly entropy: Entropy,
+    private readonly blindIndex: BlindIndex,
   ) {}
 
   /**
@@ -48,13 +53,15 @@ export class IdempotencyStore {
    */
   async reserve<T>(
     tenant: string,
-    request: IdempotencyRequest,
+    asked: IdempotencyRequest,
     ids: readonly string[],
     committed: (
       reservation: Reservation,
     ) => Promise<{ fingerprint: string; result: () => Promise<T> } | undefined>,
     budget: Budget,
   ): Promise<{ readonly reservation: Reservation } | { readonly replay: T }> {
+    const fingerprint = await this.blindIndex.blind(tenant, FINGERPRINTS, asked.fingerprint);
+    const request = { ...asked, fingerprint };
     const hash = keyHash(tenant, request);
     const partition = partitionKey(tenant, hash.slice(0, 2));
     const begunMs = this.clock.now();
@@ -238,7 +245,10 @@ export function scopeOf(actor: string, path: string): string {
   return JSON.stringify([actor, path]);
 }
 
-/** Fingerprint of a body: equal JSON is an equal body, whatever its white space or order of members. */
+/**
+ * Fingerprint of a body: equal JSON is an equal body, whatever its white space or order of members. A bare hash, with
+ * which a guess could be tested: it is not stored.
+ */
 export function fingerprintOf(body: unknown): string {
   try {
     return sha256Hex(canonicalJson((body ?? null) as Json));

@@ -1,10 +1,13 @@
 import { acceptCreate, createData } from '../domain/apply-change.js';
+import type { BlindIndex } from '../domain/blind-index.js';
+import type { Json } from '../domain/canonical-json.js';
 import type { Clock, Entropy } from '../domain/clock.js';
+import type { SecretBox } from '../domain/commitment.js';
 import { newId, parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
-import { fingerprintOf, IdempotencyStore, type Reservation } from './idempotency.js';
+import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { BLOB_CONTAINERS, QUEUES } from './keys.js';
 import type { CallContext, IntegrityFinding } from './manager-types.js';
 import {
@@ -16,6 +19,7 @@ import {
 import { isFault, type StoragePorts } from './ports.js';
 import { notFound } from './record-location.js';
 import { integrityEvidence } from './record-row.js';
+import { openWhole, sealWhole, type WholePlace } from './sealed-text.js';
 
 /** A message of `records-inbox` (http-api.md, Queue). */
 export interface InboxMessage {
@@ -23,11 +27,36 @@ export interface InboxMessage {
   readonly tenant: string;
   readonly collection: string;
   readonly idempotency_key: string;
+  /** Name of the caller; in our own messages the pseudonym, for the name is sealed. */
   readonly actor: string;
   readonly data?: unknown;
-  /** Blob of container `records`, below the tenant's `_inbox/`, when the data is too large for a message. */
+  /** Our own messages: caller and data, encrypted for the operation. */
+  readonly sealed?: string;
+  /**
+   * Blob of container `records`, below the tenant's `_inbox/`, when the data is too large for a message: the data, or, in
+   * our own messages, a JSON text like `sealed`.
+   */
   readonly data_ref?: string;
   readonly operation_id?: string;
+}
+
+/** What our own messages seal. */
+export interface InboxContent {
+  readonly actor: string;
+  readonly data: unknown;
+}
+
+/** What the content of a message is sealed for. */
+const contentPlace = (tenant: string, operationId: string): WholePlace => ({ tenant, type: 'inbox_message', id: operationId }); // prettier-ignore
+
+/** Throws `integrity-failure` for a text that is not what was sealed for the operation. */
+export async function openContent(
+  secretBox: SecretBox,
+  tenant: string,
+  operationId: string,
+  sealed: string,
+): Promise<InboxContent> {
+  return (await openWhole(secretBox, contentPlace(tenant, operationId), sealed)) as unknown as InboxContent;
 }
 
 /** What the API says of an operation. */
@@ -59,6 +88,10 @@ export interface InboxTools {
   readonly ports: StoragePorts;
   readonly clock: Clock;
   readonly entropy: Entropy;
+  readonly secretBox: SecretBox;
+  readonly blindIndex: BlindIndex;
+  /** The pseudonym that stands for a caller where others can read it. */
+  readonly pseudonym: (tenant: string, name: string) => Promise<string>;
   /** Audits a damaged operation. Must not throw. */
   readonly onIntegrityFailure?: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
 }
@@ -70,7 +103,12 @@ export class Inbox {
 
   constructor(private readonly tools: InboxTools) {
     this.#operations = new OperationStore(tools.ports.tables);
-    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+    this.#idempotency = new IdempotencyStore(
+      tools.ports.tables,
+      tools.clock,
+      tools.entropy,
+      tools.blindIndex,
+    );
   }
 
   /**
@@ -103,7 +141,7 @@ export class Inbox {
       createdMs: parseId(fixedRecordId)?.ms ?? createdMs,
       status: 'pending' as const,
       problem: undefined,
-      fingerprint: call.idempotency?.fingerprint ?? fingerprintOf(body),
+      fingerprint: reserved.fingerprint,
     };
     await this.#operations.insert(operation, budget);
     await this.#send(target, body, call, operation, budget);
@@ -129,15 +167,18 @@ export class Inbox {
     call: CallContext,
     ids: readonly string[],
     budget: Budget,
-  ): Promise<{ readonly ids: readonly string[] } | { readonly replay: StoredOperation }> {
-    if (call.idempotency === undefined) return { ids };
+  ): Promise<
+    { readonly ids: readonly string[]; readonly fingerprint: string } | { readonly replay: StoredOperation }
+  > {
+    // Without a key there is no request that could come again.
+    if (call.idempotency === undefined) return { ids, fingerprint: 'none' };
     const committed = async (reservation: Reservation) => {
       const operation = await this.#operations.find(call.tenant, reservation.ids[0] as string, budget);
       if (operation === undefined) return undefined;
       return { fingerprint: operation.fingerprint, result: () => Promise.resolve(operation) };
     };
     const reserved = await this.#idempotency.reserve(call.tenant, call.idempotency, ids, committed, budget);
-    return 'replay' in reserved ? reserved : { ids: reserved.reservation.ids };
+    return 'replay' in reserved ? reserved : reserved.reservation;
   }
 
   async #send(
@@ -152,24 +193,26 @@ export class Inbox {
       tenant: call.tenant,
       collection,
       idempotency_key: operation.id,
-      actor: call.actor,
+      actor: await this.tools.pseudonym(call.tenant, call.actor),
       operation_id: operation.id,
     };
-    const whole = JSON.stringify({ ...head, data: body } satisfies InboxMessage);
-    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, body, budget);
+    const content = { actor: call.actor, data: body as Json };
+    const sealed = await sealWhole(this.tools, contentPlace(call.tenant, operation.id), content);
+    const whole = JSON.stringify({ ...head, sealed } satisfies InboxMessage);
+    const text = fitsMessage(whole) ? whole : await this.#checkIn(head, sealed, budget);
     await budget.retry(() => this.tools.ports.queues.send(QUEUES.inbox, text));
   }
 
   /** Claim check: data too large for a message waits in a blob that the message names. */
-  async #checkIn(head: Omit<InboxMessage, 'data'>, body: unknown, budget: Budget): Promise<string> {
+  async #checkIn(head: InboxMessage, sealed: string, budget: Budget): Promise<string> {
     const name = `${inboxPrefix(head.tenant)}${head.operation_id ?? ''}.json`;
-    const bytes = Buffer.from(JSON.stringify(body), 'utf8');
+    const bytes = Buffer.from(JSON.stringify(sealed), 'utf8');
     try {
       await budget.retry(() =>
         this.tools.ports.blobs.putOnce(BLOB_CONTAINERS.records, name, bytes, 'application/json'),
       );
     } catch (error) {
-      // Named by the operation: whoever wrote it wrote the same body.
+      // Named by the operation: whoever wrote it sealed the same body.
       if (!isFault(error, 'exists')) throw error;
     }
     return JSON.stringify({ ...head, data_ref: name } satisfies InboxMessage);

@@ -4,6 +4,7 @@ import { isAppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
+import { blindColumnsIn } from './blinds.js';
 import type { PartitionRef } from './directory.js';
 import { listedKey, partitionKey, recordKey } from './keys.js';
 import type { StorageManagerOptions } from './manager-types.js';
@@ -153,7 +154,7 @@ function listingOf(type: RecordType, properties: Properties): Listing {
     id: String(properties['id']),
     revision: Number(properties['revision']),
     indexKeys: JSON.parse(String(properties['index_keys'])) as string[],
-    columns: summaryOf(type, { properties }),
+    columns: { ...summaryOf(type, { properties }), ...blindColumnsIn(type, properties) },
   };
 }
 

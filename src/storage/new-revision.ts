@@ -4,12 +4,14 @@ import type { JsonObject } from '../domain/canonical-json.js';
 import { formatTime, parseTime } from '../domain/clock.js';
 import { commitData } from '../domain/committed-form.js';
 import type { SealedSecrets } from '../domain/commitment.js';
-import { storedEnvelope } from '../domain/envelope.js';
+import { storedEnvelope, type StoredEnvelope } from '../domain/envelope.js';
+import { carriedSeals } from '../domain/erased.js';
 import { AppError } from '../domain/errors.js';
 import { newId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { subjectsOf } from '../domain/subjects.js';
+import { blindsOf, type Blinds } from './blinds.js';
 import type { Detail } from './detail-store.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
 import { sealEvent } from './pending-event.js';
@@ -30,6 +32,7 @@ export interface NewRevision {
   readonly storedAt: string;
   readonly action: string;
   readonly detail: Detail;
+  readonly blinds: Blinds;
   /** The stored envelope as JSON. */
   readonly bytes: Uint8Array;
   readonly event: AuditEvent;
@@ -39,7 +42,8 @@ export interface NewRevision {
 /**
  * Builds the next revision: committed form, envelope, event. Its time is at least the previous revision's plus one
  * millisecond, whatever the clocks say, so that event ids of a record sort in the order of its revisions
- * (audit-ledger.md, the sealer) and `stored_at` never goes backwards.
+ * (audit-ledger.md, the sealer) and `stored_at` never goes backwards. `before` is the revision it follows, whose erased
+ * values it may carry on.
  */
 export async function newRevision(
   tools: StorageManagerOptions,
@@ -49,8 +53,9 @@ export async function newRevision(
   previous: RecordRow | undefined,
   name: ChangeName,
   call: CallContext,
+  before?: StoredEnvelope,
 ): Promise<NewRevision> {
-  const { clock, entropy, secretBox } = tools;
+  const { clock, entropy, secretBox, blindIndex } = tools;
   const previousMs = previous === undefined ? undefined : parseTime(previous.storedAt);
   const storedMs = previousMs === undefined ? clock.now() : Math.max(clock.now(), previousMs + 1);
   const revision = (previous?.revision ?? 0) + 1;
@@ -61,9 +66,10 @@ export async function newRevision(
     Object.keys(secrets).length === 0
       ? {}
       : await secretBox.seal(place, secrets, subjectsOf(data, patterns, type.subjects));
+  const carried = carriedSeals(committed, secrets, before);
   const storedAt = formatTime(storedMs);
   const head = { record_type: type.recordType, id, tenant: call.tenant, revision, schema_version: type.schemaVersion, stored_at: storedAt }; // prettier-ignore
-  const stored = storedEnvelope(head, committed, sealed);
+  const stored = storedEnvelope(head, committed, { ...sealed, ...carried });
   const bytes = Buffer.from(JSON.stringify(stored), 'utf8');
   if (bytes.length > LIMITS.recordBytes) {
     throw new AppError('payload-too-large', 'The record would grow beyond 8 MiB.');
@@ -100,6 +106,7 @@ export async function newRevision(
     storedAt,
     action: name.action,
     detail: { stored, data, secrets },
+    blinds: await blindsOf(blindIndex, type, call.tenant, data),
     bytes,
     event,
     sealedEvent,

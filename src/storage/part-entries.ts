@@ -1,4 +1,3 @@
-import type { RecordData } from '../domain/record-type.js';
 import { LIMITS } from '../domain/limits.js';
 import type { Budget } from './backoff.js';
 import { findNamedBytes } from './blob-range.js';
@@ -7,6 +6,7 @@ import { partitionKey, prefixRange } from './keys.js';
 import type { StorageManagerOptions } from './manager-types.js';
 import { entryOfLine } from './part-lines.js';
 import { parsePartRow, partKey, type LinePlace, type PartRow, type StoredPart } from './part-rows.js';
+import { openParts, type OpenPart, type PartsRef } from './part-sealing.js';
 import type { RangePage } from './ports.js';
 import { broken } from './record-row.js';
 
@@ -54,23 +54,29 @@ export class PartEntries {
 
   /**
    * The entries of rows that follow each other: one ranged blob read for each blob that some of them have moved to.
-   * Throws `integrity-failure` for a line that is not there or not the row's.
+   * Throws `integrity-failure` for a line that is not there or not the row's, and for what was sealed and does not open.
    */
-  async read(id: string, rows: readonly PartRow[], budget: Budget): Promise<readonly StoredPart[]> {
-    const lines = new Map<number, RecordData>();
+  async read(
+    ref: PartsRef,
+    id: string,
+    rows: readonly PartRow[],
+    budget: Budget,
+  ): Promise<readonly OpenPart[]> {
+    const lines = new Map<number, Held>();
     for (const run of runsOf(rows))
-      for (const [seq, entry] of await this.#lines(id, run, budget)) lines.set(seq, entry);
-    return rows.map(({ held, etag: _, size: __, ...row }) => {
-      const entry = 'entry' in held ? held.entry : (lines.get(row.seq) as RecordData);
-      return { ...row, entry };
-    });
+      for (const [seq, held] of await this.#lines(id, run, budget)) lines.set(seq, held);
+    const stored = rows.map(({ held, etag: _, size: __, sealedChecksum: ___, ...row }) => ({
+      ...row,
+      ...('entry' in held ? held : (lines.get(row.seq) as Held)),
+    }));
+    return openParts(this.tools.secretBox, ref, id, stored);
   }
 
   async #lines(
     id: string,
     run: readonly MovedRow[],
     budget: Budget,
-  ): Promise<readonly (readonly [number, RecordData])[]> {
+  ): Promise<readonly (readonly [number, Held])[]> {
     const [first] = run as [MovedRow];
     const { blob, offset } = first.held.line;
     const length = run.reduce((bytes, { held }) => bytes + held.line.length, 0);
@@ -78,13 +84,14 @@ export class PartEntries {
     if (bytes === undefined) throw broken(id, first.seq, 'part line missing');
     return run.map((row) => {
       const begin = row.held.line.offset - offset;
-      const entry = entryOfLine(id, row, bytes.subarray(begin, begin + row.held.line.length));
-      if (entry === undefined) throw broken(id, row.seq, 'part line');
-      return [row.seq, entry];
+      const held = entryOfLine(id, row, bytes.subarray(begin, begin + row.held.line.length));
+      if (held === undefined) throw broken(id, row.seq, 'part line');
+      return [row.seq, held];
     });
   }
 }
 
+type Held = Pick<StoredPart, 'entry' | 'sealed'>;
 type MovedRow = PartRow & { readonly held: { readonly line: LinePlace } };
 
 /** Rows whose lines follow each other in one blob. */

@@ -1,8 +1,8 @@
 import { checksumOf, type Json } from '../domain/canonical-json.js';
-import type { RecordData, RecordType } from '../domain/record-type.js';
+import type { RecordType } from '../domain/record-type.js';
 import type { PartitionRef } from './directory.js';
 import { keyValue } from './keys.js';
-import type { PartRow, StoredPart } from './part-rows.js';
+import { sealedChecksumOf, type PartRow, type StoredPart } from './part-rows.js';
 
 /** Version of the shape of lines. */
 const SCHEMA_VERSION = '1.0';
@@ -16,17 +16,23 @@ export function streamBlobName(type: RecordType, ref: PartitionRef, id: string, 
  * The line of an entry: follows from its row to the byte, so that whoever writes it a second time writes the same, and
  * whoever reads it holds all of it against the row.
  */
-export function lineOf(id: string, { seq, addedAt, eventId, checksum, entry }: StoredPart): Uint8Array {
-  const members = { schema_version: SCHEMA_VERSION, id, seq, added_at: addedAt, event_id: eventId, checksum, entry }; // prettier-ignore
+export function lineOf(id: string, { seq, addedAt, eventId, checksum, entry, sealed }: StoredPart): Uint8Array {
+  const members = { schema_version: SCHEMA_VERSION, id, seq, added_at: addedAt, event_id: eventId, checksum, entry, sealed };
   return Buffer.from(`${JSON.stringify(members)}\n`);
-}
+} // prettier-ignore
 
-/** The entry that a line holds; undefined unless the line is, to the byte, that of the row and its checksum. */
-export function entryOfLine(id: string, row: PartRow, line: Uint8Array): RecordData | undefined {
+/** The entry that a line holds, as it is stored; undefined unless the line is, to the byte, that of the row and its checksum. */
+export function entryOfLine(
+  id: string,
+  row: PartRow,
+  line: Uint8Array,
+): Pick<StoredPart, 'entry' | 'sealed'> | undefined {
   try {
-    const { entry } = JSON.parse(Buffer.from(line).toString('utf8')) as { readonly entry: RecordData };
+    const { entry, sealed } = JSON.parse(Buffer.from(line).toString('utf8')) as Pick<StoredPart, 'entry' | 'sealed'>; // prettier-ignore
     if (checksumOf(entry as Json) !== row.checksum) return undefined;
-    return Buffer.compare(lineOf(id, { ...row, entry }), line) === 0 ? entry : undefined;
+    const held = sealed === undefined ? { entry } : { entry, sealed };
+    if (sealedChecksumOf(held) !== row.sealedChecksum) return undefined;
+    return Buffer.compare(lineOf(id, { ...row, ...held }), line) === 0 ? held : undefined;
   } catch {
     // Not JSON, or nothing that has a canonical form.
     return undefined;

@@ -6,10 +6,11 @@ import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
 import { Cursors } from './cursor.js';
 import type { PartitionRef } from './directory.js';
-import type { Page, StorageManagerOptions } from './manager-types.js';
+import type { CallContext, Page, StorageManagerOptions } from './manager-types.js';
 import { fittingRows, PartEntries } from './part-entries.js';
-import type { PartReader } from './part-reader.js';
-import { partKey, type StoredPart } from './part-rows.js';
+import { committedOf, openingsIn, type PartReader } from './part-reader.js';
+import { partKey } from './part-rows.js';
+import { clearPart, type OpenPart } from './part-sealing.js';
 import type { RecordReader } from './record-reader.js';
 import { broken } from './record-row.js';
 
@@ -19,6 +20,10 @@ const CAME = '0';
 /** An entry as lists show it. */
 export interface ShownPart extends RecordData {
   readonly seq: number;
+  /** Of its committed form: the entry's own members, with commitments in the places of its sensitive values. */
+  readonly checksum: string;
+  /** By JSON pointer into the entry, base64url; for who sees its sensitive values. */
+  readonly salts?: Readonly<Record<string, string>>;
 }
 
 export interface PartsQuery {
@@ -27,6 +32,9 @@ export interface PartsQuery {
   readonly limit: number;
   readonly cursor?: string | undefined;
 }
+
+/** Whose entries are listed, for whom. */
+type Listing = Pick<CallContext, 'tenant' | 'maySeeSensitive'> & { readonly id: string };
 
 /** Pages through the entries of records in the order they were added. */
 export class PartLister {
@@ -51,8 +59,7 @@ export class PartLister {
   async list(
     type: RecordType,
     parts: PartsDeclaration,
-    tenant: string,
-    id: string,
+    { tenant, id, maySeeSensitive }: Listing,
     query: PartsQuery,
     budget: Budget,
   ): Promise<Page<ShownPart>> {
@@ -66,14 +73,15 @@ export class PartLister {
       from === undefined || String(entry[parts.timeMember ?? '']) >= from;
     const items: ShownPart[] = [];
     if (parts.came !== undefined && (after === undefined || after.partition === CAME)) {
-      const { envelope } = await this.records.shown(type, tenant, record, budget);
-      const came = parts.came(envelope.data);
+      const whole = await this.records.shown(type, tenant, record, budget);
+      const came = parts.came(committedOf(whole));
+      const common = { seq: 0, addedAt: record.createdAt, openings: openingsIn(whole) };
       const first = after === undefined ? 0 : Number(after.rowKey);
       for (const [at, entry] of came.entries()) {
         if (at < first || !fits(entry)) continue;
         if (items.length === limit)
           return { items, nextCursor: this.#cursors.encode(name, { partition: CAME, rowKey: String(at) }) };
-        items.push({ seq: 0, added_at: record.createdAt, checksum: checksumOf(entry as Json), ...entry });
+        items.push(shownPart({ ...common, entry, checksum: checksumOf(entry as Json) }, maySeeSensitive));
       }
       if (items.length === limit)
         return { items, nextCursor: this.#cursors.encode(name, { partition: CAME, rowKey: String(came.length) }) }; // prettier-ignore
@@ -92,8 +100,9 @@ export class PartLister {
     const rows = fittingRows(page.rows.slice(0, wanted));
     const gap = rows.findIndex(({ seq }, at) => seq !== start + at);
     if (gap >= 0) throw broken(id, start + gap, 'part row missing');
-    const entries = await this.#entries.read(id, rows, budget);
-    items.push(...entries.filter(({ entry }) => fits(entry)).map(shownPart));
+    const entries = await this.#entries.read(ref, id, rows, budget);
+    const shown = entries.filter(({ entry }) => fits(entry));
+    items.push(...shown.map((part) => shownPart(part, maySeeSensitive)));
     const next = start + rows.length;
     const more = page.more || page.rows.length > rows.length || (await this.#goesOn(parts, ref, id, next, budget)); // prettier-ignore
     return {
@@ -147,6 +156,14 @@ export class PartLister {
 
 const seqOf = (rowKey: string): number => Number(rowKey.slice(rowKey.lastIndexOf(':') + 1));
 
-function shownPart({ seq, entry, addedAt, checksum }: StoredPart): ShownPart {
-  return { seq, added_at: addedAt, checksum, ...entry };
+/** With its sensitive values and their salts, or with its commitments. */
+function shownPart(
+  part: Pick<OpenPart, 'seq' | 'entry' | 'addedAt' | 'checksum' | 'openings'>,
+  maySeeSensitive: boolean | undefined,
+): ShownPart {
+  const { seq, entry, addedAt, checksum, openings } = part;
+  const head = { seq, added_at: addedAt, checksum };
+  if (maySeeSensitive !== true || openings.size === 0) return { ...head, ...entry };
+  const { data, salts } = clearPart({ entry, openings });
+  return { ...head, ...(Object.keys(salts).length === 0 ? {} : { salts }), ...data };
 }

@@ -5,11 +5,13 @@ import { isDigested, type AddingDeclaration, type PartsDeclaration, type Totals 
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
 import type { PartitionRef } from './directory.js';
+import { disclose, type Openings } from '../domain/disclosure.js';
 import { oneEntryEtag, partsEtag } from './etag.js';
 import { partitionKey } from './keys.js';
 import type { StorageManagerOptions, StoredRecord } from './manager-types.js';
 import { fittingRows, PartEntries } from './part-entries.js';
-import { parseHead, partsHeadKey, partsPartition, type PartRow, type PartsHead, type StoredPart } from './part-rows.js'; // prettier-ignore
+import { parseHead, partsHeadKey, partsPartition, sizeOfPart, type PartRow, type PartsHead } from './part-rows.js'; // prettier-ignore
+import { sealedAs, type OpenPart, type PartsRef } from './part-sealing.js';
 import { timeOfId } from './record-location.js';
 
 /** Reads what the parts of records come to; everything is verified before it is returned. */
@@ -21,8 +23,9 @@ export class PartReader {
   }
 
   /** Where the parts of a record are. Throws `record-not-found` for a malformed id. */
-  placeOf(type: RecordType, parts: PartsDeclaration, tenant: string, id: string): PartitionRef {
-    return { tenant, table: parts.table, partition: partsPartition(timeOfId(type, id), id) };
+  placeOf(type: RecordType, parts: PartsDeclaration, tenant: string, id: string): PartsRef {
+    const partition = partsPartition(timeOfId(type, id), id);
+    return { tenant, table: parts.table, partition, sealedAs: sealedAs(type, parts) };
   }
 
   /** One point read. */
@@ -33,20 +36,20 @@ export class PartReader {
   }
 
   /** One entry; one point read, and one blob read when it has moved. Throws `integrity-failure` when it is gone. */
-  async entry(ref: PartitionRef, id: string, seq: number, budget: Budget): Promise<StoredPart> {
-    const [part] = await this.#entries.read(id, [await this.#entries.row(ref, id, seq, budget)], budget);
-    return part as StoredPart;
+  async entry(ref: PartsRef, id: string, seq: number, budget: Budget): Promise<OpenPart> {
+    const [part] = await this.#entries.read(ref, id, [await this.#entries.row(ref, id, seq, budget)], budget);
+    return part as OpenPart;
   }
 
   /** Entries `first` to `upTo`, one range read for each 1,000. Throws `integrity-failure` when one is gone. */
   async entries(
-    ref: PartitionRef,
+    ref: PartsRef,
     id: string,
     upTo: number,
     budget: Budget,
     first = 1,
-  ): Promise<readonly StoredPart[]> {
-    return this.#entries.read(id, await this.#entries.rows(ref, id, first, upTo, budget), budget);
+  ): Promise<readonly OpenPart[]> {
+    return this.#entries.read(ref, id, await this.#entries.rows(ref, id, first, upTo, budget), budget);
   }
 
   /**
@@ -76,21 +79,25 @@ export class PartReader {
    */
   async #window(
     parts: PartsDeclaration,
-    { envelope: { id, data } }: StoredRecord,
-    ref: PartitionRef,
+    record: StoredRecord,
+    ref: PartsRef,
     { upTo, count }: { readonly upTo: number; readonly count: number },
-    known: readonly StoredPart[],
+    known: readonly OpenPart[],
     budget: Budget,
-  ): Promise<readonly RecordData[]> {
+  ): Promise<readonly Entry[]> {
+    const { id } = record.envelope;
     const first = Math.max(1, upTo - count + 1);
     const before = await this.#entries.rows(ref, id, first, upTo - known.length, budget);
     const rows = [...before, ...known.map(rowOf)];
     const kept = parts.shown === undefined ? rows : fittingRows(rows.toReversed()).toReversed();
-    const entries = (await this.#entries.read(id, kept, budget)).map(({ entry }) => entry);
+    const stored = kept.filter(({ seq }) => known.every((part) => part.seq !== seq));
+    const opened = await this.#entries.read(ref, id, stored, budget);
+    const entries = [...opened, ...known.filter(({ seq }) => kept.some((row) => row.seq === seq))];
     if (kept.length < upTo) return entries;
-    const came = parts.came?.(data) ?? [];
+    const came = parts.came?.(committedOf(record)) ?? [];
     const room = (parts.shown ?? came.length + kept.length) - kept.length;
-    return [...came.slice(Math.max(0, came.length - room)), ...entries];
+    const earliest = came.slice(Math.max(0, came.length - room));
+    return [...earliest.map((entry) => ({ entry, openings: openingsIn(record) })), ...entries];
   }
 
   /** Holds a change to what the parts come to: a point read where it touches what they have a say in. Throws `record-invalid`. */
@@ -131,7 +138,7 @@ export class PartReader {
     parts: PartsDeclaration,
     record: StoredRecord,
     head: { readonly seq: number; readonly totals: Totals },
-    known: readonly StoredPart[],
+    known: readonly OpenPart[],
     budget: Budget,
   ): Promise<StoredRecord> {
     const { id, tenant } = record.envelope;
@@ -151,7 +158,7 @@ export class PartReader {
     parts: PartsDeclaration,
     record: StoredRecord,
     head: Pick<PartsHead, 'seq' | 'totals'>,
-    standing: StoredPart | undefined,
+    standing: OpenPart | undefined,
     budget: Budget,
   ): Promise<StoredRecord> {
     if (head.seq === 0) return record;
@@ -166,15 +173,25 @@ function oneEntry(
   parts: PartsDeclaration,
   record: StoredRecord,
   head: Pick<PartsHead, 'seq' | 'totals'>,
-  { entry }: StoredPart,
+  part: OpenPart,
 ): StoredRecord {
-  return { ...withParts(parts, record, head, [entry]), etag: oneEntryEtag(record.etag, head.seq) };
+  return { ...withParts(parts, record, head, [part]), etag: oneEntryEtag(record.etag, head.seq) };
 }
 
 /** An entry that was just added, as its row would be read. */
-function rowOf({ entry, ...part }: StoredPart): PartRow {
-  return { ...part, etag: '', size: Buffer.byteLength(JSON.stringify(entry)), held: { entry } };
+function rowOf({ entry, sealed, openings: _, ...part }: OpenPart): PartRow {
+  const held = { entry, sealed };
+  return { ...part, etag: '', size: sizeOfPart(held), held };
 }
+
+/** An entry in its committed form, and what opens it. */
+type Entry = Pick<OpenPart, 'entry' | 'openings'>;
+
+const NOTHING: Openings = new Map();
+/** A record in its committed form, and what opens it. */
+export const committedOf = ({ envelope, hidden }: StoredRecord): RecordData =>
+  hidden?.committed ?? envelope.data;
+export const openingsIn = ({ hidden }: StoredRecord): Openings => hidden?.openings ?? NOTHING;
 
 /** Of several entries of a name the last one stands, in the place of the first. */
 function standing(parts: PartsDeclaration, entries: readonly RecordData[]): readonly RecordData[] {
@@ -182,17 +199,25 @@ function standing(parts: PartsDeclaration, entries: readonly RecordData[]): read
   return [...new Map(entries.map((entry) => [String(entry[nameMember]), entry])).values()];
 }
 
-/** The envelope's checksum is that of the data it shows, as everywhere; the revision's own is in its row and event. */
+/**
+ * The envelope's checksum is that of the data it shows, as everywhere, in its committed form; the revision's own is in its
+ * row and event. What is derived is derived from committed forms, so what opens them opens it as well.
+ */
 function withParts(
   parts: PartsDeclaration,
   record: StoredRecord,
   head: { readonly seq: number; readonly totals: Totals },
-  entries: readonly RecordData[],
+  entries: readonly Entry[],
 ): StoredRecord {
-  const data = parts.derive(record.envelope.data, head.totals, standing(parts, entries));
-  const checksum = checksumOf(data as Json);
-  return { envelope: { ...record.envelope, checksum, data }, etag: partsEtag(record.etag, head.seq) };
-}
+  const committed = parts.derive(committedOf(record), head.totals, standing(parts, entries.map(({ entry }) => entry))); // prettier-ignore
+  const openings: Openings = new Map([openingsIn(record), ...entries.map((one) => one.openings)].flatMap((one) => [...one])); // prettier-ignore
+  const { data, salts } = disclose(committed, openings);
+  const { salts: _, ...unsalted } = record.envelope;
+  const envelope = { ...unsalted, checksum: checksumOf(committed as Json), data };
+  const etag = partsEtag(record.etag, head.seq);
+  if (openings.size === 0) return { envelope, etag };
+  return { envelope: { ...envelope, ...(Object.keys(salts).length === 0 ? {} : { salts }) }, etag, hidden: { committed, openings } };
+} // prettier-ignore
 
 /** Throws `record-not-found` for a type without such parts. */
 export function partsOf(type: RecordType, path: string): PartsDeclaration {

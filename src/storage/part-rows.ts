@@ -1,4 +1,5 @@
-import { checksumOf, type Json } from '../domain/canonical-json.js';
+import { checksumOf, sha256Hex, type Json } from '../domain/canonical-json.js';
+import type { SealedSecrets } from '../domain/commitment.js';
 import type { Totals } from '../domain/parts.js';
 import type { RecordData } from '../domain/record-type.js';
 import { keyValue, lastDigitOf, monthOf } from './keys.js';
@@ -36,12 +37,15 @@ export interface PartsHead {
   readonly etag: string | undefined;
 }
 
-/** An entry as it is stored. */
+/** An entry as it is stored: its committed form. */
 export interface StoredPart {
   readonly seq: number;
   /** Number of the entry of the same name that this one stands for. */
   readonly replaces: number | undefined;
   readonly entry: RecordData;
+  /** Its sensitive values, encrypted; absent where it has none. */
+  readonly sealed?: SealedSecrets | undefined;
+  /** SHA-256 of the canonical JSON of `entry`. */
   readonly checksum: string;
   readonly eventId: string;
   readonly addedAt: string;
@@ -57,11 +61,24 @@ export interface LinePlace {
 }
 
 /** What the row of an entry says, with the entry itself or where it has moved. */
-export interface PartRow extends Omit<StoredPart, 'entry'> {
+export interface PartRow extends Omit<StoredPart, 'entry' | 'sealed'> {
   readonly etag: string;
-  /** Bytes of the entry as JSON. */
+  /** Bytes of the entry as JSON, and of what is sealed of it. */
   readonly size: number;
-  readonly held: { readonly entry: RecordData } | { readonly line: LinePlace };
+  /** SHA-256 of what is sealed of it, as JSON; absent where that is nothing. */
+  readonly sealedChecksum?: string | undefined;
+  readonly held: Pick<StoredPart, 'entry' | 'sealed'> | { readonly line: LinePlace };
+}
+
+/** SHA-256 of what is sealed of an entry; it is held against the row wherever the entry is. */
+export function sealedChecksumOf({ sealed }: Pick<StoredPart, 'sealed'>): string | undefined {
+  return sealed === undefined ? undefined : sha256Hex(JSON.stringify(sealed));
+}
+
+/** Bytes of an entry as JSON, and of what is sealed of it. */
+export function sizeOfPart({ entry, sealed }: Pick<StoredPart, 'entry' | 'sealed'>): number {
+  const bytes = Buffer.byteLength(JSON.stringify(entry));
+  return sealed === undefined ? bytes : bytes + Buffer.byteLength(JSON.stringify(sealed));
 }
 
 export function headRow(
@@ -96,7 +113,9 @@ export function partRow(
 ): { rowKey: string; properties: Properties } {
   // prettier-ignore
   const rowKey = partKey(id, part.seq);
-  const columns = { ...headColumns(part), ...textColumns('entry', JSON.stringify(part.entry)) };
+  const secrets = part.sealed === undefined ? {} : textColumns('sealed', JSON.stringify(part.sealed));
+  const head = headColumns({ ...part, sealedChecksum: sealedChecksumOf(part) });
+  const columns = { ...head, ...textColumns('entry', JSON.stringify(part.entry)), ...secrets };
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
@@ -112,7 +131,7 @@ export function movedPartRow(
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
-function headColumns(part: Omit<StoredPart, 'entry'>): Properties {
+function headColumns(part: Omit<PartRow, 'held' | 'etag' | 'size'>): Properties {
   return {
     schema_version: SCHEMA_VERSION,
     event_id: part.eventId,
@@ -120,6 +139,7 @@ function headColumns(part: Omit<StoredPart, 'entry'>): Properties {
     checksum: part.checksum,
     ...(part.replaces === undefined ? {} : { replaces: part.replaces }),
     ...(part.latest === undefined ? {} : { latest: part.latest }),
+    ...(part.sealedChecksum === undefined ? {} : { sealed_checksum: part.sealedChecksum }),
   };
 }
 
@@ -135,6 +155,7 @@ export function parsePartRow(row: Row, id: string): PartRow {
     eventId: String(properties['event_id']),
     addedAt: String(properties['added_at']),
     latest: textIn(row, 'latest'),
+    sealedChecksum: textIn(row, 'sealed_checksum'),
     etag: row.etag,
   };
   const blob = textIn(row, 'blob');
@@ -145,7 +166,10 @@ export function parsePartRow(row: Row, id: string): PartRow {
   const text = textOf('entry', properties);
   const entry = JSON.parse(text) as RecordData;
   if (checksumOf(entry as Json) !== head.checksum) throw broken(id, seq, 'part');
-  return { ...head, size: Buffer.byteLength(text), held: { entry } };
+  const secrets = textOf('sealed', properties);
+  const held = secrets === '' ? { entry } : { entry, sealed: JSON.parse(secrets) as SealedSecrets };
+  if (sealedChecksumOf(held) !== head.sealedChecksum) throw broken(id, seq, 'part');
+  return { ...head, size: sizeOfPart(held), held };
 }
 
 function textIn(row: Row, name: string): string | undefined {

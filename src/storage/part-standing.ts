@@ -6,12 +6,14 @@ import type { Reservation } from './idempotency.js';
 import { keyedRow } from './keyed-result.js';
 import { idempotencyKey, partitionKey } from './keys.js';
 import type { StoredRecord } from './manager-types.js';
+import { committedOf, openingsIn } from './part-reader.js';
 import { nameRow, type PartsHead, type StoredPart } from './part-rows.js';
+import type { OpenPart } from './part-sealing.js';
 import type { RowOperation } from './ports.js';
 import type { WritePlan } from './write-plan.js';
 
 /** The entry that stands for a name, and the version of the row that says so; number 0 came with the record. */
-export type Standing = StoredPart & { readonly nameEtag: string | undefined };
+export type Standing = OpenPart & { readonly nameEtag: string | undefined };
 
 /** The row that says which entry stands for its name. */
 export function namedOperations(
@@ -26,17 +28,27 @@ export function namedOperations(
   return [etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag }];
 }
 
-/** The entry of a name that came with the record. */
+/** The entry of a name that came with the record, under the record's own commitments. */
 export function cameWith(
   { nameMember, came }: PartsDeclaration,
-  { envelope }: StoredRecord,
+  record: StoredRecord,
   name: unknown,
 ): Standing | undefined {
   if (nameMember === undefined) return undefined;
-  const entry = came?.(envelope.data).find((one) => one[nameMember] === name);
+  const entry = came?.(committedOf(record)).find((one) => one[nameMember] === name);
   if (entry === undefined) return undefined;
   const checksum = checksumOf(entry as Json);
-  return { seq: 0, replaces: undefined, entry, checksum, eventId: '', addedAt: '', nameEtag: undefined };
+  const openings = openingsIn(record);
+  return {
+    seq: 0,
+    replaces: undefined,
+    entry,
+    openings,
+    checksum,
+    eventId: '',
+    addedAt: '',
+    nameEtag: undefined,
+  };
 }
 
 /** The latest time that entries have had with this one. */

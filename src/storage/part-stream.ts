@@ -112,7 +112,7 @@ export class PartStream {
         if ((await this.#moved(ref, id, budget)).etag === etag) throw broken(id, seq, 'stream row');
         return undefined;
       }
-      const line = lineOf(id, { ...part, entry: held.entry } satisfies StoredPart);
+      const line = lineOf(id, { ...part, ...held } satisfies StoredPart);
       bytes += line.length;
       if (bytes > LIMITS.partsMovedBytes && lines.length > 0) break;
       lines.push({ row, bytes: line });

@@ -1,7 +1,6 @@
 import { acceptPart, addPart } from '../domain/apply-change.js';
 import type { AuditEvent } from '../domain/audit-event.js';
 import { buildEvent } from '../domain/build-event.js';
-import { checksumOf, type Json } from '../domain/canonical-json.js';
 import { formatTime } from '../domain/clock.js';
 import type { SealedSecrets } from '../domain/commitment.js';
 import { AppError } from '../domain/errors.js';
@@ -12,7 +11,6 @@ import type { RecordData, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { isDefiniteRefusal } from './change.js';
 import { executePlan } from './commit.js';
-import type { PartitionRef } from './directory.js';
 import { ifMatchHolds } from './etag.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow, type KeyedResult } from './keyed-result.js';
@@ -20,7 +18,8 @@ import { KeyedMutex } from './keyed-mutex.js';
 import { partitionKey } from './keys.js';
 import type { CallContext, StorageManagerOptions, StoredRecord, WrittenRecord } from './manager-types.js';
 import type { PartReader } from './part-reader.js';
-import { headRow, partKey, partNameKey, partRow, type PartsHead, type StoredPart } from './part-rows.js'; // prettier-ignore
+import { headRow, partKey, partNameKey, partRow, type PartsHead } from './part-rows.js';
+import { sealPart, wholePart, type OpenPart, type PartsRef } from './part-sealing.js';
 import { cameWith, latestTime, namedOperations, unchangedPlan, type Standing } from './part-standing.js';
 import { pendingEvent, sealEvent } from './pending-event.js';
 import type { Row, RowOperation } from './ports.js';
@@ -34,7 +33,7 @@ interface Adding {
   readonly type: RecordType;
   readonly parts: PartsDeclaration;
   readonly adding: AddingDeclaration;
-  readonly ref: PartitionRef;
+  readonly ref: PartsRef;
   readonly id: string;
   /** What the body was parsed to, or why it could not be. */
   readonly accepted: Accepted | { readonly refusal: unknown };
@@ -63,7 +62,12 @@ export class PartWriter {
     private readonly records: RecordReader,
     private readonly reader: PartReader,
   ) {
-    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+    this.#idempotency = new IdempotencyStore(
+      tools.ports.tables,
+      tools.clock,
+      tools.entropy,
+      tools.blindIndex,
+    );
   }
 
   /**
@@ -111,7 +115,8 @@ export class PartWriter {
       if ('refusal' in accepted) throw accepted.refusal;
       const previous = named ?? cameWith(parts, record, accepted.input[parts.nameMember ?? '']);
       const nowMs = Math.max(this.tools.clock.now(), head.addedMs + 1);
-      const now = { record: record.envelope.data, previous: previous?.entry, totals: head.totals };
+      const whole = previous === undefined ? undefined : wholePart(previous);
+      const now = { record: record.envelope.data, previous: whole, totals: head.totals };
       const context = { id, nowMs, actor: call.actor };
       const added = addPart(type, parts, adding.adding, now, accepted.input, context);
       if (added === undefined) {
@@ -223,14 +228,15 @@ export class PartWriter {
     { entry, totals, details }: Addition,
     nowMs: number,
     reservation: Reservation | undefined,
-  ): Promise<{ readonly plan: WritePlan; readonly part: StoredPart }> {
+  ): Promise<{ readonly plan: WritePlan; readonly part: OpenPart }> {
     const key = partitionKey(ref.tenant, ref.partition);
     const seq = head.seq + 1;
-    const checksum = checksumOf(entry as Json);
+    const held = await sealPart(this.tools, type, parts, ref, envelope, seq, entry);
+    const { checksum } = held;
     const said = { part: parts.path, seq, checksum, ...(previous === undefined ? {} : { previous_checksum: previous.checksum }) }; // prettier-ignore
     const { event, sealed } = await this.#event(type, adding, id, call, nowMs, { ...said, ...details });
     const latest = latestTime(parts, entry, head.latest);
-    const part = { seq, replaces: previous?.seq, entry, checksum, eventId: event.event_id, addedAt: formatTime(nowMs), latest }; // prettier-ignore
+    const part = { seq, replaces: previous?.seq, ...held, eventId: event.event_id, addedAt: formatTime(nowMs), latest }; // prettier-ignore
     const row = headRow(key, id, { seq, totals, addedMs: nowMs, latest });
     const operations: RowOperation[] = [
       { kind: 'insert', ...partRow(key, id, part) },
@@ -281,7 +287,7 @@ export class PartWriter {
   async #reserve(
     type: RecordType,
     parts: PartsDeclaration,
-    ref: PartitionRef,
+    ref: PartsRef,
     id: string,
     call: CallContext,
     budget: Budget,
@@ -300,7 +306,7 @@ export class PartWriter {
   async #answered(
     type: RecordType,
     parts: PartsDeclaration,
-    ref: PartitionRef,
+    ref: PartsRef,
     call: CallContext,
     reservation: Reservation | undefined,
     budget: Budget,

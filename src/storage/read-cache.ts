@@ -5,6 +5,9 @@ import type { RecordType } from '../domain/record-type.js';
 import type { CallContext, StoredRecord } from './manager-types.js';
 import { noCounts, TimedCache, type CacheCounts, type Loaded } from './timed-cache.js';
 
+/** A commitment, its salt and what holds them in a map; the value is that of the data. */
+const OPENING_BYTES = 320;
+
 /**
  * Answers reads of current records from memory where their type says for how long it may (REQ-STO-019). Never asked by
  * whoever is about to write. A write by this process is seen at once, one by another within the time of the type.
@@ -76,5 +79,6 @@ function keyOf({ recordType }: RecordType, tenant: string, id: string): string {
 
 function toKeep({ cache }: RecordType, record: StoredRecord): Loaded<StoredRecord> {
   const kept = cache?.when?.(record.envelope.data) ?? true;
-  return { value: record, ttlMs: kept ? (cache?.ttlMs ?? 0) : 0, bytes: freezeJson(record) };
+  const bytes = freezeJson(record) + OPENING_BYTES * (record.hidden?.openings.size ?? 0);
+  return { value: record, ttlMs: kept ? (cache?.ttlMs ?? 0) : 0, bytes };
 }

@@ -1,6 +1,7 @@
 import { AppError } from '../domain/errors.js';
 import type { IndexDeclaration, PartitionRule, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
+import { blindColumn, blindOf } from './blinds.js';
 import { Cursors } from './cursor.js';
 import { scanIndex, type IndexPage, type ScanTools } from './index-scan.js';
 import { compoundKeyValue, partitionKey, recordKey } from './keys.js';
@@ -37,14 +38,17 @@ export class RecordLister {
     const index = bestIndex(type, query.filters);
     const { partition: rule } = type;
     const answered = [...index.fields, ...(rule.kind === 'member' ? [rule.member] : [])];
-    const residual = Object.entries(query.filters).filter(([name]) => !answered.includes(name));
+    const wanted = await this.#wanted(type, tenant, query.filters);
+    const residual = wanted.filter(({ field }) => !answered.includes(field));
     const name = queryName(type, tenant, query);
     const tools = { tables: this.tools.ports.tables, directory: this.tools.directory, budget };
     const scan = {
       tenant,
       table: type.table,
       index: index.name,
-      value: compoundKeyValue(index.fields.map((field) => query.filters[field] as string)),
+      value: compoundKeyValue(
+        index.fields.map((name) => wanted.find(({ field }) => field === name)?.value ?? ''),
+      ),
       fromMs: query.fromMs,
       toMs: query.toMs,
       limit: query.limit,
@@ -56,7 +60,7 @@ export class RecordLister {
     for (const row of page.rows) {
       const summary = rowIntact(row)
         ? summaryOf(type, row)
-        : await this.#fromRecordRow(type, row, query, found, budget);
+        : await this.#fromRecordRow(type, row, wanted, found, budget);
       if (summary !== undefined) items.push(shown(summary));
     }
     return { items, nextCursor: page.next === undefined ? null : this.#cursors.encode(name, page.next) };
@@ -66,7 +70,7 @@ export class RecordLister {
   async #fromRecordRow(
     type: RecordType,
     damaged: Row,
-    query: ListQuery,
+    wanted: readonly Wanted[],
     found: IntegrityFinding[],
     budget: Budget,
   ): Promise<Summary | undefined> {
@@ -80,8 +84,31 @@ export class RecordLister {
       return undefined;
     }
     // What the damaged row said of the filters proves nothing.
-    return matches(row, Object.entries(query.filters)) ? summaryOf(type, row) : undefined;
+    return matches(row, wanted) ? summaryOf(type, row) : undefined;
   }
+
+  /** What rows have of the values that are asked for; of sensitive members it is their hashes. */
+  #wanted(type: RecordType, tenant: string, filters: ListQuery['filters']): Promise<readonly Wanted[]> {
+    const { blindIndex } = this.tools;
+    return Promise.all(
+      Object.entries(filters).map(async ([field, value]) =>
+        type.blindMembers.includes(field)
+          ? {
+              field,
+              column: blindColumn(field),
+              value: await blindOf(blindIndex, type, tenant, field, value),
+            }
+          : { field, column: field, value },
+      ),
+    );
+  }
+}
+
+/** A filter as rows answer it. */
+interface Wanted {
+  readonly field: string;
+  readonly column: string;
+  readonly value: string;
 }
 
 /**
@@ -121,8 +148,8 @@ function recordPartitionKey({ partition: rule }: RecordType, { partitionKey: key
   return rule.kind === 'own' ? partitionKey(key.slice(0, key.indexOf(':')), id) : key;
 }
 
-function matches(row: Row, filters: readonly (readonly [string, string])[]): boolean {
-  return filters.every(([field, value]) => row.properties[field] === value);
+function matches(row: Row, wanted: readonly Wanted[]): boolean {
+  return wanted.every(({ column, value }) => row.properties[column] === value);
 }
 
 /** The declared index that covers most of the filters with its fields; the index of all records covers none. */

@@ -6,6 +6,7 @@ import { Budget } from './backoff.js';
 import { Cursors } from './cursor.js';
 import type { Detail, DetailStore } from './detail-store.js';
 import { revisionEtag } from './etag.js';
+import { hiddenOf } from './hidden.js';
 import { partitionKey, prefixRange, recordKey, revisionKey } from './keys.js';
 import type { Page, StorageManagerOptions, StoredRecord } from './manager-types.js';
 import type { Row } from './ports.js';
@@ -50,11 +51,7 @@ export class RecordReader {
 
   /** The record of a row that was read already. */
   async ofRow(type: RecordType, tenant: string, row: RecordRow, budget: Budget): Promise<StoredRecord> {
-    const detail = await this.details.readForWrite(type, tenant, row, budget);
-    return {
-      envelope: this.envelope(type, tenant, row, detail),
-      etag: revisionEtag(row.revision, row.eventId),
-    };
+    return this.stored(type, tenant, row, await this.details.readForWrite(type, tenant, row, budget));
   }
 
   /** The record of a row that was read already, for an answer: the detail comes from its blob. */
@@ -149,8 +146,15 @@ export class RecordReader {
     return isVoid(row) ? { kind: 'void', etag: row.etag } : { kind: 'record' };
   }
 
-  /** The envelope that answers a read of a detail. */
-  envelope(type: RecordType, tenant: string, facts: RevisionFacts, detail: Detail): Envelope {
+  /** A revision whose detail was read or has just been written; how it is shown is for who answers (`shown.ts`). */
+  stored(type: RecordType, tenant: string, facts: RevisionFacts, detail: Detail): StoredRecord {
+    const envelope = this.#envelope(type, tenant, facts, detail);
+    const hidden = hiddenOf(type, detail, envelope.data, this.tools.entropy);
+    const etag = revisionEtag(facts.revision, facts.eventId);
+    return { envelope, etag, ...(hidden === undefined ? {} : { hidden }) };
+  }
+
+  #envelope(type: RecordType, tenant: string, facts: RevisionFacts, detail: Detail): Envelope {
     const head = envelopeHead(type, tenant, facts);
     const salts = Object.fromEntries(
       Object.entries(detail.secrets).map(([pointer, secret]) => [pointer, secret.salt]),
@@ -171,11 +175,7 @@ export class RecordReader {
     facts: RevisionFacts,
     budget: Budget,
   ): Promise<StoredRecord> {
-    const detail = await this.details.read(type, tenant, facts, budget);
-    return {
-      envelope: this.envelope(type, tenant, facts, detail),
-      etag: revisionEtag(facts.revision, facts.eventId),
-    };
+    return this.stored(type, tenant, facts, await this.details.read(type, tenant, facts, budget));
   }
 
   async #revision(

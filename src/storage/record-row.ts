@@ -5,6 +5,7 @@ import { summaryPath } from '../domain/summary-path.js';
 import { formatTime, parseTime } from '../domain/clock.js';
 import { parseId } from '../domain/ids.js';
 import { isObject } from '../domain/merge-patch.js';
+import type { Blinds } from './blinds.js';
 import { compoundKeyValue, indexKey } from './keys.js';
 import type { Properties, Property, Row } from './ports.js';
 import { rowIntact } from './row-checksum.js';
@@ -67,11 +68,18 @@ export function createdAtOf(type: RecordType, id: string, data: RecordData): str
   return type.orderedBy === undefined ? formatTime(parseId(id)?.ms ?? 0) : String(data[type.orderedBy]);
 }
 
-/** The keys of all index rows of a record, the index of all records first. */
-export function indexKeysOf(type: RecordType, id: string, data: RecordData): readonly string[] {
+/** The keys of all index rows of a record, the index of all records first; of sensitive members they have the hashes. */
+export function indexKeysOf(
+  type: RecordType,
+  id: string,
+  data: RecordData,
+  blinds: Blinds,
+): readonly string[] {
   const orderedMs = parseTime(createdAtOf(type, id, data)) ?? 0;
   return type.allIndexes.flatMap((index) => {
-    const values = index.fields.map((field) => summaryValue(type, data, field));
+    const values = index.fields.map((field) =>
+      type.blindMembers.includes(field) ? blinds[field] : summaryValue(type, data, field),
+    );
     if (!values.every((value) => typeof value === 'string')) return [];
     return [indexKey(index.name, compoundKeyValue(values), orderedMs, id)];
   });
@@ -118,7 +126,7 @@ export function recordRowColumns(
   };
 }
 
-/** Columns of an index row: exactly the summary that a list returns. */
+/** Columns of an index row: the summary that a list returns, and what `summary` has besides. */
 export function summaryColumns(
   type: RecordType,
   facts: RevisionFacts,

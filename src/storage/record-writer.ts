@@ -8,7 +8,6 @@ import { Budget, unavailable } from './backoff.js';
 import { assertPrecondition, isDefiniteRefusal, type ChangeOrRule } from './change.js';
 import { executePlan } from './commit.js';
 import type { DetailStore } from './detail-store.js';
-import { revisionEtag } from './etag.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow, type KeyedResult } from './keyed-result.js';
 import { KeyedMutex } from './keyed-mutex.js';
@@ -39,7 +38,12 @@ export class RecordWriter {
     private readonly parts: PartReader,
     private readonly lists: ListRefresh,
   ) {
-    this.#idempotency = new IdempotencyStore(tools.ports.tables, tools.clock, tools.entropy);
+    this.#idempotency = new IdempotencyStore(
+      tools.ports.tables,
+      tools.clock,
+      tools.entropy,
+      tools.blindIndex,
+    );
   }
 
   /**
@@ -161,7 +165,7 @@ export class RecordWriter {
       const next = change.next(current, context);
       await this.parts.assertHold(type, call.tenant, id, { next, previous: current }, budget);
       const name = change.name(current, next);
-      const revision = await newRevision(this.tools, type, id, next, row, name, call);
+      const revision = await newRevision(this.tools, type, id, next, row, name, call, detail.stored);
       const listed = await this.parts.listed(type, call.tenant, id, next, budget);
       const plan = this.#plan(type, ref, revision, row, call, reservation, undefined, listed);
       const known = new Set(row.links);
@@ -245,8 +249,8 @@ export class RecordWriter {
       bytes: revision.bytes,
       contentType: 'application/json',
     };
-    const { data } = revision.detail;
-    return revisionPlan(ref, { type, facts, data, event: revision.event, sealedEvent: revision.sealedEvent, previous, voidEtag, listed }, blob, keyed); // prettier-ignore
+    const { event, sealedEvent, blinds, detail } = revision;
+    return revisionPlan(ref, { type, facts, data: detail.data, blinds, event, sealedEvent, previous, voidEtag, listed }, blob, keyed); // prettier-ignore
   }
 
   #keyedRow(partition: string, call: CallContext, reservation: Reservation, revision: NewRevision) {
@@ -283,11 +287,7 @@ export class RecordWriter {
     const facts = factsOf(revision, { blob: name, offset: 0, length: revision.bytes.length }, undefined);
     this.details.remember(facts, revision.detail);
     this.tools.onCommitted?.(plan.partition);
-    return {
-      envelope: this.reader.envelope(type, call.tenant, facts, revision.detail),
-      etag: revisionEtag(revision.revision, revision.event.event_id),
-      replayed: false,
-    };
+    return { ...this.reader.stored(type, call.tenant, facts, revision.detail), replayed: false };
   }
 
   #budget(): Budget {

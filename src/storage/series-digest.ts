@@ -4,6 +4,7 @@ import type { RecordType } from '../domain/record-type.js';
 import { periodOf, rolledUp, type Sample } from '../domain/series.js';
 import { Budget } from './backoff.js';
 import type { PartitionRef } from './directory.js';
+import type { PartsRef } from './part-sealing.js';
 import { partitionKey } from './keys.js';
 import type { StorageManagerOptions } from './manager-types.js';
 import type { PartReader } from './part-reader.js';
@@ -54,7 +55,7 @@ export class SeriesDigest {
   async samples(
     type: RecordType,
     parts: PartsDeclaration,
-    ref: PartitionRef,
+    ref: PartsRef,
     id: string,
     { from, upTo }: { readonly from: number; readonly upTo: number },
     budget: Budget,

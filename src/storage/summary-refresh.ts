@@ -1,5 +1,6 @@
 import type { RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
+import { blindColumnsIn } from './blinds.js';
 import type { PartitionRef } from './directory.js';
 import { partitionKey, recordKey } from './keys.js';
 import type { StorageManagerOptions } from './manager-types.js';
@@ -55,7 +56,8 @@ export class SummaryRefresh {
     if (stored === undefined || isVoid(stored)) return [];
     const row = parseRecordRow(stored, id);
     const { envelope } = await this.records.ofRow(type, tenant, row, budget);
-    const summary = summaryMembers(type, await this.parts.listed(type, tenant, id, envelope.data, budget));
+    const shown = summaryMembers(type, await this.parts.listed(type, tenant, id, envelope.data, budget));
+    const summary = { ...shown, ...blindColumnsIn(type, stored.properties) };
     // Totals of a series may come back to what the row says while a change is under way with those between: its commit
     // fails only if the row has moved. Totals of other parts never come back.
     if (type.parts?.series === undefined && !differs(stored, summary)) return [];

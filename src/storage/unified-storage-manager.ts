@@ -24,12 +24,14 @@ import { partsOf, wayTo } from './part-reader.js';
 import { acceptedOnce, type PutCondition } from './put-writer.js';
 import type { SeriesQuery } from './series-reader.js';
 import { integrityEvidence } from './record-row.js';
+import { shownTo } from './shown.js';
 import type { CacheCounts } from './timed-cache.js';
 
 /**
  * All persistence of records goes through here (REQ-STO-002), for every declared type alike. Usable without HTTP.
  * Every method throws AppError: what the code says is in `docs/errors.md`. Whatever does not hold together on a read is
- * audited and answered `integrity-failure`; other records are not touched by it.
+ * audited and answered `integrity-failure`; other records are not touched by it. Answers show sensitive values, and their
+ * salts, only to a caller with `maySeeSensitive`; to anybody else they show commitments.
  */
 export class UnifiedStorageManager {
   readonly #on: ManagerParts;
@@ -41,7 +43,7 @@ export class UnifiedStorageManager {
   /** Stores a new record from the body of a create; the platform makes the id. */
   async create(type: RecordType, body: unknown, call: CallContext): Promise<WrittenRecord> {
     const accepted = acceptCreate(type, body, this.options.clock.now());
-    return this.#audited(type, call, () => this.#on.writer.create(type, accepted, call));
+    return this.#answered(type, call, () => this.#on.writer.create(type, accepted, call));
   }
 
   /** Stores the record of an operation, whose id and time were fixed when it was accepted; repeating is harmless. */
@@ -53,7 +55,7 @@ export class UnifiedStorageManager {
   ): Promise<WrittenRecord> {
     const accepted = { ...acceptCreate(type, body, promised.createdMs), createdMs: promised.createdMs };
     const write = () => this.#on.writer.create(type, accepted, call, { fixed: { id: promised.id } });
-    return this.#audited(type, call, () => this.#on.reads.writing(type, call.tenant, promised.id, write));
+    return this.#answered(type, call, () => this.#on.reads.writing(type, call.tenant, promised.id, write));
   }
 
   /** Stores up to 100 new records (REQ-STO-020). */
@@ -63,12 +65,12 @@ export class UnifiedStorageManager {
 
   /** The current revision of a record; of a type that is kept in memory one that was it lately, and frozen. */
   async get(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
-    return this.#audited(type, call, () => this.#current(type, id, call));
+    return this.#answered(type, call, () => this.#current(type, id, call));
   }
 
   /** The latest revision with `stored_at` at or before `asOf` (RFC 3339 in UTC with milliseconds). */
   async getAsOf(type: RecordType, id: string, asOf: string, call: CallContext): Promise<StoredRecord> {
-    return this.#audited(type, call, () => this.#on.reader.getAsOf(type, call.tenant, id, asOf));
+    return this.#answered(type, call, () => this.#on.reader.getAsOf(type, call.tenant, id, asOf));
   }
 
   /** One revision as it was stored; revisions count from 1. */
@@ -78,7 +80,7 @@ export class UnifiedStorageManager {
     revision: number,
     call: CallContext,
   ): Promise<StoredRecord> {
-    return this.#audited(type, call, () => this.#on.reader.getRevision(type, call.tenant, id, revision));
+    return this.#answered(type, call, () => this.#on.reader.getRevision(type, call.tenant, id, revision));
   }
 
   /** Revisions of a record, oldest first, without data. `limit` 1 to 1,000. */
@@ -120,7 +122,7 @@ export class UnifiedStorageManager {
     ifMatch: string | undefined,
     call: CallContext,
   ): Promise<WrittenRecord> {
-    return this.#audited(type, call, async () => {
+    return this.#answered(type, call, async () => {
       const write = () => this.#on.writer.change(type, id, patchChange(type, patch, ifMatch), call);
       const record = await this.#on.reads.writing(type, call.tenant, id, write);
       return { ...(await this.#complete(type, call, record)), replayed: record.replayed };
@@ -138,7 +140,7 @@ export class UnifiedStorageManager {
   ): Promise<WrittenRecord> {
     const change = actionChange(type, action, body, ifMatch);
     const write = () => this.#on.writer.change(type, id, change, call);
-    return this.#audited(type, call, () => this.#on.reads.writing(type, call.tenant, id, write));
+    return this.#answered(type, call, () => this.#on.reads.writing(type, call.tenant, id, write));
   }
 
   /**
@@ -155,7 +157,7 @@ export class UnifiedStorageManager {
   ): Promise<WrittenRecord> {
     const way = wayTo(type, path);
     const write = () => this.#on.partWriter.add(type, way, id, body, ifMatch, call);
-    return this.#audited(type, call, () => this.#on.reads.writing(type, call.tenant, id, write));
+    return this.#answered(type, call, () => this.#on.reads.writing(type, call.tenant, id, write));
   }
 
   /** Every entry of a record's parts in the order they were added. `limit` 1 to 1,000. */
@@ -170,7 +172,7 @@ export class UnifiedStorageManager {
     assertLimit(page.limit);
     const budget = new Budget(this.options.clock, this.options.entropy);
     return this.#audited(type, call, () =>
-      this.#on.partLister.list(type, parts, call.tenant, id, page, budget),
+      this.#on.partLister.list(type, parts, { ...call, id }, page, budget),
     );
   }
 
@@ -237,7 +239,10 @@ export class UnifiedStorageManager {
     await Promise.all(changes.map((change) => limit(() => follow(change))));
   }
 
-  /** A declared view of the current revision, e.g. `ledger` of a covenant, and the entity tag of what it is made from. */
+  /**
+   * A declared view of the current revision, e.g. `ledger` of a covenant, and the entity tag of what it is made from: the
+   * record as the caller may see it, so that a view tells nobody more than the record does.
+   */
   async getView(
     type: RecordType,
     id: string,
@@ -271,7 +276,7 @@ export class UnifiedStorageManager {
 
   /** The current revision of the record that has a name. Throws `record-not-found`. */
   async getNamed(type: RecordType, at: RecordName, call: CallContext): Promise<StoredRecord> {
-    return this.#audited(type, call, async () => {
+    return this.#answered(type, call, async () => {
       const id = await this.#on.puts.idOf(type, at, call);
       return this.#current(type, id, call);
     });
@@ -284,7 +289,7 @@ export class UnifiedStorageManager {
     asOf: string,
     call: CallContext,
   ): Promise<StoredRecord> {
-    return this.#audited(type, call, async () =>
+    return this.#answered(type, call, async () =>
       this.#on.reader.getAsOf(type, call.tenant, await this.#on.puts.idOf(type, at, call), asOf),
     );
   }
@@ -301,7 +306,12 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<WrittenRecord & { readonly created: boolean }> {
     const accept = acceptedOnce(() => acceptPut(type, at, body, this.options.clock.now()));
-    return this.#audited(type, call, () => this.#on.puts.put(type, at, accept, condition, call));
+    return this.#answered(type, call, () => this.#on.puts.put(type, at, accept, condition, call));
+  }
+
+  /** Like `#audited`, for what is answered with a record: sensitive values are shown to who may see them. */
+  async #answered<T extends StoredRecord>(type: RecordType, call: CallContext, work: () => Promise<T>) {
+    return shownTo(call, await this.#audited(type, call, work));
   }
 
   async #audited<T>(type: RecordType, call: CallContext, work: () => Promise<T>): Promise<T> {

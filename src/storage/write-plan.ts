@@ -2,6 +2,7 @@ import type { AuditEvent } from '../domain/audit-event.js';
 import type { SealedSecrets } from '../domain/commitment.js';
 import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
+import { blindColumns, type Blinds } from './blinds.js';
 import type { PartitionRef } from './directory.js';
 import { partitionKey, recordKey, revisionKey } from './keys.js';
 import { pendingEvent } from './pending-event.js';
@@ -45,6 +46,8 @@ export interface RevisionToWrite {
   readonly type: RecordType;
   readonly facts: RevisionFacts;
   readonly data: RecordData;
+  /** Hashes of its sensitive members that indexes name. */
+  readonly blinds: Blinds;
   /** The data as lists show it, where parts of the record have made it another. */
   readonly listed?: RecordData | undefined;
   readonly event: AuditEvent;
@@ -66,8 +69,8 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
   const key = partitionKey(partition.tenant, partition.partition);
   const sealed = (rowKey: string, columns: Properties): Properties => withRowChecksum(key, rowKey, columns);
   const createdAt = createdAtOf(type, facts.id, data);
-  const summary = summaryMembers(type, write.listed ?? data);
-  const indexKeys = indexKeysOf(type, facts.id, data);
+  const summary = { ...summaryMembers(type, write.listed ?? data), ...blindColumns(write.blinds) };
+  const indexKeys = indexKeysOf(type, facts.id, data, write.blinds);
   const beside = listPartition(type, partition.tenant) === undefined;
   const record = recordKey(facts.id);
   const columns = sealed(

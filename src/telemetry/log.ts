@@ -1,5 +1,5 @@
 import pino from 'pino';
-import type { AppError } from '../domain/errors.js';
+import { isAppError, type AppError } from '../domain/errors.js';
 import { StorageFault } from '../storage/ports.js';
 
 /** Structured logs to standard error. Fields are listed here one by one: whole objects are never logged. */
@@ -19,9 +19,14 @@ export interface LogFields {
   readonly counts?: Readonly<Record<string, number>>;
 }
 
-/** `level` as pino names them; `silent` for tests. */
-export function createLog(level: string): Log {
-  const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+/** Where lines of a log go. */
+export interface LogDestination {
+  write(line: string): void;
+}
+
+/** `level` as pino names them; `silent` for tests. Goes to standard error, or where a test reads it. */
+export function createLog(level: string, destination?: LogDestination): Log {
+  const logger = pino({ level, base: null }, destination ?? pino.destination({ dest: 2, sync: true }));
   const pick = ({ invocationId, functionName, tenant, count, reason, counts }: LogFields = {}): LogFields =>
     JSON.parse(JSON.stringify({ invocationId, functionName, tenant, count, reason, counts })) as LogFields;
   return {
@@ -38,6 +43,12 @@ export function createLog(level: string): Log {
       );
     },
   };
+}
+
+/** What a log says of an error: the words where they are ours, else the class, for other words may quote data. */
+export function saidOf(error: unknown): string {
+  if (error instanceof StorageFault || isAppError(error)) return String(error);
+  return error instanceof Error ? error.name : typeof error;
 }
 
 /** What is underneath, by class and place; messages of unknown errors may quote data and are left out. */

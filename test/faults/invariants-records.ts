@@ -67,11 +67,14 @@ function indexRowsOf(type: RecordType, record: SurveyedRecord): readonly (readon
   const shown = type.summary.map((member) => [member, valueAt(data, type.summaryFrom?.[member] ?? `/${member}`)]);
   const summary = Object.fromEntries(shown.filter(([, value]) => value !== undefined)) as Record<string, unknown>;
   const columns = { ...summary, id, revision, checksum, created_at: new Date(ms).toISOString(), updated_at: storedAt };
+  // Of sensitive members rows have hashes, which nobody without the key can compute; the lists by them are checked.
+  const hashes = Object.fromEntries(type.blindMembers.map((member) => [`blind_${member}`, record.row?.properties[`blind_${member}`]]));
   // What parts bring to a summary follows them by seconds.
-  const kept = type.parts === undefined ? columns : { id, revision };
-  const indexes = type.allIndexes.filter(({ fields }) => fields.every((field) => typeof summary[field] === 'string'));
+  const kept = { ...(type.parts === undefined ? columns : { id, revision }), ...hashes };
+  const keyed = (field: string): unknown => (type.blindMembers.includes(field) ? hashes[`blind_${field}`] : summary[field]);
+  const indexes = type.allIndexes.filter(({ fields }) => fields.every((field) => typeof keyed(field) === 'string'));
   return indexes.map(({ name, fields }) => {
-    const value = fields.map((field) => encoded(summary[field])).join('=00');
+    const value = fields.map((field) => encoded(keyed(field))).join('=00');
     return [`${partition} i:${name}:${value}:${String(9_999_999_999_999 - ms).padStart(13, '0')}:${id}`, kept];
   });
 } // prettier-ignore

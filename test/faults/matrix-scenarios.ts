@@ -183,7 +183,7 @@ const integrityReport: Scenario = {
     await damage(stage, (text) => text.replace('strategic', 'financial'));
   },
   act: async (stage) => {
-    const call = { tenant: 'acme', actor: 'ada', correlationId: 'read' };
+    const call = { tenant: 'acme', actor: 'ada', correlationId: 'read', maySeeSensitive: true };
     for (let times = 0; times < 2; times += 1) {
       const host = stage.choose();
       const error: unknown = await stage.world

@@ -101,7 +101,7 @@ export function toldOf(
 }
 
 function callOf(act: Act): CallContext {
-  const call = { tenant: act.tenant, actor: act.actor, correlationId: act.name };
+  const call = { tenant: act.tenant, actor: act.actor, correlationId: act.name, maySeeSensitive: true };
   if (act.key === undefined) return call;
   const path = `/api/decisions/${act.target ?? ''}${PATHS[act.kind] ?? ''}`;
   return {

@@ -4,14 +4,16 @@ import { decisionType } from '../../src/records/decision.js';
 import { toldOf } from './simulation-acts.js';
 import type { KnownRecord } from './simulation-facts.js';
 import type { SimulatedHost } from './simulation-host.js';
+import type { CallContext } from '../../src/storage/manager-types.js';
 import type { World } from './simulation-world.js';
 
 type Read = (world: World, host: SimulatedHost, record: KnownRecord) => Promise<void>;
 
-const callOf = (record: KnownRecord): { tenant: string; actor: string; correlationId: string } => ({
+const callOf = (record: KnownRecord): CallContext => ({
   tenant: record.tenant,
   actor: 'reader',
   correlationId: 'read',
+  maySeeSensitive: true,
 });
 
 /** What was acknowledged before a read begins is seen by it, in whatever process. */
@@ -112,7 +114,7 @@ export async function readAll(world: World, host: SimulatedHost): Promise<void> 
   for (const record of world.facts.records.values()) await current(world, host, record);
   for (const told of [...world.facts.revisions.values()]) {
     const tenant = world.facts.records.get(told.id)?.tenant ?? '';
-    const call = { tenant, actor: 'reader', correlationId: 'read' };
+    const call = { tenant, actor: 'reader', correlationId: 'read', maySeeSensitive: true };
     const found = await host.platform.manager.getRevision(decisionType, told.id, told.revision, call);
     const [now] = toldOf(found).told;
     if (now !== undefined) world.facts.told(tenant, now);

@@ -3,6 +3,7 @@ import { isAppError } from '../../src/domain/errors.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
 import { wrapPorts } from '../support/wrap-ports.js';
 import { listViolations } from './invariants-lists.js';
+import { openedSurvey } from './invariants-opened.js';
 import { tenantOf } from './invariants-survey.js';
 import { halfDoneViolations, violationsOf } from './invariants.js';
 import { readAll } from './simulation-reads.js';
@@ -61,7 +62,9 @@ export async function recover(world: World, options: RecoveryOptions): Promise<s
   // The daily check announces what it finds, the next sweep seals it, and one an hour later finds nothing more to do.
   await jobs(30, 1, 2);
   const { survey, violations } = violationsOf(world.storage.contents(), { collected: true });
-  failed.push(...violations, ...verdictOf(world.facts, survey), ...world.facts.types.violations(survey));
+  const opened = await openedSurvey(host.platform, survey);
+  failed.push(...violations, ...opened.violations);
+  failed.push(...verdictOf(world.facts, opened.survey), ...world.facts.types.violations(opened.survey));
   if (options.thorough) {
     await step('reads', () => readAll(world, host));
     await step('reads of other types', () => readAllOfTypes(world, host));

@@ -136,7 +136,7 @@ function toldOf({ envelope }: { readonly envelope: { readonly id: string; readon
 } // prettier-ignore
 
 function callOf({ name, type, tenant, target, kind, body, keyed }: TypeAct): CallContext {
-  const call = { tenant, actor: 'ada', correlationId: name };
+  const call = { tenant, actor: 'ada', correlationId: name, maySeeSensitive: true };
   if (!keyed) return call;
   const path = `/api/${type.collection}/${target ?? ''}/${kind}`;
   return { ...call, idempotency: { key: `key-${name}`, scope: scopeOf('ada', path), fingerprint: fingerprintOf(body) } }; // prettier-ignore
@@ -173,7 +173,7 @@ async function readSomething(world: World, random: Random, host: SimulatedHost):
   if (known.length === 0) return;
   const record = random.pick(known.slice(-4));
   const { id, type, tenant, revision, parts } = record;
-  const call = { tenant, actor: 'reader', correlationId: 'read', fresh: true };
+  const call = { tenant, actor: 'reader', correlationId: 'read', maySeeSensitive: true, fresh: true };
   const { manager } = host.platform;
   try {
     await world.ask(host, async () => {
@@ -197,7 +197,7 @@ async function readSomething(world: World, random: Random, host: SimulatedHost):
 
 async function missingFromList(world: World, host: SimulatedHost, type: RecordType, tenant: string) {
   const expected = world.facts.types.recordsOf(type, tenant).map(({ id }) => id);
-  const call = { tenant, actor: 'reader', correlationId: 'read', fresh: true };
+  const call = { tenant, actor: 'reader', correlationId: 'read', maySeeSensitive: true, fresh: true };
   const listed: string[] = [];
   for (let cursor: string | null | undefined = undefined; cursor !== null;) {
     const page: Awaited<ReturnType<typeof host.platform.manager.list>> = await host.platform.manager.list(type, { filters: {}, limit: 5, cursor }, call); // prettier-ignore
@@ -210,7 +210,7 @@ async function missingFromList(world: World, host: SimulatedHost, type: RecordTy
 /** After recovery: whatever was told of is read and listed. */
 export async function readAllOfTypes(world: World, host: SimulatedHost): Promise<void> {
   for (const { id, type, tenant, revision } of world.facts.types.all()) {
-    const call = { tenant, actor: 'reader', correlationId: 'read', fresh: true };
+    const call = { tenant, actor: 'reader', correlationId: 'read', maySeeSensitive: true, fresh: true };
     const { envelope } = await host.platform.manager.get(type, id, call);
     if (envelope.revision < revision) world.facts.violate(`${id} is at revision ${envelope.revision}, ${revision} was acknowledged`); // prettier-ignore
     const missing = await missingFromList(world, host, type, tenant);

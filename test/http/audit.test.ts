@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalJson, type Json } from '../../src/domain/canonical-json.js';
 import { BLOB_CONTAINERS } from '../../src/storage/keys.js';
+import { committedOf } from '../support/committed.js';
 import { created, MINIMAL, newTenant, vote, walk } from '../support/decisions.js';
 import { httpHost, type HttpHost, type Reply } from '../support/http-harness.js';
 import { openStorage, STORAGES } from '../support/platform.js';
@@ -92,7 +93,7 @@ describe.each(STORAGES)('the audit trail $name', (kind) => {
     const checksums = revisions.map((revision) => revision.envelope.checksum);
     const computed = revisions.map((revision) =>
       createHash('sha256')
-        .update(canonicalJson(revision.envelope.data as Json))
+        .update(canonicalJson(committedOf(revision.envelope) as Json))
         .digest('hex'),
     );
     expect(checksums).toEqual(computed);

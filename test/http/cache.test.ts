@@ -39,7 +39,7 @@ describe.each(STORAGES)('reads from memory $name', (kind) => {
       const again = await here.get(path);
       expect(said(again)).toEqual(hit('2'));
       expect([again.json, again.etag]).toEqual([first.json, made.etag]);
-      expect(again.headers['cache-control']).toBe('no-cache');
+      expect(again.headers['cache-control']).toBe('private, no-cache');
       const unchanged = await here.get(path, { 'if-none-match': made.etag });
       expect([...said(unchanged), unchanged.text, unchanged.etag]).toEqual([304, 'business-records; hit', '2', '', made.etag]); // prettier-ignore
     }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalJson, type Json } from '../../src/domain/canonical-json.js';
+import { committedOf } from '../support/committed.js';
 import { created, MINIMAL, newTenant } from '../support/decisions.js';
 import { httpHost, type HttpHost } from '../support/http-harness.js';
 import { openStorage, STORAGES } from '../support/platform.js';
@@ -22,7 +23,7 @@ describe.each(STORAGES)('POST /decisions $name', (kind) => {
   it('answers 201 with Location, ETag and exactly the envelope', async () => {
     const before = Date.now();
     const reply = await host.post('/decisions', MINIMAL, { tenant: 'acme', actor: 'ada' });
-    const { data, ...head } = reply.json as { data: Json; id: string };
+    const { data, salts, ...head } = reply.json as { data: Json; id: string; salts: Record<string, string> };
     expect(reply.status).toBe(201);
     expect(head).toEqual({
       record_type: 'decision',
@@ -33,8 +34,11 @@ describe.each(STORAGES)('POST /decisions $name', (kind) => {
       stored_at: expect.stringMatching(TIME),
       tier: 'hot',
       checksum_algorithm: 'SHA-256',
-      checksum: createHash('sha256').update(canonicalJson(data)).digest('hex'),
+      checksum: createHash('sha256')
+        .update(canonicalJson(committedOf({ data, salts }) as Json))
+        .digest('hex'),
     });
+    expect(Object.keys(salts)).toEqual(['/created_by', '/inputs']);
     expect(data).toEqual({
       ...MINIMAL,
       decision_id: head.id,

@@ -54,13 +54,12 @@ describe.each(STORAGES)('GET /decisions $name', (kind) => {
     expect(ids).toEqual(expected());
     const [first] = (await host.get('/decisions?limit=1', { tenant })).page.items;
     const envelope = (await host.get(`/decisions/${ids[0] ?? ''}`, { tenant })).envelope;
-    const { decision_type, title, status, created_by, created_at, completed_at } = envelope.data;
+    const { decision_type, title, status, created_at, completed_at } = envelope.data;
     const { record_type, id, revision, schema_version, tier, checksum, stored_at } = envelope;
     const declared = {
       decision_type,
       title,
       status,
-      created_by,
       ...(completed_at === undefined ? {} : { completed_at }),
     };
     expect(first).toEqual({ record_type, id, revision, schema_version, tier, checksum, created_at, updated_at: stored_at, ...declared }); // prettier-ignore

@@ -93,9 +93,7 @@ describe.each(STORAGES)('a decision of schema version 0.9 $name', (kind) => {
     for (const filter of [
       'status=completed',
       'decision_type=financial',
-      'created_by=grace',
       'status=completed&decision_type=financial',
-      'status=completed&created_by=grace&decision_type=financial',
       'from=2025-08-01T00:00:00Z&to=2025-09-01T00:00:00Z',
     ]) {
       const reply = await host.get(`/decisions?${filter}`, { tenant });
@@ -109,7 +107,8 @@ describe.each(STORAGES)('a decision of schema version 0.9 $name', (kind) => {
       expect(announced(reply), filter).toEqual(DEPRECATED);
     }
     expect((await walk(host, '/decisions?limit=1', { tenant })).ids).toEqual([now.envelope.id, old.id]);
-    for (const filter of ['status=queued', 'created_by=ada', 'to=2025-08-01T00:00:00Z'])
+    // That release had the name in its rows, and is found by it once the record is stored in the current version.
+    for (const filter of ['status=queued', 'created_by=ada', 'created_by=grace', 'to=2025-08-01T00:00:00Z'])
       expect(announced(await host.get(`/decisions?${filter}`, { tenant })), filter).toEqual(NOTHING);
   });
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
+import { committedOf } from '../support/committed.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { newTenant, walk } from '../support/decisions.js';
 import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
@@ -46,7 +47,7 @@ describe.each(STORAGES)('/workflow-executions $name', (kind) => {
     for (const on of [host, httpHost(storage.ports)]) {
       const read = await on.get(pathOf(made), options);
       expect([read.json, read.etag]).toEqual([last.json, last.etag]);
-      expect(read.envelope.checksum).toBe(checksumOf(read.envelope.data as Json));
+      expect(read.envelope.checksum).toBe(checksumOf(committedOf(read.envelope) as Json));
       expect((await on.get(pathOf(made), { ...options, headers: { 'if-none-match': last.etag } })).status).toBe(304); // prettier-ignore
       expect((await on.get(pathOf(made), { ...options, headers: { 'if-none-match': moved.etag } })).status).toBe(200); // prettier-ignore
     }

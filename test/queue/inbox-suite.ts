@@ -103,7 +103,7 @@ export function describeInbox(collections: readonly PostedCollection[], types?: 
         expect([reply.status, reply.json['status'], reply.json['record_id']], reply.text).toEqual([202, 'pending', null]); // prettier-ignore
         expect(await operation(reply)).toEqual(reply.json);
         const messages = await takeAll(storage.ports, QUEUES.inbox);
-        expect(messages.map(({ text }) => JSON.parse(text) as unknown)).toMatchObject([{ tenant, collection, data: sent }]); // prettier-ignore
+        expect(messages.map(({ text }) => JSON.parse(text) as unknown)).toMatchObject([{ tenant, collection, sealed: expect.any(String) as unknown }]); // prettier-ignore
         for (const message of messages)
           await Promise.all([host, other, host].map(({ platform }) => deliver(platform, message)));
         const done = await operation(reply);

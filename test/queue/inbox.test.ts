@@ -49,9 +49,9 @@ describe.each(STORAGES)('POST /inbox/decisions $name', (kind) => {
         tenant,
         collection: 'decisions',
         idempotency_key: reply.json['operation_id'],
-        actor: 'ada',
+        actor: await host.platform.actors.pseudonym(tenant, 'ada'),
         operation_id: reply.json['operation_id'],
-        data: MINIMAL,
+        sealed: expect.stringMatching(/^v2\./) as unknown,
       },
     ]);
   });
@@ -87,11 +87,26 @@ describe.each(STORAGES)('POST /inbox/decisions $name', (kind) => {
     const sent = JSON.parse(message?.text ?? '') as Record<string, string>;
     expect(sent).not.toHaveProperty('data');
     expect(sent['data_ref']).toMatch(new RegExp(`^${tenant}/_inbox/op_[0-9a-f-]+\\.json$`));
+    const blob = await storage.ports.blobs.find('records', String(sent['data_ref']));
+    expect(JSON.parse(Buffer.from(blob?.bytes ?? []).toString('utf8'))).toMatch(/^v2\.[^"]+$/);
     for (const each of [host, other]) await deliver(each.platform, messageOf(sent));
     const { record_id: id } = await operation(reply);
     expect((await host.get(`/decisions/${String(id)}`, { tenant })).envelope.data['inputs']).toEqual(
       body.inputs,
     );
+  });
+
+  it('is bound to its operation: what was sealed for one is set aside under another', async () => {
+    const [first, second] = [await promise(), await promise({ ...MINIMAL, title: 'other' })];
+    const [message, another] = (await takeAll(storage.ports, QUEUES.inbox)).map(({ text }) => JSON.parse(text) as Record<string, string>); // prettier-ignore
+    await deliver(host.platform, messageOf({ ...message, sealed: another?.['sealed'] }));
+    expect((await operation(first))['problem']).toMatchObject({
+      status: 500,
+      detail: 'A sealed value cannot be opened.',
+    });
+    await deliver(host.platform, messageOf(another));
+    expect(await operation(second)).toMatchObject({ status: 'succeeded' });
+    expect(await takePoison(storage.ports)).toMatchObject([{ reason: { code: 'integrity-failure' } }]);
   });
 
   it('validates now: what a POST would refuse is refused, and nothing is promised', async () => {

@@ -6,6 +6,7 @@ import type { Platform } from '../../src/platform.js';
 import { partitionKey, recordKey, revisionKey } from '../../src/storage/keys.js';
 import type { CallContext } from '../../src/storage/manager-types.js';
 import type { Row } from '../../src/storage/ports.js';
+import { committedOf } from '../support/committed.js';
 import { newTenant } from '../support/decisions.js';
 import { caller, openStorage, STORAGES, testPlatform } from '../support/platform.js';
 import type { StorageUnderTest } from '../support/storages.js';
@@ -62,7 +63,7 @@ export function describeTypes(types: readonly RecordType[]): void {
       it('has the id of its time and prefix, and an envelope of exactly the contract’s members', async () => {
         const { envelope } = await platform.manager.create(type, bodyOf(type), call);
         const members = ['record_type', 'id', 'tenant', 'revision', 'schema_version', 'stored_at', 'tier', 'checksum_algorithm', 'checksum', 'data']; // prettier-ignore
-        const salted = Object.keys(type.sensitive).length > 0 ? ['salts'] : [];
+        const salted = secretsIn(type, envelope.data).length > 0 ? ['salts'] : [];
         expect(Object.keys(envelope).sort()).toEqual([...members, ...salted].sort());
         const { prefix, ms } = parseId(envelope.id) ?? {};
         expect(prefix).toBe(type.idPrefix);
@@ -75,10 +76,47 @@ export function describeTypes(types: readonly RecordType[]): void {
         const { envelope } = await platform.manager.create(type, bodyOf(type), mine);
         const stored = await storedBlob(type, mine.tenant, envelope.id);
         expect(checksumOf(stored['data'] as Json)).toBe(envelope.checksum);
-        if (Object.keys(type.sensitive).length === 0) expect(stored['data']).toEqual(envelope.data);
-        const secrets = Object.keys(type.sensitive).flatMap((pattern) => valuesAt(envelope.data, pattern));
-        const text = JSON.stringify(stored);
-        expect(secrets.filter((secret) => text.includes(JSON.stringify(secret)))).toEqual([]);
+        const secrets = secretsIn(type, envelope.data);
+        if (secrets.length === 0) expect(stored['data']).toEqual(envelope.data);
+        expect(shownIn(JSON.stringify(stored), secrets)).toEqual([]);
+      });
+
+      it('shows who may not see them commitments in the places of sensitive values, whatever is asked for', async () => {
+        const { manager } = platform;
+        const mine = alone();
+        const masked = { ...mine, maySeeSensitive: false };
+        const { envelope, etag } = await manager.create(type, bodyOf(type), mine);
+        const { id } = envelope;
+        const patch = patchOf(type, envelope.data, Date.parse(envelope.stored_at) + 1);
+        const clear = [await manager.get(type, id, mine)];
+        const seen = [
+          await manager.create(type, bodyOf(type), masked),
+          await manager.get(type, id, masked),
+          await manager.getRevision(type, id, 1, masked),
+          await manager.getAsOf(type, id, '2999-01-01T00:00:00.000Z', masked),
+        ];
+        if (patch !== undefined) {
+          seen.push(await manager.patch(type, id, patch, etag, masked));
+          clear.push(await manager.get(type, id, mine));
+        }
+        for (const way of additionsOf(type)) {
+          const made = await manager.create(type, bodyOf(type), mine);
+          seen.push(await add(manager, type, made.envelope.id, way, masked));
+          clear.push(await manager.get(type, made.envelope.id, mine));
+          seen.push(await manager.get(type, made.envelope.id, masked));
+        }
+        const secrets = clear.flatMap((record) => secretsIn(type, record.envelope.data));
+        const views = await Promise.all(Object.keys(type.views ?? {}).map((path) => manager.getView(type, id, path, masked))); // prettier-ignore
+        const page = await manager.list(type, { filters: {}, limit: 10 }, mine);
+        const lineage = await manager.lineage(type, id, { direction: 'up', depth: 1 }, mine);
+        for (const answer of [...seen, ...views, page, lineage])
+          expect(shownIn(JSON.stringify(answer), secrets)).toEqual([]);
+        for (const { envelope: shown } of seen) {
+          expect(shown).not.toHaveProperty('salts');
+          expect(checksumOf(shown.data as Json)).toBe(shown.checksum);
+        }
+        for (const { envelope: shown } of clear)
+          expect(checksumOf(committedOf(shown) as Json)).toBe(shown.checksum);
       });
 
       it('refuses to change an immutable member, whatever is said about it', async () => {
@@ -207,6 +245,20 @@ function wayTo(
     ways.push(...(moves[at] ?? []).filter((next) => !way.includes(next)).map((next) => [...way, next]));
   }
   throw new Error(`no move leads from ${from} to ${to}`);
+}
+
+/** The sensitive values of a record's data. */
+function secretsIn(type: RecordType, data: RecordData): readonly unknown[] {
+  return Object.keys(type.sensitive).flatMap((pattern) => valuesAt(data, pattern));
+}
+
+/** Those of them that a text of JSON shows; an empty list or object says nothing. */
+function shownIn(text: string, secrets: readonly unknown[]): readonly unknown[] {
+  return secrets.filter((secret) => !isEmpty(secret) && text.includes(JSON.stringify(secret)));
+}
+
+function isEmpty(secret: unknown): boolean {
+  return typeof secret === 'object' && secret !== null && Object.keys(secret).length === 0;
 }
 
 /** The values that a pointer pattern names. */

@@ -8,6 +8,7 @@ import type { RowOperation, StoragePorts } from '../../src/storage/ports.js';
 import { placeOf } from '../../src/storage/record-location.js';
 import { voidRow } from '../../src/storage/void-row.js';
 import { seededEntropy } from '../support/entropy.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { memoryPorts } from '../support/memory-ports.js';
 import { caller, testPlatform } from '../support/platform.js';
 import { VirtualClock } from '../support/virtual-clock.js';
@@ -26,7 +27,7 @@ beforeEach(async () => {
   key = partitionKey('default', placeOf(decisionType, 'default', id, {}).partition);
   const directory = new Directory(ports.tables, clock);
   const unused = undefined as never;
-  lister = new RecordLister({ ports, directory, clock, entropy: seededEntropy(), cursorKey: new Uint8Array(32), secretBox: unused, blindIndex: unused, pseudonym: unused, typeOfId: unused }); // prettier-ignore
+  lister = new RecordLister({ ports, directory, clock, entropy: seededEntropy(), cursorKey: new Uint8Array(32), secretBox: unused, blindIndex: testKeyRing(ports, { clock }).blindIndex, pseudonym: unused, typeOfId: unused }); // prettier-ignore
 });
 
 const apply = (...operations: RowOperation[]) => ports.tables.commit('decisions', key, operations);

@@ -20,6 +20,7 @@ let opened: { readonly context: object; readonly secrets: Secrets };
 
 beforeEach(() => {
   counted = countingPorts(memoryPorts({ clock }));
+  opened = { context: {}, secrets: {} };
 });
 
 /** A box that opens to what the test says, and remembers for what place it was asked. */

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { BlindIndex } from '../../src/domain/blind-index.js';
 import { LIMITS } from '../../src/domain/limits.js';
 import { Budget } from '../../src/storage/backoff.js';
 import { fingerprintOf, IdempotencyStore, scopeOf, type Reservation } from '../../src/storage/idempotency.js';
@@ -28,8 +29,15 @@ beforeEach(() => {
   budget = new Budget(waiting, seededEntropy('budget'));
 });
 
+/** Says what a fingerprint was keyed for. */
+const keyed = (...of: readonly string[]): string => of.join('/');
+const KEYED = keyed('acme', 'idempotency', 'print');
+const blindIndex: BlindIndex = {
+  blind: (tenant, purpose, value) => Promise.resolve(keyed(tenant, purpose, value)),
+};
+
 const store = (seed = 'a', intercept?: Intercept): IdempotencyStore =>
-  new IdempotencyStore(intercept === undefined ? ports.tables : wrapPorts(ports, intercept).tables, clock, seededEntropy(seed)); // prettier-ignore
+  new IdempotencyStore(intercept === undefined ? ports.tables : wrapPorts(ports, intercept).tables, clock, seededEntropy(seed), blindIndex); // prettier-ignore
 const nothingCommitted = () => Promise.resolve(undefined);
 const found = (): Promise<Row | undefined> => ports.tables.find('idempotency', PARTITION, ROW);
 
@@ -49,13 +57,13 @@ describe('a reservation', () => {
     expect(reservation).toEqual({
       ids: ['dec_1', 'dec_2'],
       hash: HASH,
-      fingerprint: 'print',
+      fingerprint: KEYED,
       first: true,
       etag: row.etag,
     });
     expect(row.properties).toMatchObject({
       schema_version: '1.0',
-      fingerprint: 'print',
+      fingerprint: KEYED,
       ids: '["dec_1","dec_2"]',
       reserved_ms: START,
       expires_ms: START + LIMITS.idempotencyKeptMs,
@@ -73,7 +81,7 @@ describe('a reservation', () => {
     } // prettier-ignore
     await clock.advance(1);
     const taken = await reserved(['dec_2']);
-    expect(taken).toMatchObject({ ids: ['dec_1'], hash: HASH, fingerprint: 'print', first: false });
+    expect(taken).toMatchObject({ ids: ['dec_1'], hash: HASH, fingerprint: KEYED, first: false });
     expect(taken.etag).not.toBe(first.etag);
     // Whoever took it over has a minute of his own.
     await expect(reserved()).rejects.toMatchObject(refusal('idempotency-in-progress'));
@@ -91,11 +99,11 @@ describe('a reservation', () => {
     const seen: Reservation[] = [];
     const committed = async (known: Reservation) => {
       seen.push(known);
-      return { fingerprint: 'print', result: () => Promise.resolve('the answer') };
+      return { fingerprint: KEYED, result: () => Promise.resolve('the answer') };
     };
     const ask = (request = REQUEST) => store().reserve('acme', request, ['dec_2'], committed, budget);
     expect(await ask()).toEqual({ replay: 'the answer' });
-    expect(seen).toMatchObject([{ ids: ['dec_1'], hash: HASH, fingerprint: 'print', first: false }]);
+    expect(seen).toMatchObject([{ ids: ['dec_1'], hash: HASH, fingerprint: KEYED, first: false }]);
     await expect(ask(OTHER)).rejects.toMatchObject(refusal('idempotency-key-reused'));
   });
 
@@ -204,7 +212,7 @@ describe('a reservation that is released', () => {
     expect((await found())?.properties).toMatchObject({ state: 'open', ids: '["dec_1"]' });
     expect(await reserved(['dec_3'], OTHER)).toMatchObject({
       ids: ['dec_1'],
-      fingerprint: 'another',
+      fingerprint: keyed('acme', 'idempotency', 'another'),
       first: false,
     });
     expect((await found())?.properties).toMatchObject({ state: 'running', fingerprint: 'another' });

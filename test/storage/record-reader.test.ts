@@ -11,6 +11,7 @@ import { RecordReader } from '../../src/storage/record-reader.js';
 import { voidRow } from '../../src/storage/void-row.js';
 import { countingPorts, type CountingPorts } from '../support/counting-ports.js';
 import { seededEntropy } from '../support/entropy.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { memoryPorts } from '../support/memory-ports.js';
 import { caller, testPlatform } from '../support/platform.js';
 import { VirtualClock } from '../support/virtual-clock.js';
@@ -24,16 +25,19 @@ let id: string;
 
 /** A decision with three revisions, and a reader that has seen nothing of it. */
 beforeEach(async () => {
-  counted = countingPorts(memoryPorts({ clock }));
+  const bare = memoryPorts({ clock });
+  counted = countingPorts(bare);
   const { ports } = counted;
   const { manager } = testPlatform(ports, { clock });
   id = (await manager.create(decisionType, { decision_type: 'strategic', title: 'T' }, caller())).envelope.id;
   for (const agent of ['a', 'b'])
     await manager.act(decisionType, id, 'votes', { agent, vote: 'approve', confidence: 1 }, undefined, caller()); // prettier-ignore
   const unused = undefined as never;
+  // What keys cost is counted elsewhere.
+  const { secretBox } = testKeyRing(bare, { clock });
   const directory = new Directory(ports.tables, clock);
-  const tools = { ports, directory, clock, entropy, cursorKey: new Uint8Array(32), secretBox: unused, blindIndex: unused, pseudonym: unused, typeOfId: unused }; // prettier-ignore
-  reader = new RecordReader(tools, new DetailStore(ports.blobs, unused), new RecordLocator(ports.tables));
+  const tools = { ports, directory, clock, entropy, cursorKey: new Uint8Array(32), secretBox, blindIndex: unused, pseudonym: unused, typeOfId: unused }; // prettier-ignore
+  reader = new RecordReader(tools, new DetailStore(ports.blobs, secretBox), new RecordLocator(ports.tables));
   counted.reset();
 });
 

@@ -109,7 +109,7 @@ describe('a summary', () => {
     const expected = {
       ...{ record_type: 'decision', id: ID, revision: 2, schema_version: '1.0', tier: 'hot', checksum: 'cc' },
       ...{ created_at: CREATED, updated_at: facts.storedAt },
-      ...{ decision_type: 'strategic', title: 'T', status: 'queued', created_by: 'ada' },
+      ...{ decision_type: 'strategic', title: 'T', status: 'queued' },
     };
     const listed = summaryColumns(decisionType, facts, CREATED, summaryMembers(decisionType, data));
     expect(listed).toEqual(expected);
@@ -121,16 +121,23 @@ describe('a summary', () => {
 describe('the index keys of a record', () => {
   it('are those of the indexes whose fields it has, the one of all first', () => {
     const inverted = String(9_999_999_999_999 - Date.parse(CREATED));
-    const { created_by: _by, ...anonymous } = data;
-    expect(indexKeysOf(decisionType, ID, anonymous)).toEqual([
+    expect(indexKeysOf(decisionType, ID, data, {})).toEqual([
       `i:all::${inverted}:${ID}`,
       `i:status:queued:${inverted}:${ID}`,
       `i:decision_type:strategic:${inverted}:${ID}`,
       `i:status.decision_type:queued=00strategic:${inverted}:${ID}`,
     ]);
-    expect(indexKeysOf(decisionType, ID, { created_at: CREATED, status: 1, decision_type: 'x' })).toEqual([
+    expect(
+      indexKeysOf(
+        decisionType,
+        ID,
+        { created_at: CREATED, status: 1, decision_type: 'x' },
+        { created_by: 'ab12' },
+      ),
+    ).toEqual([
       `i:all::${inverted}:${ID}`,
       `i:decision_type:x:${inverted}:${ID}`,
+      `i:created_by:ab12:${inverted}:${ID}`,
     ]);
   });
 });

@@ -16,6 +16,9 @@ const id = newId('dec', ms, entropy);
 const partition = { tenant: 'acme', table: 'decisions', partition: '2026-11' };
 const blob = { container: 'records', name: 'acme/decision/2026-11/x.json', bytes: new Uint8Array(3), contentType: 'application/json' }; // prettier-ignore
 
+/** What rows have of `ada`. */
+const BLINDS = { created_by: 'ab'.repeat(16) };
+
 const data = (changes: Record<string, unknown> = {}) => ({
   decision_id: id, decision_type: 'strategic', title: 'Warehouse', status: 'queued', created_at: '2026-11-21T08:00:00.000Z',
   created_by: 'ada', inputs: {}, agent_votes: [], metadata: {}, ...changes,
@@ -39,7 +42,7 @@ function write(
     },
     entropy,
   ); // prettier-ignore
-  return { type: decisionType, facts, data: data(changes), event, sealedEvent: {}, previous };
+  return { type: decisionType, facts, data: data(changes), blinds: BLINDS, event, sealedEvent: {}, previous };
 }
 
 describe('a write plan', () => {
@@ -55,7 +58,7 @@ describe('a write plan', () => {
       `  insert i:status:queued:${inverted}:${id}`,
       `  insert i:decision_type:strategic:${inverted}:${id}`,
       `  insert i:status.decision_type:queued=00strategic:${inverted}:${id}`,
-      `  insert i:created_by:ada:${inverted}:${id}`,
+      `  insert i:created_by:${BLINDS.created_by}:${inverted}:${id}`,
       `  insert o:${plan.witness.eventId}`,
     ]);
   });
@@ -64,7 +67,7 @@ describe('a write plan', () => {
     const previous: RecordRow = {
       ...write(1, {}, undefined).facts,
       createdAt: '2026-11-21T08:00:00.000Z',
-      indexKeys: indexKeysOf(decisionType, id, data()),
+      indexKeys: indexKeysOf(decisionType, id, data(), BLINDS),
       links: [],
       etag: 'W/"7"',
     };
@@ -79,7 +82,7 @@ describe('a write plan', () => {
       'upsert i:status:failed',
       'upsert i:decision_type:strategic',
       'upsert i:status.decision_type:failed=00strategic',
-      'upsert i:created_by:ada',
+      `upsert i:created_by:${BLINDS.created_by}`,
       'delete i:status:queued',
       'delete i:status.decision_type:queued=00strategic',
       `insert o:${plan.witness.eventId}`,

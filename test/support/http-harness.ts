@@ -150,7 +150,7 @@ export function httpHost(ports: StoragePorts, options: HttpHostOptions = {}): Ht
   const services = httpServicesOf(
     platform,
     ports,
-    createLog('silent'),
+    options.log ?? createLog('silent'),
     options.authenticate ?? developmentCaller,
   );
   const table = buildRouteTable(

@@ -4,7 +4,7 @@ import type { RecordType } from '../../src/domain/record-type.js';
 import type { RateLimits } from '../../src/security/rate-limiter.js';
 import type { CallContext } from '../../src/storage/manager-types.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
-import { createLog } from '../../src/telemetry/log.js';
+import { createLog, type Log } from '../../src/telemetry/log.js';
 import { seededEntropy } from './entropy.js';
 import { STORAGES, type StorageKind } from './storages.js';
 import { realClock } from './virtual-clock.js';
@@ -17,6 +17,8 @@ export interface TestPlatformOptions {
   readonly migrating?: PlatformOptions['migrating'];
   /** Where ids come from, instead of `seed`. */
   readonly entropy?: Entropy;
+  /** Silent, unless a test reads it. */
+  readonly log?: Log;
   /** Those of an unconfigured process, unless a test says otherwise. */
   readonly rateLimits?: PlatformOptions['rateLimits'];
   /** Off, unless a test is about it: events of reads are in nobody's counts. */
@@ -46,7 +48,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
       options.entropy ?? seededEntropy(options.seed ?? `host ${String(hosts)} of ${String(process.pid)}`),
     cursorKey: new Uint8Array(32).fill(1),
     wrappingKey: new Uint8Array(32).fill(2),
-    log: createLog('silent'),
+    log: options.log ?? createLog('silent'),
     ...(options.types === undefined ? {} : { types: options.types }),
     rateLimits: options.rateLimits ?? RATE_LIMITS,
     auditReads: options.auditReads ?? 'off',
@@ -59,9 +61,9 @@ export function openStorage(kind: StorageKind, types?: readonly RecordType[]) {
   return kind.open(storageNames(types));
 }
 
-/** A caller of the default tenant. */
+/** A caller of the default tenant, who may see sensitive values. */
 export function caller(changes: Partial<CallContext> = {}): CallContext {
-  return { tenant: 'default', actor: 'ada', correlationId: 'test', ...changes };
+  return { tenant: 'default', actor: 'ada', correlationId: 'test', maySeeSensitive: true, ...changes };
 }
 
 export { STORAGES };

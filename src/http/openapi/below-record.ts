@@ -51,7 +51,7 @@ function add(type: RecordType, { name, envelope }: RecordSchemas, path: string, 
 
 function listParts(type: RecordType, parts: PartsDeclaration, { name }: RecordSchemas) {
   const isSeries = parts.series !== undefined;
-  const items = isSeries ? z.union([pageOf(sample), pageOf(rollup)]) : pageOf(shownEntry(parts));
+  const items = isSeries ? z.union([pageOf(sample), pageOf(rollup)]) : pageOf(shownEntry(name, parts));
   return describe(recordActionResource.GET, {
     id: camelCase(camelCase('list', name), parts.path),
     tag: type.collection,

@@ -4,7 +4,7 @@ type Schema = Readonly<Record<string, unknown>>;
 const REFERENCE = { $ref: '#/components/schemas/Commitment' };
 
 /**
- * A schema that also takes a commitment in the place of every value that `patterns` (`*`: any list index) name: what is
+ * A schema that also takes a commitment in the place of every value that `patterns` (`*`: any item, or any member that has no name) name: what is
  * sensitive is shown to some and not to others.
  */
 export function withCommitments(schema: Schema, patterns: readonly string[]): Schema {
@@ -26,7 +26,10 @@ function at(schema: Schema, [head, ...rest]: readonly string[]): Schema {
 function within(keyword: string, value: unknown, head: string, rest: readonly string[]): unknown {
   if (keyword === 'anyOf' || keyword === 'oneOf' || keyword === 'allOf')
     return (value as Schema[]).map((branch) => at(branch, [head, ...rest]));
-  if (head === '*') return keyword === 'items' && isSchema(value) ? at(value, rest) : value;
+  if (head === '*')
+    return (keyword === 'items' || keyword === 'additionalProperties') && isSchema(value)
+      ? at(value, rest)
+      : value;
   if (keyword !== 'properties' || !isSchema(value) || !isSchema(value[head])) return value;
   return { ...value, [head]: at(value[head], rest) };
 }

@@ -7,7 +7,7 @@ import type { Paths } from './operation.js';
 import { PARAMETERS } from './parameters.js';
 import { platformPaths } from './platform-paths.js';
 import { recordPaths } from './record-paths.js';
-import { recordSchemas } from './record-schemas.js';
+import { entryName, recordSchemas } from './record-schemas.js';
 
 /** That of the package. */
 export const API_VERSION = '0.1.0';
@@ -94,8 +94,14 @@ export function buildDocument(types: readonly RecordType[]): OpenApiDocument {
     },
     OPTIONS,
   );
-  for (const { type, schemas } of described)
-    showCommitments(document, `${schemas.name}Data`, Object.keys(type.sensitive));
+  for (const { type, schemas } of described) {
+    const { sensitive = {}, shownAt } = type.parts ?? {};
+    const ofEntries = Object.keys(sensitive);
+    if (ofEntries.length > 0) showCommitments(document, entryName(schemas.name), ofEntries);
+    const shown = shownAt === undefined ? [] : ofEntries.map((pattern) => `${shownAt}${pattern}`);
+    const all = new Set([...Object.keys(type.sensitive), ...shown]);
+    showCommitments(document, `${schemas.name}Data`, [...all]);
+  }
   return document;
 }
 

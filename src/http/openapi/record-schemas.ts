@@ -21,6 +21,10 @@ export interface RecordSchemas {
   readonly actions: Readonly<Record<string, z.ZodType>>;
 }
 
+const SALTS = z
+  .record(z.string(), z.string())
+  .meta({ description: 'By JSON pointer, base64url; for who sees sensitive values.' });
+
 /** `workflow_execution` is `WorkflowExecution`. */
 export function pascalCase(name: string): string {
   return name
@@ -35,7 +39,7 @@ export function recordSchemas(type: RecordType): RecordSchemas {
   const envelope = z.strictObject({
     ...headShape(type),
     data,
-    salts: z.record(z.string(), z.string()).optional().meta({ description: 'By JSON pointer, base64url; for who sees sensitive values.' }),
+    salts: SALTS.optional(),
     stored_schema_version: z.string().optional().meta({ description: 'Of the stored form, when it is an older one.' }),
   }); // prettier-ignore
   return {
@@ -61,8 +65,19 @@ export function inputOf(name: string, path: string, input: z.ZodType): z.ZodType
 }
 
 /** An entry as lists show it: what is stored, its number, and when it came. */
-export function shownEntry({ entry }: PartsDeclaration): z.ZodType {
-  return z.strictObject({ seq: z.int().min(0), added_at: time(), checksum: sha256(), ...membersOf(entry) });
+export function shownEntry(name: string, { entry, sensitive }: PartsDeclaration): z.ZodType {
+  const head = { seq: z.int().min(0), added_at: time(), checksum: sha256() };
+  const shown = {
+    ...head,
+    ...(sensitive === undefined ? {} : { salts: SALTS.optional() }),
+    ...membersOf(entry),
+  };
+  return component(entryName(name), z.strictObject(shown));
+}
+
+/** Of the component that describes an entry of a type's parts. */
+export function entryName(name: string): string {
+  return `${name}Entry`;
 }
 
 /** What a list may be filtered by under a name. */

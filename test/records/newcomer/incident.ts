@@ -39,10 +39,12 @@ export const incidentType = defineRecord<Incident, z.output<typeof submitted>>({
   indexes: [
     { name: 'status', fields: ['status'] },
     { name: 'status.severity', fields: ['status', 'severity'] },
+    { name: 'reported_by', fields: ['reported_by'] },
   ],
   immutable: ['incident_id', 'occurred_at', 'reported_by', 'findings'],
   transitions: { field: 'status', moves: { open: ['closed'], closed: [] }, mutableWhenFinal: [] },
-  sensitive: { '/reported_by': 'pii' },
+  sensitive: { '/reported_by': 'pii', '/findings/*': 'pii' },
+  subjects: { '/reported_by': ['/reported_by'], '/findings/*': ['/reported_by'] },
   tiers: { coolAfterDays: 30 },
   retention: { years: 3, from: 'occurred_at' },
   actions: {
