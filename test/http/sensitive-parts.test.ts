@@ -7,8 +7,10 @@ import type { Row } from '../../src/storage/ports.js';
 import { timeOfId } from '../../src/storage/record-location.js';
 import { withRowChecksum } from '../../src/storage/row-checksum.js';
 import { committedOf } from '../support/committed.js';
+import { countingPorts } from '../support/counting-ports.js';
 import { newTenant } from '../support/decisions.js';
 import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { openStorage, STORAGES } from '../support/platform.js';
 import type { StorageUnderTest } from '../support/storages.js';
 
@@ -99,6 +101,48 @@ describe.each(STORAGES)('sensitive values of entries $name', (kind) => {
     const properties = withRowChecksum(key, second.rowKey, swapped);
     await storage.ports.tables.commit(table, key, [{ kind: 'replace', rowKey: second.rowKey, properties, etag: second.etag }]); // prettier-ignore
     expect((await host.get(`${path}/messages`, { tenant })).code).toBe('integrity-failure');
+  });
+
+  it.each([false, true])('stay commitments once they are erased, and nothing is built on them; moved: %s', async (moved) => {
+    const tenant = newTenant();
+    const path = await talk({ tenant });
+    const id = path.slice('/conversations/'.length);
+    if (moved) await host.platform.manager.digestParts(conversationType, tenant, id);
+    const before = items(await host.get(`${path}/messages`, { tenant, roles: READER }));
+    await testKeyRing(storage.ports).dataKeys.destroySubject(tenant, 'cfo');
+    const on = httpHost(storage.ports);
+    const after = items(await on.get(`${path}/messages`, { tenant }));
+    expect(after.map(({ content }) => content)).toEqual(['Now?', before[1]?.['content'], before[2]?.['content'], 'Then?']);
+    for (const [at, item] of after.entries()) {
+      expect(item['checksum']).toBe(before[at]?.['checksum']);
+      expect(checksumOf(committedItem(item))).toBe(item['checksum']);
+    }
+    const { envelope } = await on.get(path, { tenant });
+    expect(checksumOf(committedOf(envelope) as Json)).toBe(envelope.checksum);
+    const react = (message_id: string) => on.post(`${path}/reactions`, { message_id, sender: 'ceo', reaction: '+1' }, { tenant });
+    expect((await react('b')).code).toBe('record-erased');
+    expect((await react('a')).status).toBe(200);
+    expect((await on.post(`${path}/messages`, { sender: 'cfo', content: 'Back' }, { tenant })).text).toContain('Back');
+  }); // prettier-ignore
+
+  it('cost no storage call more once the keys of whom they are about are known', async () => {
+    const tenant = newTenant();
+    const made = await host.post('/conversations', { conversation_type: 'boardroom', participants: ['ceo'] }, { tenant }); // prettier-ignore
+    const path = `/conversations/${made.envelope.id}`;
+    const counting = countingPorts(storage.ports);
+    const on = httpHost(counting.ports);
+    const cost = async (work: () => Promise<Reply>): Promise<Record<string, number>> => {
+      counting.reset();
+      expect((await work()).status).toBe(200);
+      return Object.fromEntries(Object.entries(counting.counts()).filter(([name]) => name.startsWith('tables'))); // prettier-ignore
+    };
+    const say = (name: string) => on.post(`${path}/messages`, { message_id: name, sender: 'cfo', content: name }, { tenant }); // prettier-ignore
+    await say('a');
+    await say('b');
+    expect(await cost(() => say('c'))).toEqual({ 'tables.find': 3, 'tables.range': 1, 'tables.commit': 1 });
+    await on.get(`${path}/messages`, { tenant });
+    const listed = await cost(() => on.get(`${path}/messages`, { tenant }));
+    expect(listed).toEqual({ 'tables.find': 2, 'tables.range': 1 });
   });
 
   it('are refused where they do not fit into a row once they are encrypted, and nothing is stored', async () => {
