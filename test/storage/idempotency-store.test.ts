@@ -215,7 +215,7 @@ describe('a reservation that is released', () => {
       fingerprint: keyed('acme', 'idempotency', 'another'),
       first: false,
     });
-    expect((await found())?.properties).toMatchObject({ state: 'running', fingerprint: 'another' });
+    expect((await found())?.properties).toMatchObject({ state: 'running', fingerprint: keyed('acme', 'idempotency', 'another') }); // prettier-ignore
   });
 
   it('is left alone when it is somebody else’s by now, or gone', async () => {
