@@ -76,6 +76,11 @@ export const LIMITS = {
   streamBlocks: 40_000,
   sealRoundEvents: 1000,
   sealRoundBytes: 3 * MIB,
+  /** A signed note (a checkpoint) that is read, UTF-16 code units; C2SP asks for room for 16 signatures of 5 kB. */
+  noteChars: 256 * KIB,
+  noteSignatures: 32,
+  /** Hashes on the way from a leaf to the root: trees have fewer than 2^53 leaves. */
+  proofHashes: 64,
 
   /** Time one request may spend on storage before it answers 503. */
   storageBudgetMs: 20_000,
