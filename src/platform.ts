@@ -1,6 +1,7 @@
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
+import type { LogKeys } from './audit/log-keys.js';
 import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
@@ -46,6 +47,8 @@ export interface PlatformOptions {
   readonly entropy: Entropy;
   readonly cursorKey: Uint8Array;
   readonly wrappingKey: Uint8Array;
+  /** Who signs the logs of tenants. */
+  readonly logKeys: LogKeys;
   readonly log: Log;
   readonly types?: readonly RecordType[];
   readonly sealing?: Partial<SchedulerSettings>;
@@ -118,6 +121,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     ports,
     directory,
     clock,
+    signer: options.logKeys.signer,
     beforeClearing: async (tenant, changes) => {
       for (const type of registry.types)
         await manager.followChanges(type, tenant, changes.filter(({ recordType }) => recordType === type.recordType)); // prettier-ignore
