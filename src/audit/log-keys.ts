@@ -6,9 +6,9 @@ import { ed25519Signer, vkeyOf, type NoteSigner } from './log/signed-note.js';
 /** Who signs the logs of tenants, and what their signatures are verified with. */
 export interface LogKeys {
   /** The signer of a tenant's log; its name is the log's origin. */
-  signer(tenant: string): NoteSigner;
+  readonly signer: (tenant: string) => NoteSigner;
   /** The verifier key of a tenant's log, and after it those of before, which signed older checkpoints. */
-  vkeys(tenant: string): readonly string[];
+  readonly vkeys: (tenant: string) => readonly string[];
 }
 
 /** The unique name of a tenant's log. */

@@ -139,7 +139,9 @@ export class Sealer {
 
   async #publish({ head, etag }: StoredHead, stage: Stage, lease: TenantLease): Promise<void> {
     // Whether the lease could be kept is of no interest here: what was begun is finished.
-    await finishStage(this.tools, { head, stage }, async () => void (await lease.hold()));
+    await finishStage(this.tools, { head, stage }, async () => {
+      await lease.hold();
+    });
     this.#finished.set(head.tenant, etag);
     await this.#store.deleteStagesBefore(head);
   }
