@@ -83,6 +83,9 @@ export const LIMITS = {
   noteSignatures: 32,
   /** Hashes on the way from a leaf to the root: trees have fewer than 2^53 leaves. */
   proofHashes: 64,
+  /** A record's proof as somebody took it home: the record, the event and the way to the root, UTF-16 code units. */
+  proofDocumentChars: 24 * MIB,
+  proofDocumentDepth: 64,
 
   /** Time one request may spend on storage before it answers 503. */
   storageBudgetMs: 20_000,
