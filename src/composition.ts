@@ -86,6 +86,7 @@ export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log
     types: platform.registry,
     inbox: platform.inbox,
     auditReader: platform.auditReader,
+    auditLog: platform.auditLog,
     externalEvents: platform.externalEvents,
     jobs: platform.jobs,
     rateLimiter: platform.rateLimiter,
