@@ -58,6 +58,7 @@ async function openOnce(settings: Config): Promise<Running> {
     entropy: systemEntropy,
     cursorKey: settings.cursorKey,
     wrappingKey: settings.wrappingKey,
+    logKeys: settings.logKeys,
     log,
     migrating: settings.migrating,
     rateLimits: settings.rateLimits,
@@ -67,7 +68,10 @@ async function openOnce(settings: Config): Promise<Running> {
     WRAPPING_KEY: keyFingerprint('wrapping', settings.wrappingKey),
     AUDIT_SIGNING_KEY: keyFingerprint('audit-signing', settings.auditPublicKey),
   };
-  const other = await budget.retry(() => claimKeys(ports.tables, platform.directory, keys));
+  const former = {
+    AUDIT_SIGNING_KEY: settings.formerAuditPublicKeys.map((key) => keyFingerprint('audit-signing', key)),
+  };
+  const other = await budget.retry(() => claimKeys(ports.tables, platform.directory, keys, former));
   if (other !== undefined) {
     throw new StartupError(`this storage holds records and its ${other} is missing: configure the key it was first used with`); // prettier-ignore
   }
@@ -82,6 +86,7 @@ export function httpServicesOf(platform: Platform, ports: StoragePorts, log: Log
     types: platform.registry,
     inbox: platform.inbox,
     auditReader: platform.auditReader,
+    auditLog: platform.auditLog,
     externalEvents: platform.externalEvents,
     jobs: platform.jobs,
     rateLimiter: platform.rateLimiter,

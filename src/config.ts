@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
+import { logKeysOf, publicKeyOfVkey, type LogKeys } from './audit/log-keys.js';
 import { parseMode, parseWindow, type MigrateSettings } from './lifecycle/migrate-settings.js';
 import { parseRateLimit } from './security/rate-limit.js';
 import type { RateLimits } from './security/rate-limiter.js';
@@ -19,6 +20,21 @@ const signingKey = z
   .string()
   .transform((text) => text.replaceAll('\\n', '\n'))
   .refine((pem) => publicKeyOf(pem) !== undefined, 'must be an Ed25519 private key in PKCS #8 PEM');
+
+/** What logs are named after: part of the name of a key, so without spaces and plus signs. */
+const auditOrigin = z
+  .string()
+  .max(200)
+  .regex(
+    /^[A-Za-z0-9._:-]+(\/[A-Za-z0-9._:-]+)*$/,
+    'must be a host name, with a path if you like, without a scheme',
+  );
+
+/** Verifier keys, separated by commas or white space. */
+const formerKeys = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter((vkey) => vkey !== ''))
+  .refine((vkeys) => vkeys.every(isVkey), 'must be verifier keys, as GET /audit/log/vkey showed them');
 
 const migrateMode = z.string().transform((text, context) => {
   const mode = parseMode(text);
@@ -51,6 +67,10 @@ const environment = z.object({
   CURSOR_KEY: key32,
   WRAPPING_KEY: key32,
   AUDIT_SIGNING_KEY: signingKey,
+  /** Origin of a tenant's log: this, a slash and the tenant. */
+  AUDIT_ORIGIN: auditOrigin.default('business-records.local'),
+  /** Verifier keys of signing keys that were in use before. */
+  AUDIT_FORMER_KEYS: formerKeys.prefault(''),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('warn'),
   /** NCRONTAB, seconds first. */
   SWEEP_SCHEDULE: z.string().min(1).default('*/30 * * * * *'),
@@ -81,8 +101,11 @@ export interface Config {
   readonly storage: StorageConfig;
   readonly cursorKey: Uint8Array;
   readonly wrappingKey: Uint8Array;
-  /** SPKI of the key that will sign checkpoints of the log; the private half stays in the environment for now. */
+  /** SPKI of the key that signs checkpoints of logs, and of those that did before it. */
   readonly auditPublicKey: Uint8Array;
+  readonly formerAuditPublicKeys: readonly Uint8Array[];
+  /** The private half is in here and cannot be read out of it. */
+  readonly logKeys: LogKeys;
   readonly logLevel: string;
   readonly sweepSchedule: string;
   readonly collectOrphansSchedule: string;
@@ -117,6 +140,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     cursorKey: settings.CURSOR_KEY,
     wrappingKey: settings.WRAPPING_KEY,
     auditPublicKey: publicKeyOf(settings.AUDIT_SIGNING_KEY) ?? new Uint8Array(),
+    formerAuditPublicKeys: settings.AUDIT_FORMER_KEYS.map((vkey) => spkiOf(publicKeyOfVkey(vkey))),
+    logKeys: logKeysOf(settings.AUDIT_ORIGIN, settings.AUDIT_SIGNING_KEY, settings.AUDIT_FORMER_KEYS),
     logLevel: settings.LOG_LEVEL,
     sweepSchedule: settings.SWEEP_SCHEDULE,
     collectOrphansSchedule: settings.COLLECT_ORPHANS_SCHEDULE,
@@ -141,6 +166,21 @@ function publicKeyOf(pem: string): Uint8Array | undefined {
     return createPublicKey(key).export({ type: 'spki', format: 'der' });
   } catch {
     return undefined;
+  }
+}
+
+/** SPKI of an Ed25519 public key of 32 bytes. */
+function spkiOf(publicKey: Uint8Array): Uint8Array {
+  const x = Buffer.from(publicKey).toString('base64url');
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  return key.export({ type: 'spki', format: 'der' });
+}
+
+function isVkey(text: string): boolean {
+  try {
+    return publicKeyOfVkey(text).length > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -1,6 +1,9 @@
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
+import { EventProofs } from './audit/event-proofs.js';
+import type { LogKeys } from './audit/log-keys.js';
+import { LogReader } from './audit/log-reader.js';
 import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
@@ -46,6 +49,8 @@ export interface PlatformOptions {
   readonly entropy: Entropy;
   readonly cursorKey: Uint8Array;
   readonly wrappingKey: Uint8Array;
+  /** Who signs the logs of tenants. */
+  readonly logKeys: LogKeys;
   readonly log: Log;
   readonly types?: readonly RecordType[];
   readonly sealing?: Partial<SchedulerSettings>;
@@ -66,6 +71,8 @@ export interface Platform {
   readonly sealWorkHandler: SealWorkHandler;
   readonly auditReader: AuditReader;
   readonly externalEvents: ExternalEvents;
+  /** What of the verifiable log is served. */
+  readonly auditLog: { readonly reader: LogReader; readonly proofs: EventProofs; readonly vkeys: LogKeys['vkeys'] };
   readonly emitter: AuditEmitter;
   readonly sealer: Sealer;
   readonly scheduler: SealScheduler;
@@ -118,6 +125,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     ports,
     directory,
     clock,
+    signer: options.logKeys.signer,
     beforeClearing: async (tenant, changes) => {
       for (const type of registry.types)
         await manager.followChanges(type, tenant, changes.filter(({ recordType }) => recordType === type.recordType)); // prettier-ignore
@@ -184,6 +192,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     cursorKey,
     onIntegrityFailure,
   });
+  const logReader = new LogReader({ blobs: ports.blobs, clock, entropy });
+  const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader });
   const poison = new PoisonBox(ports, clock, emitter);
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader }); // prettier-ignore
   return {
@@ -203,6 +213,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     }),
     sealWorkHandler: new SealWorkHandler(sealer),
     auditReader,
+    auditLog: { reader: logReader, proofs, vkeys: options.logKeys.vkeys },
     externalEvents,
     emitter,
     sealer,

@@ -76,6 +76,10 @@ export const LIMITS = {
   streamBlocks: 40_000,
   sealRoundEvents: 1000,
   sealRoundBytes: 3 * MIB,
+  /** Sensitive values that one proof discloses. */
+  disclosures: 100,
+  /** Events between two checkpoints of a log that is rebuilt. */
+  rebuildEvents: 2048,
   /** A signed note (a checkpoint) that is read, UTF-16 code units; C2SP asks for room for 16 signatures of 5 kB. */
   noteChars: 256 * KIB,
   noteSignatures: 32,

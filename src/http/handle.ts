@@ -106,6 +106,7 @@ function callOf(
       .slice(0, LIMITS.headerValueChars),
     sessionId: shortHeader(request, 'x-session-id'),
     fresh: wantsFresh(request.headers),
+    maySeeSensitive: caller.roles.includes('records.sensitive-reader'),
     idempotency: request.method === 'POST' ? idempotencyOf(request, caller.actor, body) : undefined,
   };
 }

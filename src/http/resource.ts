@@ -2,6 +2,9 @@ import type { HttpRequest } from '@azure/functions';
 import type { RecordType } from '../domain/record-type.js';
 import type { ExternalEvents } from '../audit/external-events.js';
 import type { AuditReader } from '../audit/audit-reader.js';
+import type { EventProofs } from '../audit/event-proofs.js';
+import type { LogKeys } from '../audit/log-keys.js';
+import type { LogReader } from '../audit/log-reader.js';
 import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
 import type { Caller } from '../security/development-caller.js';
@@ -15,6 +18,13 @@ import type { Log } from '../telemetry/log.js';
 /** Path prefix of every route (host.json, `routePrefix`). */
 export const API_BASE = '/api';
 
+/** The verifiable log, as it is served. */
+export interface LogServices {
+  readonly reader: Pick<LogReader, 'checkpoint' | 'tile'>;
+  readonly proofs: EventProofs;
+  readonly vkeys: LogKeys['vkeys'];
+}
+
 /** What HTTP handlers need of the platform; `composition.ts` provides it. */
 export interface HttpServices {
   readonly manager: UnifiedStorageManager;
@@ -25,6 +35,7 @@ export interface HttpServices {
   };
   readonly inbox: Inbox;
   readonly auditReader: AuditReader;
+  readonly auditLog: LogServices;
   readonly externalEvents: ExternalEvents;
   readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;

@@ -17,18 +17,24 @@ const ROW = 'fingerprints';
 /**
  * Ties a storage to its keys: the first host to use it leaves the fingerprints, every other one compares. Resolves to
  * the name of a key that is another one than this storage was used with, or undefined when all is well. A storage that
- * holds no tenant yet has nothing that a key could be missing for and takes the new ones.
+ * holds no tenant yet has nothing that a key could be missing for and takes the new ones. So does one that was used with a
+ * key of `former`: those are configured as what the key was before.
  */
 export async function claimKeys(
   tables: RecordTable,
   directory: Pick<Directory, 'tenants'>,
   keys: KeyFingerprints,
+  former: Readonly<Record<string, readonly string[]>> = {},
 ): Promise<string | undefined> {
   for (;;) {
     const row = await tables.find(SYSTEM_TABLE, PARTITION, ROW);
     if (row !== undefined) {
-      const other = Object.keys(keys).find((name) => !same(String(row.properties[name]), keys[name] ?? ''));
-      if (other === undefined || (await directory.tenants()).length > 0) return other;
+      const others = Object.keys(keys).filter(
+        (name) => !same(String(row.properties[name]), keys[name] ?? ''),
+      );
+      if (others.length === 0) return undefined;
+      const other = others.find((name) => !(former[name] ?? []).includes(String(row.properties[name])));
+      if (other !== undefined && (await directory.tenants()).length > 0) return other;
     }
     const operation =
       row === undefined

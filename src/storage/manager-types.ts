@@ -1,6 +1,6 @@
 import type { Clock, Entropy } from '../domain/clock.js';
-import type { SecretBox } from '../domain/commitment.js';
-import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
+import type { SecretBox, Secrets } from '../domain/commitment.js';
+import type { Envelope, EnvelopeHead, StoredEnvelope } from '../domain/envelope.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { TenantConfiguration } from '../domain/tenant-configuration.js';
 import type { Directory, PartitionRef } from './directory.js';
@@ -20,6 +20,8 @@ export interface CallContext {
   readonly idempotency?: IdempotencyRequest | undefined;
   /** A read is to be of what is stored, whatever this process has kept. */
   readonly fresh?: boolean | undefined;
+  /** The caller may see sensitive values; without it answers show commitments in their places. */
+  readonly maySeeSensitive?: boolean | undefined;
 }
 
 /** A record whose stored form does not hold together, as found on a read. */
@@ -65,6 +67,14 @@ export interface StoredRecord {
   readonly etag: string;
   /** Only from reads of types that are kept in memory: how this one was answered. */
   readonly served?: Served;
+}
+
+/** A revision as it lies there, verified, and what opens its commitments. */
+export interface StoredRevision {
+  readonly stored: StoredEnvelope;
+  readonly secrets: Secrets;
+  /** The event of the change that made it. */
+  readonly eventId: string;
 }
 
 /** Whether a read was answered from memory, else why not; `ageMs`: how long ago what was kept was read from storage. */
