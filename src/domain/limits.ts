@@ -88,6 +88,9 @@ export const LIMITS = {
   /** A record's proof as somebody took it home: the record, the event and the way to the root, UTF-16 code units. */
   proofDocumentChars: 24 * MIB,
   proofDocumentDepth: 64,
+  /** Who reads a log over HTTP waits this long for one answer, and at most this long before asking again. */
+  logRequestMs: 60_000,
+  logRetryWaitMs: 60_000,
 
   /** Time one request may spend on storage before it answers 503. */
   storageBudgetMs: 20_000,

@@ -62,7 +62,7 @@ const SAID_BY: readonly (readonly [member: keyof ShownEnvelope, inEvent: string]
 
 /** What an event does not say as the envelope does; undefined when it is the event of that very revision. */
 export function mismatch(envelope: ShownEnvelope, { members }: ProvenEvent): string | undefined {
-  if (!String(members['event_type']).startsWith("record.") || members['outcome'] !== 'success')
+  if (!String(members['event_type']).startsWith('record.') || members['outcome'] !== 'success')
     return 'is not the event of a change to a record';
   const differs = SAID_BY.find(([member, inEvent]) => envelope[member] !== members[inEvent]);
   return differs === undefined ? undefined : `says another ${differs[1]} than the envelope's ${differs[0]}`;

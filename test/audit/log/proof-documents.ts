@@ -29,16 +29,16 @@ export interface Sample {
   readonly index: number;
 }
 
-export const DATA = {
+const DATA = {
   title: 'Open a second warehouse',
   amount: 12.5,
   tags: ['a/b', 'zwölf'],
   author: { name: 'Ada Lovelace', 'a/b~c': 'odd' },
   voters: [{ email: 'one@example.com' }, { email: 'two@example.com' }],
 };
-export const SENSITIVE = ['/author/name', '/author/a~1b~0c', '/voters/*/email'];
+const SENSITIVE = ['/author/name', '/author/a~1b~0c', '/voters/*/email'];
 /** Shown in the sample; the others are commitments. */
-export const DISCLOSED = ['/author/a~1b~0c', '/voters/1/email'];
+const DISCLOSED = ['/author/a~1b~0c', '/voters/1/email'];
 
 /** A record of revision 2 whose event is entry `index` of a log of `size`. */
 export function sample(signer = newSigner(), index = 5, size = 11): Sample {

@@ -128,7 +128,7 @@ describe('the verifier', () => {
     ['commitments', 'a salt with stray bits', ({ envelope }) => set(envelope.salts, '/voters/1/email', 'A'.repeat(42) + 'B')],
     ['commitments', 'a salt that is a number', ({ envelope }) => set(envelope.salts, '/voters/1/email', 1)],
     ['commitments', 'a commitment that is none', ({ envelope }) => set(envelope.data['author'], 'name', { $commitment: 'x' })],
-    ['commitments', 'a commitment with company', ({ envelope }) => set(envelope.data['author']?.name, 'also', 1)],
+    ['commitments', 'a commitment with company', ({ envelope }) => set(envelope.data['author'], 'name', { $commitment: 'a'.repeat(64), also: 1 })],
     ['event', 'another id', ({ envelope }) => set(envelope, 'id', 'dec_other')],
     ['event', 'another type', ({ envelope }) => set(envelope, 'record_type', 'metric')],
     ['event', 'another revision', ({ envelope }) => set(envelope, 'revision', 3)],
@@ -248,13 +248,18 @@ describe('the verifier', () => {
       return { from, to: bytes.indexOf('"', from) };
     });
     const passed: string[] = [];
-    for (let bit = 0; bit < bytes.length * 8; bit++) {
-      const at = bit >> 3;
+    for (let at = 0; at < bytes.length; at++) {
       if (free.some(({ from, to }) => at >= from && at < to)) continue;
-      const other = Buffer.from(bytes);
-      other.writeUInt8(other.readUInt8(at) ^ (1 << (bit & 7)), at);
-      const { verdict } = await verifyRecordProof(other.toString(), KEY);
-      if (verdict !== 'no') passed.push(`${String(bit)}: ${other.toString('utf8', at - 10, at + 10)}`);
+      const others = Array.from({ length: 8 }, (_, bit) => {
+        const other = Buffer.from(bytes);
+        other.writeUInt8(other.readUInt8(at) ^ (1 << bit), at);
+        return other.toString();
+      });
+      const reports = await Promise.all(others.map((other) => verifyRecordProof(other, KEY)));
+      reports.forEach(({ verdict }, bit) => {
+        if (verdict !== 'no')
+          passed.push(`${String(at)}.${String(bit)}: ${others[bit]?.slice(at - 9, at + 9)}`);
+      });
     }
     expect(passed).toEqual([]);
   }, 180_000);
