@@ -179,6 +179,20 @@ const olderHead = around((ports) => {
   };
 });
 
+/** A checkpoint that lost to another one is put in its place all the same. */
+const forcedCheckpoint = around((ports) => async (call, run) => {
+  const [container, name, bytes] = call.args as [string, string, Uint8Array];
+  try {
+    return await run();
+  } catch (error) {
+    if (call.method === 'swap' && name.endsWith('/checkpoint') && isFault(error, 'exists', 'conflict')) {
+      const now = await ports.blobs.find(container, name);
+      await ports.blobs.swap(container, name, bytes, now?.etag).catch(() => undefined);
+    }
+    throw error;
+  }
+});
+
 const PARTS_TABLES = RECORD_TYPES.flatMap(({ parts }) => (parts === undefined ? [] : [parts.table]));
 
 /** Entries of parts are committed without the events that tell of them. */
@@ -206,6 +220,7 @@ export const PLANTED: readonly PlantedBug[] = [
   { name: 'idempotency key freed early', within: 10, plant: keyFreedEarly },
   { name: 'pending rows read once only', within: 1000, plant: readOnce },
   { name: 'ledger head replaced by an older one', within: 150, plant: olderHead },
+  { name: 'checkpoint replaced without comparing', within: 150, plant: forcedCheckpoint },
   { name: 'no outbox row of an entry', within: 50, plant: noOutboxOfParts },
   { name: 'no lookup of a record', within: 50, plant: noLookup },
 ];
