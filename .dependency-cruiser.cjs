@@ -104,6 +104,19 @@ module.exports = {
       'The ledger is kept through the ports of storage. It logs what it cannot audit.',
     ),
     only(
+      'verifier-stands-alone',
+      { path: '^src/audit/verifier/' },
+      '^src/audit/(verifier|log)/|^src/domain/limits\\.ts$',
+      'An auditor takes the verifier home: formats and bounds, and nothing of how records are kept.',
+    ),
+    {
+      name: 'verifier-runs-in-browsers',
+      comment: 'Whatever the verifier imports has to be in a browser; its bundle is tested in one.',
+      severity: 'error',
+      from: { path: '^src/audit/verifier/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    only(
       'lifecycle-uses-storage',
       { path: '^src/lifecycle/' },
       '^src/(lifecycle|storage|domain)/|^src/telemetry/log\\.ts$',

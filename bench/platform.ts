@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { logKeysOf } from '../src/audit/log-keys.js';
 import { assemblePlatform, type Platform } from '../src/platform.js';
 import type { CallContext } from '../src/storage/manager-types.js';
 import type { StoragePorts } from '../src/storage/ports.js';
@@ -7,6 +8,9 @@ import { createLog } from '../src/telemetry/log.js';
 
 /** Background sealing waits for a time that never comes: the bench seals when it says so. */
 const never = { ...systemClock, sleep: () => new Promise<void>(() => undefined) };
+
+const { privateKey } = generateKeyPairSync('ed25519');
+const KEYS = logKeysOf('bench.local', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
 
 /** One host of the platform, as composition wires it, on any ports. */
 export function benchPlatform(ports: StoragePorts): Platform {
@@ -17,6 +21,7 @@ export function benchPlatform(ports: StoragePorts): Platform {
     entropy: systemEntropy,
     cursorKey: new Uint8Array(32).fill(1),
     wrappingKey: new Uint8Array(32).fill(2),
+    logKeys: KEYS,
     log: createLog('silent'),
   });
 }

@@ -66,6 +66,7 @@ async function openOnce(settings: Config): Promise<Running> {
     wrappingKey: settings.wrappingKeys[0],
     formerWrappingKeys: settings.wrappingKeys.slice(1),
     keyVault: keyVaultOf(settings),
+    logKeys: settings.logKeys,
     log,
     migrating: settings.migrating,
     rateLimits: settings.rateLimits,
@@ -96,6 +97,9 @@ async function assertKeys(settings: Config, ports: StoragePorts, platform: Platf
       fingerprints: {
         CURSOR_KEY: keyFingerprint('cursor', settings.cursorKey),
         AUDIT_SIGNING_KEY: keyFingerprint('audit-signing', settings.auditPublicKey),
+      },
+      former: {
+        AUDIT_SIGNING_KEY: settings.formerAuditPublicKeys.map((key) => keyFingerprint('audit-signing', key)),
       },
       wrapping: { current: keyRotation.current, known: keyNames },
     },
@@ -143,6 +147,7 @@ export function httpServicesOf(
     auditReader: platform.auditReader,
     actorNames: platform.actorNames,
     readAuditor: platform.readAuditor,
+    auditLog: platform.auditLog,
     externalEvents: platform.externalEvents,
     jobs: platform.jobs,
     rateLimiter: platform.rateLimiter,

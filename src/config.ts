@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
+import { logKeysOf, publicKeyOfVkey, type LogKeys } from './audit/log-keys.js';
 import { parseMode, parseWindow, type MigrateSettings } from './lifecycle/migrate-settings.js';
 import {
   DEFAULT_AUTHORITY,
@@ -35,6 +36,21 @@ const signingKey = z
   .string()
   .transform((text) => text.replaceAll('\\n', '\n'))
   .refine((pem) => publicKeyOf(pem) !== undefined, 'must be an Ed25519 private key in PKCS #8 PEM');
+
+/** What logs are named after: part of the name of a key, so without spaces and plus signs. */
+const auditOrigin = z
+  .string()
+  .max(200)
+  .regex(
+    /^[A-Za-z0-9._:-]+(\/[A-Za-z0-9._:-]+)*$/,
+    'must be a host name, with a path if you like, without a scheme',
+  );
+
+/** Verifier keys, separated by commas or white space. */
+const formerKeys = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter((vkey) => vkey !== ''))
+  .refine((vkeys) => vkeys.every(isVkey), 'must be verifier keys, as GET /audit/log/vkey showed them');
 
 const migrateMode = z.string().transform((text, context) => {
   const mode = parseMode(text);
@@ -87,6 +103,10 @@ const environment = z.object({
   /** Identifier of the key of a vault that wraps the keys of tenants. */
   KEY_VAULT_KEY: z.string().regex(/^https:\/\/[a-z0-9.-]+\/keys\/[A-Za-z0-9-]{1,127}(\/[0-9a-f]{32})?$/, 'must be the identifier of a key, https://<vault>/keys/<name>').optional(), // prettier-ignore
   AUDIT_SIGNING_KEY: signingKey,
+  /** Origin of a tenant's log: this, a slash and the tenant. */
+  AUDIT_ORIGIN: auditOrigin.default('business-records.local'),
+  /** Verifier keys of signing keys that were in use before. */
+  AUDIT_FORMER_KEYS: formerKeys.prefault(''),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('warn'),
   /** NCRONTAB, seconds first. */
   SWEEP_SCHEDULE: z.string().min(1).default('*/30 * * * * *'),
@@ -126,8 +146,11 @@ export interface Config {
   readonly keyVaultKey: string | undefined;
   /** Client id of a user-assigned identity, for the vault. */
   readonly clientId: string | undefined;
-  /** SPKI of the key that will sign checkpoints of the log; the private half stays in the environment for now. */
+  /** SPKI of the key that signs checkpoints of logs, and of those that did before it. */
   readonly auditPublicKey: Uint8Array;
+  readonly formerAuditPublicKeys: readonly Uint8Array[];
+  /** The private half is in here and cannot be read out of it. */
+  readonly logKeys: LogKeys;
   readonly logLevel: string;
   readonly sweepSchedule: string;
   readonly collectOrphansSchedule: string;
@@ -164,6 +187,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     keyVaultKey: settings.KEY_VAULT_KEY,
     clientId: settings.AzureWebJobsStorage__clientId,
     auditPublicKey: publicKeyOf(settings.AUDIT_SIGNING_KEY) ?? new Uint8Array(),
+    formerAuditPublicKeys: settings.AUDIT_FORMER_KEYS.map((vkey) => spkiOf(publicKeyOfVkey(vkey))),
+    logKeys: logKeysOf(settings.AUDIT_ORIGIN, settings.AUDIT_SIGNING_KEY, settings.AUDIT_FORMER_KEYS),
     logLevel: settings.LOG_LEVEL,
     sweepSchedule: settings.SWEEP_SCHEDULE,
     collectOrphansSchedule: settings.COLLECT_ORPHANS_SCHEDULE,
@@ -210,6 +235,21 @@ function entraOf(settings: z.output<typeof environment>): EntraSettings {
     throw new StartupError('the setting ENTRA_TENANT_CLAIM is missing: ENTRA_TENANTS gives one Entra tenant several tenants'); // prettier-ignore
   }
   return { authority: settings.ENTRA_AUTHORITY ?? DEFAULT_AUTHORITY, audiences, tenants, tenantClaim };
+}
+
+/** SPKI of an Ed25519 public key of 32 bytes. */
+function spkiOf(publicKey: Uint8Array): Uint8Array {
+  const x = Buffer.from(publicKey).toString('base64url');
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  return key.export({ type: 'spki', format: 'der' });
+}
+
+function isVkey(text: string): boolean {
+  try {
+    return publicKeyOfVkey(text).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function storageOf(settings: z.output<typeof environment>): StorageConfig {

@@ -18,6 +18,7 @@ export type {
   Page,
   StorageManagerOptions,
   StoredRecord,
+  StoredRevision,
   WrittenBatch,
   WrittenRecord,
 } from './storage/manager-types.js';
@@ -26,6 +27,8 @@ export type { LineageEdge } from './domain/lineage.js';
 export type { BlobStore, RecordTable, StoragePorts, WorkQueue } from './storage/ports.js';
 export { assemblePlatform, storageNames } from './platform.js';
 export type { Platform, PlatformOptions } from './platform.js';
+export { logKeysOf } from './audit/log-keys.js';
+export type { LogKeys } from './audit/log-keys.js';
 export { openAzureStorage } from './azure/index.js';
 export type { AzureStorage, AzureStorageOptions } from './azure/index.js';
 export { isCommitment, type Commitment } from './domain/commitment.js';

@@ -2,6 +2,9 @@ import { ActorNames } from './audit/actor-names.js';
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
+import { EventProofs } from './audit/event-proofs.js';
+import type { LogKeys } from './audit/log-keys.js';
+import { LogReader } from './audit/log-reader.js';
 import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
 import { Refusals } from './audit/refusals.js';
@@ -61,6 +64,8 @@ export interface PlatformOptions {
   readonly formerWrappingKeys?: readonly Uint8Array[];
   /** A key in a vault; it then wraps the keys of tenants. */
   readonly keyVault?: KeyWrapper | undefined;
+  /** Who signs the logs of tenants. */
+  readonly logKeys: LogKeys;
   readonly log: Log;
   readonly types?: readonly RecordType[];
   readonly sealing?: Partial<SchedulerSettings>;
@@ -85,6 +90,12 @@ export interface Platform {
   readonly readAuditor: ReadAuditor;
   readonly poison: PoisonBox;
   readonly externalEvents: ExternalEvents;
+  /** What of the verifiable log is served. */
+  readonly auditLog: {
+    readonly reader: LogReader;
+    readonly proofs: EventProofs;
+    readonly vkeys: LogKeys['vkeys'];
+  };
   readonly emitter: AuditEmitter;
   readonly refusals: Refusals;
   readonly sealer: Sealer;
@@ -151,6 +162,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     ports,
     directory,
     clock,
+    signer: options.logKeys.signer,
     beforeClearing: async (tenant, changes) => {
       for (const type of registry.types)
         await manager.followChanges(type, tenant, changes.filter(({ recordType }) => recordType === type.recordType)); // prettier-ignore
@@ -221,6 +233,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     cursorKey,
     onIntegrityFailure,
   });
+  const logReader = new LogReader({ blobs: ports.blobs, clock, entropy });
+  const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader });
   const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
@@ -243,6 +257,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     auditReader,
     readAuditor,
     poison,
+    auditLog: { reader: logReader, proofs, vkeys: options.logKeys.vkeys },
     externalEvents,
     emitter,
     refusals: new Refusals({ emitter, clock, backgroundClock, entropy, log }),

@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../domain/audit-event.js';
+import { eventText, type AuditEvent } from '../domain/audit-event.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import { AppError } from '../domain/errors.js';
 import { parseId } from '../domain/ids.js';
@@ -25,6 +25,12 @@ export type AuditEventView = AuditEvent & { readonly leaf_index?: number };
 
 /** An event as it is shown to those who may know who did it. */
 export type NamedEventView = AuditEventView & { readonly actor_name?: string };
+/** An event as the log has it. */
+export interface EventAtRest {
+  readonly text: string;
+  /** Undefined while it waits to be sealed. */
+  readonly leafIndex: number | undefined;
+}
 
 export interface AuditQuery {
   /** Filters by members of the event, combined with AND; the first of `INDEXED` that is given is looked up. */
@@ -107,6 +113,15 @@ export class AuditReader {
     if (view !== undefined) return view;
     await this.#report(id, 'row', call);
     throw new AppError('integrity-failure', 'The event does not match its checksum.');
+  }
+
+  /** The exact text of an event and its place in the log, from its own row. Throws `integrity-failure`. */
+  async findText(id: string, call: CallContext): Promise<EventAtRest | undefined> {
+    const view = await this.find(id, call);
+    if (view === undefined) return undefined;
+    const { leaf_index: leafIndex, ...event } = view;
+    // What is stored is the canonical form, and there is one for each value.
+    return { text: eventText(event), leafIndex };
   }
 
   /** Index rows are derived: a damaged one is shown from the event's own row, and left out when that is damaged too. */

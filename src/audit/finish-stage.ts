@@ -1,14 +1,17 @@
 import type { Directory } from '../storage/directory.js';
 import type { StoragePorts } from '../storage/ports.js';
-import { appendLines, sealOlderStream } from './append-stream.js';
 import { applyUnits } from './apply-units.js';
 import { changesOf, clearOrder, INDEX_TABLE, indexOrder, type SealedChange } from './clear-order.js';
 import { clearUnits, indexUnits } from './index-rows.js';
-import type { Stage } from './ledger-state.js';
+import type { Head, Stage } from './ledger-state.js';
+import type { NoteSigner } from './log/signed-note.js';
+import { publishStage } from './publish-log.js';
 
 export interface FinishTools {
   readonly ports: StoragePorts;
   readonly directory: Directory;
+  /** Who signs a tenant's log; asked for a signature only once what it covers is published. */
+  readonly signer: (tenant: string) => NoteSigner;
   /**
    * Called with what a stage's events changed before their pending rows go, and again when that was not finished: what
    * follows from a change and could not be in its commit is done by then. Faults: `unavailable`, as an AppError.
@@ -19,14 +22,17 @@ export interface FinishTools {
 /**
  * Publishes what a head committed (audit-ledger.md, the sealer, step 2). Every step is harmless when it was done
  * before, by anybody, however long ago, and the steps are always taken in this order: whoever finds the last one
- * done knows that all are. Also the recovery of a round that died anywhere after its commit point.
+ * done knows that all are. Also the recovery of a round that died anywhere after its commit point. `beat` is called now
+ * and then in work that takes long.
  */
-export async function finishStage(tools: FinishTools, stage: Stage): Promise<void> {
+export async function finishStage(
+  tools: FinishTools,
+  { head, stage }: { readonly head: Head; readonly stage: Stage },
+  beat: () => Promise<void>,
+): Promise<void> {
   const { tables, blobs } = tools.ports;
-  await appendLines(blobs, stage);
-  await sealOlderStream(blobs, stage);
-  // Entry bundles, tiles and the signed checkpoint go here: after the lines, before the index rows, so that no event
-  // is shown as sealed that the checkpoint does not cover.
+  // Before the index rows, so that no event is shown as sealed that the checkpoint does not cover.
+  await publishStage({ blobs, signer: tools.signer, beat }, head, stage);
   for (const group of indexOrder(stage)) {
     await tools.directory.register({
       tenant: stage.tenant,

@@ -21,7 +21,7 @@ export function leafHash(bytes: Uint8Array | string): string {
 }
 
 /** `SHA-256(0x01 || left || right)`. */
-function nodeHash(left: string, right: string): string {
+export function nodeHash(left: string, right: string): string {
   const hash = createHash('sha256').update(NODE);
   return hash.update(Buffer.from(left, 'hex')).update(Buffer.from(right, 'hex')).digest('hex');
 }

@@ -9,7 +9,7 @@ import { EventBuffer } from './event-buffer.js';
 
 /** How what was shown was asked for: the `action` of its event. */
 export type ReadAction =
-  'read' | 'as_of' | 'revision' | 'view' | 'list' | 'list_parts' | 'list_revisions' | 'lineage';
+  'read' | 'as_of' | 'revision' | 'view' | 'list' | 'list_parts' | 'list_revisions' | 'lineage' | 'proof';
 
 /** What an answer shows of records. */
 export interface ReadShown {

@@ -6,6 +6,7 @@ import type { PartitionRef } from '../storage/directory.js';
 import { finishStage, type FinishTools } from './finish-stage.js';
 import { ledgerBroken, type Stage } from './ledger-state.js';
 import { LedgerStore, type StoredHead } from './ledger-store.js';
+import { LogStore } from './log-store.js';
 import type { CorruptRow } from './pending-row.js';
 import { PendingQueue } from './pending-queue.js';
 import { planStage, takeRound } from './plan-stage.js';
@@ -39,11 +40,13 @@ const ATTEMPTS = 5;
  */
 export class Sealer {
   readonly #store: LedgerStore;
+  readonly #log: LogStore;
   /** Version of the head each tenant is known to have finished; saves the look, proves nothing that may change. */
   readonly #finished = new LRUCache<string, string>({ max: 10_000 });
 
   constructor(private readonly tools: SealerTools) {
     this.#store = new LedgerStore(tools.ports.blobs);
+    this.#log = new LogStore(tools.ports.blobs);
   }
 
   /**
@@ -67,7 +70,7 @@ export class Sealer {
   async #seal(tenant: string, partitions: readonly PartitionRef[], lease: TenantLease): Promise<SealOutcome> {
     const own = partitions.filter((ref) => ref.tenant === tenant);
     const queue = new PendingQueue(this.tools.ports.tables, own, this.tools.onCorrupt);
-    let last = await this.#finishedHead(tenant);
+    let last = await this.#finishedHead(tenant, lease);
     let sealed = 0;
     for (let lost = 0; !queue.empty;) {
       if (lost === ATTEMPTS || !(await lease.hold())) return { sealed, busy: true };
@@ -82,10 +85,10 @@ export class Sealer {
       const won = await this.#store.replaceHead(plan.head, last);
       if (won === undefined) {
         lost += 1;
-        last = await this.#finishedHead(tenant);
+        last = await this.#finishedHead(tenant, lease);
         continue;
       }
-      await this.#publish(won, plan.stage);
+      await this.#publish(won, plan.stage, lease);
       queue.took(events);
       sealed += events.length;
       lost = 0;
@@ -95,13 +98,13 @@ export class Sealer {
   }
 
   /** The current head, finished. Only after this may pending rows be read. */
-  async #finishedHead(tenant: string): Promise<StoredHead | undefined> {
+  async #finishedHead(tenant: string, lease: TenantLease): Promise<StoredHead | undefined> {
     let before: StoredHead | undefined;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const found = await this.#store.findHead(tenant);
       if (found === undefined) return undefined;
       if (found.etag === before?.etag) throw ledgerBroken(tenant, 'the stage of the head is gone');
-      if ((await this.#isFinished(found)) || (await this.#recover(found))) return found;
+      if ((await this.#isFinished(found)) || (await this.#recover(found, lease))) return found;
       // Its stage is gone: somebody finished it and went on. Start again.
       before = found;
     }
@@ -114,25 +117,31 @@ export class Sealer {
   async #isFinished({ head, etag }: StoredHead): Promise<boolean> {
     if (this.#finished.get(head.tenant) === etag) return true;
     const { table, partition_key, row_key } = head.last_pending;
-    const pending = await this.tools.ports.tables.find(table, partition_key, row_key);
-    if (pending === undefined) this.#finished.set(head.tenant, etag);
-    return pending === undefined;
+    if ((await this.tools.ports.tables.find(table, partition_key, row_key)) !== undefined) return false;
+    // A log that was sealed before there were checkpoints, or that lost its own, is brought up to its head.
+    const checkpoint = await this.#log.findCheckpoint(head.tenant);
+    if ((checkpoint?.size ?? 0) < head.tree_size) return false;
+    this.#finished.set(head.tenant, etag);
+    return true;
   }
 
   /** Finishes what an earlier round left; false when its stage is gone. */
-  async #recover(found: StoredHead): Promise<boolean> {
+  async #recover(found: StoredHead, lease: TenantLease): Promise<boolean> {
     const { head } = found;
     const stage = await this.#store.findStage(head.tenant, head.stage);
     if (stage === undefined) return false;
     if (head.tree_size !== stage.follows + stage.events.length) {
       throw ledgerBroken(head.tenant, 'the stage of the head has another size');
     }
-    await this.#publish(found, stage);
+    await this.#publish(found, stage, lease);
     return true;
   }
 
-  async #publish({ head, etag }: StoredHead, stage: Stage): Promise<void> {
-    await finishStage(this.tools, stage);
+  async #publish({ head, etag }: StoredHead, stage: Stage, lease: TenantLease): Promise<void> {
+    // Whether the lease could be kept is of no interest here: what was begun is finished.
+    await finishStage(this.tools, { head, stage }, async () => {
+      await lease.hold();
+    });
     this.#finished.set(head.tenant, etag);
     await this.#store.deleteStagesBefore(head);
   }

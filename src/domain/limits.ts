@@ -99,6 +99,21 @@ export const LIMITS = {
   streamBlocks: 40_000,
   sealRoundEvents: 1000,
   sealRoundBytes: 3 * MIB,
+  /** Sensitive values that one proof discloses. */
+  disclosures: 100,
+  /** Events between two checkpoints of a log that is rebuilt. */
+  rebuildEvents: 2048,
+  /** A signed note (a checkpoint) that is read, UTF-16 code units; C2SP asks for room for 16 signatures of 5 kB. */
+  noteChars: 256 * KIB,
+  noteSignatures: 32,
+  /** Hashes on the way from a leaf to the root: trees have fewer than 2^53 leaves. */
+  proofHashes: 64,
+  /** A record's proof as somebody took it home: the record, the event and the way to the root, UTF-16 code units. */
+  proofDocumentChars: 24 * MIB,
+  proofDocumentDepth: 64,
+  /** Who reads a log over HTTP waits this long for one answer, and at most this long before asking again. */
+  logRequestMs: 60_000,
+  logRetryWaitMs: 60_000,
 
   /** Time one request may spend on storage before it answers 503. */
   storageBudgetMs: 20_000,

@@ -18,6 +18,10 @@ export interface Seen {
 const RESOURCES: Readonly<Record<string, { readonly type: string; readonly idPrefix?: string }>> = {
   'audit-events': { type: 'audit_event' },
   'audit-event': { type: 'audit_event', idPrefix: 'evt' },
+  'audit-event-proof': { type: 'audit_event', idPrefix: 'evt' },
+  'audit-log-checkpoint': { type: 'audit_log' },
+  'audit-log-tile': { type: 'audit_log' },
+  'audit-log-vkey': { type: 'audit_log' },
   configuration: { type: 'tenant_configuration' },
   operation: { type: 'operation', idPrefix: 'op' },
   jobs: { type: 'job' },

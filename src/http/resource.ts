@@ -4,6 +4,9 @@ import type { ActorNames } from '../audit/actor-names.js';
 import type { AuditReader } from '../audit/audit-reader.js';
 import type { Refusals } from '../audit/refusals.js';
 import type { ReadAuditor, ReadShown } from '../audit/read-auditor.js';
+import type { EventProofs } from '../audit/event-proofs.js';
+import type { LogKeys } from '../audit/log-keys.js';
+import type { LogReader } from '../audit/log-reader.js';
 import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
 import type { Authenticate } from '../security/caller.js';
@@ -17,6 +20,13 @@ import type { Log } from '../telemetry/log.js';
 /** Path prefix of every route (host.json, `routePrefix`). */
 export const API_BASE = '/api';
 
+/** The verifiable log, as it is served. */
+export interface LogServices {
+  readonly reader: Pick<LogReader, 'checkpoint' | 'tile'>;
+  readonly proofs: EventProofs;
+  readonly vkeys: LogKeys['vkeys'];
+}
+
 /** What HTTP handlers need of the platform; `composition.ts` provides it. */
 export interface HttpServices {
   readonly manager: UnifiedStorageManager;
@@ -29,6 +39,7 @@ export interface HttpServices {
   readonly auditReader: AuditReader;
   readonly actorNames: ActorNames;
   readonly readAuditor: Pick<ReadAuditor, 'note'>;
+  readonly auditLog: LogServices;
   readonly externalEvents: ExternalEvents;
   readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;

@@ -40,6 +40,9 @@ export const ACCESS = {
   'audit.post': { may: WRITERS },
   'audit.list': { may: AUDITORS },
   'audit.read': { may: AUDITORS },
+  'log.read': { may: AUDITORS },
+  // Values are disclosed in it only to those who may see sensitive values as well.
+  'proof.read': { may: AUDITORS },
   'configuration.read': { may: OPERATORS },
   'configuration.write': { may: OPERATORS },
   'jobs.list': { may: OPERATORS },

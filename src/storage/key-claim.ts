@@ -8,8 +8,10 @@ export type KeyFingerprints = Readonly<Record<string, string>>;
 
 /** What a host has to work with. */
 export interface HostKeys {
-  /** Keys that stay what they are. */
+  /** Keys of which there is one at a time. */
   readonly fingerprints: KeyFingerprints;
+  /** Fingerprints of keys that they have taken the place of, by the key's name. */
+  readonly former?: Readonly<Record<string, readonly string[]>>;
   /** Names of key-encryption keys: the one that wraps new keys, and all that unwrap. */
   readonly wrapping: { readonly current: string; readonly known: readonly string[] };
 }
@@ -37,6 +39,7 @@ const SEALED_BY = 'WRAPPING_KEY';
  * key-encryption key may be replaced: the new one is added to those in use, and the former one has to be known until
  * nothing is wrapped by it any more (`retireWrapping`). A storage that holds no tenant yet has nothing that a key could
  * be missing for and takes the new ones.
+ * A key whose fingerprint is among `former` may have been replaced by the current one, which then takes its place.
  */
 export async function claimKeys(
   tables: RecordTable,
@@ -50,10 +53,14 @@ export async function claimKeys(
     if (missing !== undefined && !afresh) return missing;
     const { current } = keys.wrapping;
     const inUse = afresh ? [] : wrappingInUse(row);
-    if (!afresh && inUse.includes(current)) return undefined;
+    if (!afresh && inUse.includes(current) && replaced(row, keys).length === 0) return undefined;
     const sealedBy =
       afresh || row.properties[SEALED_BY] === undefined ? {} : { [SEALED_BY]: row.properties[SEALED_BY] };
-    const properties = { ...keys.fingerprints, ...sealedBy, [WRAPPED_BY]: [...inUse, current].join(' ') };
+    const properties = {
+      ...keys.fingerprints,
+      ...sealedBy,
+      [WRAPPED_BY]: [...new Set([...inUse, current])].join(' '),
+    };
     if (await write(tables, properties, row)) return undefined;
     // Another host was first: compare with what it left.
   }
@@ -77,10 +84,17 @@ export async function retireWrapping(tables: RecordTable, names: readonly string
   }
 }
 
-function missingKey({ properties }: Row, { fingerprints, wrapping }: HostKeys): string | undefined {
-  const other = Object.keys(fingerprints).find(
+/** Names of the keys of which the storage has another fingerprint. */
+function replaced({ properties }: Row, { fingerprints }: HostKeys): readonly string[] {
+  return Object.keys(fingerprints).filter(
     (name) => !same(String(properties[name]), fingerprints[name] ?? ''),
   );
+}
+
+function missingKey(row: Row, keys: HostKeys): string | undefined {
+  const { properties } = row;
+  const { wrapping, former = {} } = keys;
+  const other = replaced(row, keys).find((name) => !(former[name] ?? []).includes(String(properties[name])));
   if (other !== undefined) return other;
   const sealedBy = properties[SEALED_BY];
   const needed = [

@@ -1,7 +1,7 @@
 import type { BlindIndex } from '../domain/blind-index.js';
 import type { Clock, Entropy } from '../domain/clock.js';
-import type { SecretBox } from '../domain/commitment.js';
-import type { Envelope, EnvelopeHead } from '../domain/envelope.js';
+import type { SecretBox, Secrets } from '../domain/commitment.js';
+import type { Envelope, EnvelopeHead, StoredEnvelope } from '../domain/envelope.js';
 import type { Openings } from '../domain/disclosure.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { TenantConfiguration } from '../domain/tenant-configuration.js';
@@ -79,6 +79,14 @@ export interface StoredRecord {
 export interface Hidden {
   readonly committed: RecordData;
   readonly openings: Openings;
+}
+
+/** A revision as it lies there, verified, and what opens its commitments. */
+export interface StoredRevision {
+  readonly stored: StoredEnvelope;
+  readonly secrets: Secrets;
+  /** The event of the change that made it. */
+  readonly eventId: string;
 }
 
 /** Whether a read was answered from memory, else why not; `ageMs`: how long ago what was kept was read from storage. */

@@ -8,7 +8,7 @@ import type { Detail, DetailStore } from './detail-store.js';
 import { revisionEtag } from './etag.js';
 import { hiddenOf } from './hidden.js';
 import { partitionKey, prefixRange, recordKey, revisionKey } from './keys.js';
-import type { Page, StorageManagerOptions, StoredRecord } from './manager-types.js';
+import type { Page, StorageManagerOptions, StoredRecord, StoredRevision } from './manager-types.js';
 import type { Row } from './ports.js';
 import { keyAfter } from './range.js';
 import { notFound } from './record-location.js';
@@ -62,14 +62,41 @@ export class RecordReader {
   /** One revision as it was stored. */
   async getRevision(type: RecordType, tenant: string, id: string, revision: number): Promise<StoredRecord> {
     const budget = this.#budget();
+    return this.#record(type, tenant, await this.#facts(type, tenant, id, revision, budget), budget);
+  }
+
+  /** A revision as it lies there, by default the current one. One point read and one blob read. */
+  async getStored(
+    type: RecordType,
+    tenant: string,
+    id: string,
+    revision: number | undefined,
+  ): Promise<StoredRevision> {
+    const budget = this.#budget();
+    const facts =
+      revision === undefined
+        ? await this.recordRow(type, tenant, id, budget)
+        : await this.#facts(type, tenant, id, revision, budget);
+    const { stored, secrets } = await this.details.read(type, tenant, facts, budget);
+    return { stored, secrets, eventId: facts.eventId };
+  }
+
+  /** What the row of a revision says. Throws `record-not-found`, `integrity-failure`. */
+  async #facts(
+    type: RecordType,
+    tenant: string,
+    id: string,
+    revision: number,
+    budget: Budget,
+  ): Promise<RevisionFacts> {
     const facts = await this.#revision(type, tenant, id, revision, budget);
-    if (facts !== undefined) return this.#record(type, tenant, facts, budget);
+    if (facts !== undefined) return facts;
     // It never was, or somebody removed it, or it is younger than this read: the record row knows.
     const current = await this.recordRow(type, tenant, id, budget);
     if (revision > current.revision) throw notFound();
     const again = await this.#revision(type, tenant, id, revision, budget);
     if (again === undefined) throw broken(id, revision, REVISION_MISSING);
-    return this.#record(type, tenant, again, budget);
+    return again;
   }
 
   /** The latest revision with `stored_at` at or before a time. Point reads: 1, or 1 + log2(revisions). */

@@ -15,6 +15,7 @@ import type {
   Page,
   StorageManagerOptions,
   StoredRecord,
+  StoredRevision,
   SummaryPage,
   WrittenBatch,
   WrittenRecord,
@@ -81,6 +82,16 @@ export class UnifiedStorageManager {
     call: CallContext,
   ): Promise<StoredRecord> {
     return this.#answered(type, call, () => this.#on.reader.getRevision(type, call.tenant, id, revision));
+  }
+
+  /** A revision as it lies there, for whoever proves it; the current one unless another is named. */
+  async getStored(
+    type: RecordType,
+    id: string,
+    revision: number | undefined,
+    call: CallContext,
+  ): Promise<StoredRevision> {
+    return this.#audited(type, call, () => this.#on.reader.getStored(type, call.tenant, id, revision));
   }
 
   /** Revisions of a record, oldest first, without data. `limit` 1 to 1,000. */

@@ -52,6 +52,8 @@ const PLANTED: Readonly<Record<string, readonly [path: string, code: string]>> =
     "export * from '../audit/sealer.js';",
   ],
   'audit-uses-storage': ['src/audit/serves.ts', "export * from '../http/handle.js';"],
+  'verifier-stands-alone': ['src/audit/verifier/keeps.ts', "export * from '../sealer.js';"],
+  'verifier-runs-in-browsers': ['src/audit/verifier/hashes.ts', "export { createHash } from 'node:crypto';"],
   'lifecycle-uses-storage': ['src/lifecycle/asks.ts', "export * from '../audit/sealer.js';"],
   'security-uses-storage': ['src/security/stores.ts', "export * from '../audit/sealer.js';"],
   'telemetry-looks-inwards': ['src/telemetry/asks.ts', "export * from '../audit/sealer.js';"],

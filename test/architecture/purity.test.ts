@@ -19,11 +19,11 @@ const AT_HOME: Readonly<Record<string, readonly RegExp[]>> = {
   'the wall clock': [/^src\/system\.ts$/, /^src\/local\//],
   'the monotonic clock': [/^src\/system\.ts$/, /^src\/local\//],
   // The limit of one call on the network: nothing that the simulation runs.
-  timers: [/^src\/system\.ts$/, /^src\/local\//, /^src\/azure\/faults\.ts$/],
+  timers: [/^src\/system\.ts$/, /^src\/local\//, /^src\/cli\/bin\.ts$/, /^src\/azure\/faults\.ts$/],
   // Boundaries of a request body and the proposed id of a lease: gone when the call is, and never stored.
   randomness: [/^src\/system\.ts$/, /^src\/local\//, /^src\/azure\/(?:table-batch|blob-lease)\.ts$/],
-  'the environment': [/^src\/composition\.ts$/, /^src\/local\//],
-  'the process': [/^src\/local\//],
+  'the environment': [/^src\/composition\.ts$/, /^src\/local\//, /^src\/cli\/bin\.ts$/],
+  'the process': [/^src\/local\//, /^src\/cli\/bin\.ts$/],
 };
 
 const SOURCES = [...filesBelow('src'), ...filesBelow('functions')].filter((path) => path.endsWith('.ts'));

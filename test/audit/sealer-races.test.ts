@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { partitionKey } from '../../src/storage/keys.js';
 import type { RangePage, RangeQuery, Row, StoragePorts } from '../../src/storage/ports.js';
 import { keyAfter } from '../../src/storage/range.js';
+import { servedFaults, watchLogs } from '../support/log-watch.js';
 import { memoryPorts } from '../support/memory-ports.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
@@ -54,7 +55,8 @@ describe('sealers that race', () => {
         }),
         async (scheduler, writes) => {
           const clock = new VirtualClock(START);
-          const ports = memoryPorts({ clock });
+          const watch = watchLogs(memoryPorts({ clock }));
+          const { ports } = watch;
           const turn = (): Promise<void> => scheduler.schedule(Promise.resolve());
           const ids: string[] = [];
           const writer = async (): Promise<void> => {
@@ -77,6 +79,8 @@ describe('sealers that race', () => {
           await scheduler.waitFor(Promise.all([writer(), ...sealing]));
           await host(ports, clock).sealer.sealTenant(TENANT, { partitions: [DECISIONS] });
           await assertSealed(ports, ids);
+          const leaves = (await streamLines(ports)).map(({ text }) => text);
+          expect(servedFaults(watch, () => leaves)).toEqual([]);
         },
       );
       await fc.assert(property, { numRuns: 150 });

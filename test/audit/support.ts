@@ -13,6 +13,8 @@ import type { RecordTable, Row, RowOperation, StoragePorts } from '../../src/sto
 import { readRange } from '../../src/storage/range.js';
 import { rowIntact, withRowChecksum } from '../../src/storage/row-checksum.js';
 import { seededEntropy } from '../support/entropy.js';
+import { TEST_LOG_KEYS } from '../support/log-keys.js';
+import { publishedFaults } from '../support/published-log.js';
 
 export const TENANT = 'acme';
 export const DECISIONS: PartitionRef = { tenant: TENANT, table: 'decisions', partition: '2026-01' };
@@ -94,7 +96,13 @@ export interface Host {
 export function host(ports: StoragePorts, clock: Clock): Host {
   const directory = new Directory(ports.tables, clock);
   const corrupt: CorruptRow[] = [];
-  const sealer = new Sealer({ ports, directory, clock, onCorrupt: (row) => corrupt.push(row) });
+  const sealer = new Sealer({
+    ports,
+    directory,
+    clock,
+    signer: TEST_LOG_KEYS.signer,
+    onCorrupt: (row) => corrupt.push(row),
+  });
   return { ports, clock, directory, sealer, corrupt };
 }
 
@@ -139,6 +147,19 @@ export async function headOf(ports: StoragePorts, tenant = TENANT): Promise<Retu
   return parseHead(tenant, blob?.bytes ?? new Uint8Array());
 }
 
+/** Every blob of the container `ledger`. */
+export async function ledgerBlobs(ports: StoragePorts, prefix = ''): Promise<Map<string, Uint8Array>> {
+  const blobs = new Map<string, Uint8Array>();
+  let next: string | undefined;
+  do {
+    const page = await ports.blobs.list('ledger', prefix, next);
+    for (const name of page.names)
+      blobs.set(name, (await ports.blobs.find('ledger', name))?.bytes ?? new Uint8Array());
+    next = page.next;
+  } while (next !== undefined);
+  return blobs;
+}
+
 export function rowsOf(tables: RecordTable, table: string, key: string, prefix: string): Promise<Row[]> {
   return readRange(tables, table, key, prefixRange(prefix));
 }
@@ -159,6 +180,13 @@ export async function assertSealed(
   const head = await headOf(ports, tenant);
   expect(head.tree_size).toBe(ids.length);
   expect(head.root).toBe(naiveRoot(lines.map(({ text }) => Buffer.from(text))));
+  expect(
+    publishedFaults(
+      tenant,
+      await ledgerBlobs(ports, `${tenant}/`),
+      lines.map(({ text }) => text),
+    ),
+  ).toEqual([]);
   assertRevisionOrder(lines);
   for (const day of new Set(lines.map(({ event }) => dayOf(Date.parse(event.timestamp))))) {
     const key = partitionKey(tenant, day);

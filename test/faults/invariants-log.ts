@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { parseHead } from '../../src/audit/ledger-state.js';
 import type { Row } from '../../src/storage/ports.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
+import { publishedFaults } from '../support/published-log.js';
 import { tenantOf, type Survey, type SurveyedLine } from './invariants-survey.js';
 
 /** RFC 6962's recursive definition, as it is printed there. */
@@ -30,8 +31,18 @@ export function logViolations(survey: Survey): string[] {
       .filter(({ name }) => name.endsWith('/head'))
       .map(({ name }) => name.slice(0, -'/head'.length)),
   ]);
+  const ledger = new Map(
+    survey.contents.blobs
+      .filter(({ container }) => container === 'ledger')
+      .map(({ name, bytes }) => [name, bytes] as const),
+  );
   return [...tenants].flatMap((tenant) => [
     ...headViolations(survey, tenant),
+    ...publishedFaults(
+      tenant,
+      ledger,
+      (survey.log.get(tenant) ?? []).map(({ text }) => text),
+    ),
     ...lineViolations(survey, tenant),
     ...eventIndexViolations(survey, tenant),
   ]);

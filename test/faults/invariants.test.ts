@@ -153,6 +153,31 @@ const CASES: readonly (readonly [what: string, damage: Damage, named: RegExp])[]
   ['an event is in another log', lines((all) => all.map((line) => event(line, { tenant: 'x' }))), /in the log of acme/], // prettier-ignore
   ['the log is not that of the root', lines((all) => all.map((line) => ` ${line}`)), /root is not that/],
   [
+    'a checkpoint is lost',
+    blobs('ledger', (text, name) => (name.endsWith('checkpoint') ? undefined : text)),
+    /lines and no checkpoint/,
+  ],
+  [
+    'a checkpoint is changed',
+    blobs('ledger', (text, name) => (name.endsWith('checkpoint') ? text.replace(/\n\d+\n/, '\n1\n') : text)),
+    /the checkpoint has a signature of .* that does not verify/,
+  ],
+  [
+    'a bundle is lost',
+    blobs('ledger', (text, name) => (name.includes('/tile/entries/') ? undefined : text)),
+    /is served without tile\/entries\/000/,
+  ],
+  [
+    'a bundle is changed',
+    blobs('ledger', (text, name) => (name.includes('/tile/entries/') ? text.replace('acme', 'acne') : text)),
+    /tile\/entries\/000.p\/\d+ differs from the leaves/,
+  ],
+  [
+    'a tile is cut',
+    blobs('ledger', (text, name) => (name.includes('/tile/0/') ? text.slice(1) : text)),
+    /tile\/0\/000.p\/\d+ differs from the leaves/,
+  ],
+  [
     'a head is lost',
     blobs('ledger', (text, name) => (name.endsWith('head') ? undefined : text)),
     /and no head/,

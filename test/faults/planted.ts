@@ -83,11 +83,13 @@ const missingEtagAlone = commitsAs((operations) =>
   operations.map((operation) => (operation.kind === 'replace' ? { ...operation, etag: '*' } : operation)),
 );
 
+const isStage = (name: string): boolean => name.includes('/stages/');
+
 /** The pending rows of a stage go as soon as it is written. */
 const clearedTooEarly = around((ports) => async (call, run) => {
   const done = await run();
   const [container, name, bytes] = call.args as [string, string, Uint8Array];
-  if (call.method !== 'putOnce' || container !== 'ledger') return done;
+  if (call.method !== 'putOnce' || container !== 'ledger' || !isStage(name)) return done;
   const stage = parseStage(name.slice(0, name.indexOf('/')), { name, bytes });
   for (const { table, partition_key, row_key } of stage.events) {
     try {
@@ -115,11 +117,12 @@ const loserWritesLines = around((ports) => {
   let last: { readonly name: string; readonly bytes: Uint8Array } | undefined;
   return async (call, run) => {
     const [container, name, bytes] = call.args as [string, string, Uint8Array];
-    if (call.method === 'putOnce' && container === 'ledger') last = { name, bytes };
+    if (call.method === 'putOnce' && container === 'ledger' && isStage(name)) last = { name, bytes };
     try {
       return await run();
     } catch (error) {
-      if (call.method === 'swap' && last !== undefined && isFault(error, 'exists', 'conflict')) {
+      const lost = call.method === 'swap' && name.endsWith('/head') && isFault(error, 'exists', 'conflict');
+      if (lost && last !== undefined) {
         const { stream, events } = parseStage(name.slice(0, name.indexOf('/')), last);
         const lines = Buffer.from(events.map(({ event }) => `${event}\n`).join(''));
         if (stream.create) await ports.blobs.createAppend('audit', stream.name).catch(() => undefined);
@@ -176,6 +179,20 @@ const olderHead = around((ports) => {
   };
 });
 
+/** A checkpoint that lost to another one is put in its place all the same. */
+const forcedCheckpoint = around((ports) => async (call, run) => {
+  const [container, name, bytes] = call.args as [string, string, Uint8Array];
+  try {
+    return await run();
+  } catch (error) {
+    if (call.method === 'swap' && name.endsWith('/checkpoint') && isFault(error, 'exists', 'conflict')) {
+      const now = await ports.blobs.find(container, name);
+      await ports.blobs.swap(container, name, bytes, now?.etag).catch(() => undefined);
+    }
+    throw error;
+  }
+});
+
 const PARTS_TABLES = RECORD_TYPES.flatMap(({ parts }) => (parts === undefined ? [] : [parts.table]));
 
 /** Entries of parts are committed without the events that tell of them. */
@@ -203,6 +220,7 @@ export const PLANTED: readonly PlantedBug[] = [
   { name: 'idempotency key freed early', within: 10, plant: keyFreedEarly },
   { name: 'pending rows read once only', within: 1000, plant: readOnce },
   { name: 'ledger head replaced by an older one', within: 150, plant: olderHead },
+  { name: 'checkpoint replaced without comparing', within: 150, plant: forcedCheckpoint },
   { name: 'no outbox row of an entry', within: 50, plant: noOutboxOfParts },
   { name: 'no lookup of a record', within: 50, plant: noLookup },
 ];

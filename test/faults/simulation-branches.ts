@@ -126,10 +126,11 @@ function blobBranch({ method, args }: PortCall, told: Outcome): BranchName | und
     return told.value === undefined
       ? 'the stage of a head was gone'
       : 'a stage was finished by another round';
-  if (method === 'putOnce' && fault === 'exists')
-    return stage ? 'a stage was there already' : 'a detail blob was there already';
+  if (method === 'putOnce' && fault === 'exists') return putBranch(name, stage);
   if (method === 'swap' && (fault === 'exists' || fault === 'conflict'))
-    return 'the commit of a head was lost';
+    return name.endsWith('/checkpoint')
+      ? 'a checkpoint was signed by others as well'
+      : 'the commit of a head was lost';
   if (method === 'createAppend' && fault === 'exists') return 'a stream was there already';
   if (method === 'append' && fault === 'position') return 'lines were there already';
   if (method === 'append' && fault === 'sealed') return 'a stream was sealed already';
@@ -140,7 +141,13 @@ function blobBranch({ method, args }: PortCall, told: Outcome): BranchName | und
   return undefined;
 }
 
+function putBranch(name: string, stage: boolean): BranchName {
+  if (stage) return 'a stage was there already';
+  return name.includes('/tile/') ? 'a tile was there already' : 'a detail blob was there already';
+}
+
 function deletionBranch(name: string): BranchName {
+  if (name.includes('/tile/')) return 'a partial tile was deleted';
   if (name.includes('/stages/')) return 'an old stage was deleted';
   if (name.includes('/_packs/')) return 'a pack was collected';
   return name.includes('/_inbox/') ? 'data of the inbox was collected' : 'an orphan was collected';

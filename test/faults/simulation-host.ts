@@ -2,6 +2,7 @@ import type { Clock } from '../../src/domain/clock.js';
 import { assemblePlatform, type Platform } from '../../src/platform.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
 import { createLog } from '../../src/telemetry/log.js';
+import { TEST_LOG_KEYS } from '../support/log-keys.js';
 import type { Random } from './simulation-random.js';
 import type { Timeline } from './simulation-time.js';
 
@@ -64,6 +65,7 @@ export class SimulatedHost {
       entropy: this.entropy,
       cursorKey: new Uint8Array(32).fill(1),
       wrappingKey: new Uint8Array(32).fill(2),
+      logKeys: TEST_LOG_KEYS,
       log: silent,
     });
   }

@@ -60,6 +60,9 @@ export const BRANCHES = [
   'index rows were there already',
   'pending rows were gone already',
   'an old stage was deleted',
+  'a tile was there already',
+  'a checkpoint was signed by others as well',
+  'a partial tile was deleted',
   // Sweeping.
   'a dirty row was removed',
   'a dirty row was announced again',
@@ -72,6 +75,9 @@ export const BRANCHES = [
   'a pack was collected',
   'data of the inbox was collected',
 ] as const;
+
+/** Correlation id of events that were in a log before the schedule began. */
+export const BEFORE = 'before';
 
 export type FaultName = (typeof FAULTS)[number];
 export type BranchName = (typeof BRANCHES)[number];

@@ -1,6 +1,7 @@
 import { QUEUES } from '../../src/storage/keys.js';
 import { isAppError } from '../../src/domain/errors.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
+import { servedFaults } from '../support/log-watch.js';
 import { wrapPorts } from '../support/wrap-ports.js';
 import { listViolations } from './invariants-lists.js';
 import { openedSurvey } from './invariants-opened.js';
@@ -62,6 +63,9 @@ export async function recover(world: World, options: RecoveryOptions): Promise<s
   // The daily check announces what it finds, the next sweep seals it, and one an hour later finds nothing more to do.
   await jobs(30, 1, 2);
   const { survey, violations } = violationsOf(world.storage.contents(), { collected: true });
+  const leavesOf = (tenant: string): readonly string[] =>
+    (survey.log.get(tenant) ?? []).map(({ text }) => text);
+  failed.push(...servedFaults(world.logs, leavesOf));
   const opened = await openedSurvey(host.platform, survey);
   failed.push(...violations, ...opened.violations);
   failed.push(...verdictOf(world.facts, opened.survey), ...world.facts.types.violations(opened.survey));
@@ -76,14 +80,15 @@ export async function recover(world: World, options: RecoveryOptions): Promise<s
   return failed;
 }
 
-function calmHost(world: World): SimulatedHost {
+/** A process that nothing happens to. */
+export function calmHost(world: World): SimulatedHost {
   return new SimulatedHost({
     timeline: world.timeline,
     random: new Random(7, 7),
     skewMs: 0,
     losesFrozenTime: false,
     schedulesSealing: false,
-    portsOf: () => bounded(world.storage.ports),
+    portsOf: () => bounded(world.logs.ports),
   });
 }
 

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { decisionType } from '../../src/records/decision.js';
 import { revisionEtag } from '../../src/storage/etag.js';
 import { QUEUES } from '../../src/storage/keys.js';
+import { BEFORE } from './simulation-names.js';
 import type { Survey, SurveyedRevision } from './invariants-survey.js';
 import type { Act, Told } from './simulation-acts.js';
 import type { ActState, Facts } from './simulation-facts.js';
@@ -196,6 +197,7 @@ function eventViolations(facts: Facts, survey: Survey): string[] {
       // That configurations are true is an invariant of its own; additions to parts make no revision, and
       // simulation-type-facts.ts holds them to their acts.
       if (event.revision !== undefined || ['configuration.changed', 'record.action'].includes(event.event_type)) continue; // prettier-ignore
+      if (event.correlation_id === BEFORE) continue;
       if (event.event_type === 'external') {
         if (facts.acts.get(event.resource_id)?.act.tenant !== tenant)
           found.push(`the log of ${tenant} tells of ${event.resource_id}`);

@@ -2,6 +2,7 @@ import { storageNames } from '../../src/platform.js';
 import { isAppError } from '../../src/domain/errors.js';
 import type { QueueMessage, StoragePorts } from '../../src/storage/ports.js';
 import { memoryStorage, type MemoryStorage } from '../support/memory-ports.js';
+import { watchLogs, type LogWatch } from '../support/log-watch.js';
 import type { PortCall } from '../support/wrap-ports.js';
 import { BranchWatch } from './simulation-branches.js';
 import type { Counters } from './simulation-counters.js';
@@ -36,6 +37,8 @@ export class World {
   readonly counters: Counters;
   readonly random: Random;
   readonly storage: MemoryStorage;
+  /** The way to the storage that everybody takes. */
+  readonly logs: LogWatch;
   readonly #network: Network;
 
   constructor(private readonly options: WorldOptions) {
@@ -53,11 +56,12 @@ export class World {
       listPage: 3,
       newId: () => Buffer.from(ids.bytes(16)).toString('hex'),
     });
+    this.logs = watchLogs(this.storage.ports);
     const branches = new BranchWatch(this.counters);
     this.#network = new Network({
       timeline,
       counters: this.counters,
-      storage: this.storage.ports,
+      storage: this.logs.ports,
       fateOf: options.fateOf,
       observe: (host, call, told) => {
         branches.observe(host, call, told);

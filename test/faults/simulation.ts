@@ -4,6 +4,7 @@ import { ActMaker, perform, repeat } from './simulation-clients.js';
 import { Counters } from './simulation-counters.js';
 import type { SimulatedHost } from './simulation-host.js';
 import { jobsOf } from './simulation-jobs.js';
+import { longLog } from './simulation-past.js';
 import { Random } from './simulation-random.js';
 import { readSomething } from './simulation-reads.js';
 import { recover } from './simulation-recovery.js';
@@ -23,6 +24,8 @@ const TENANTS = ['acme', 'zeta'];
 const HOUR = 3_600_000;
 /** The stream of random numbers of the client that acts on other types than decisions. */
 const OF_TYPES = 7_000_003;
+/** That of what was there before. */
+const OF_THE_PAST = 7_000_009;
 
 export interface ScheduleOptions {
   readonly plant?: Plant | undefined;
@@ -49,6 +52,8 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
     watch: (host, call, told) => trace?.told(host, call, told),
   });
   const trace = tell === undefined ? undefined : new Trace(world.timeline, tell);
+  const past = new Random(seed, OF_THE_PAST);
+  if (past.chance(0.1)) await world.timeline.run(longLog(world, past, TENANTS[0] as string));
   const hosts = new Hosts(world, chance);
   const clients = Array.from({ length: profile.clients }, (_, at) =>
     client(world, profile, hosts, 'abcd'[at] ?? 'e'),

@@ -1,5 +1,7 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { logKeysOf } from '../../src/audit/log-keys.js';
 import { readConfig, StartupError } from '../../src/config.js';
 
 const pem = (type: 'ed25519' | 'x25519'): string => {
@@ -36,6 +38,8 @@ describe('the configuration', () => {
       keyVaultKey: undefined,
       clientId: undefined,
       auditPublicKey: expect.any(Uint8Array),
+      formerAuditPublicKeys: [],
+      logKeys: { signer: expect.any(Function), vkeys: expect.any(Function) },
       logLevel: 'warn',
       sweepSchedule: '*/30 * * * * *',
       collectOrphansSchedule: '10 */5 * * * *',
@@ -110,7 +114,10 @@ describe('the configuration', () => {
 
   it('takes a signing key on one line, as app settings hold it', () => {
     const oneLine = SIGNING.replaceAll('\n', '\\n');
-    expect(readConfig({ ...GOOD, AUDIT_SIGNING_KEY: oneLine })).toEqual(readConfig(GOOD));
+    const { logKeys, ...others } = readConfig({ ...GOOD, AUDIT_SIGNING_KEY: oneLine });
+    const { logKeys: same, ...expected } = readConfig(GOOD);
+    expect(others).toEqual(expected);
+    expect(logKeys.vkeys('acme')).toEqual(same.vkeys('acme'));
   });
 
   it.each(['CURSOR_KEY', 'WRAPPING_KEY', 'AUDIT_SIGNING_KEY', 'AzureWebJobsStorage'])(
@@ -132,6 +139,14 @@ describe('the configuration', () => {
     ['KEY_VAULT_KEY', 'https://vault.example/keys/records/newest'],
     ['ROTATE_KEYS_SCHEDULE', ''],
     ['AUDIT_SIGNING_KEY', 'not a key at all'],
+    ['AUDIT_ORIGIN', ''],
+    ['AUDIT_ORIGIN', 'https://records.example'],
+    ['AUDIT_ORIGIN', 'records.example/'],
+    ['AUDIT_ORIGIN', 'with a space'],
+    ['AUDIT_ORIGIN', 'with+plus'],
+    ['AUDIT_ORIGIN', 'x'.repeat(201)],
+    ['AUDIT_FORMER_KEYS', 'no-key'],
+    ['AUDIT_FORMER_KEYS', 'records.example/acme+530d903a'],
     ['AUDIT_SIGNING_KEY', pem('x25519')],
     ['AUTH_MODE', 'none-at-all'],
     ['LOG_LEVEL', 'shouting'],
@@ -239,3 +254,60 @@ describe('the configuration', () => {
     expect(refusal({ ...GOOD, WEBSITE_INSTANCE_ID: 'abc' })).toMatch(/refused in Azure/);
   });
 });
+
+describe('the keys of the log', () => {
+  const [vkey = ''] = readConfig(GOOD).logKeys.vkeys('acme');
+
+  it('are named after AUDIT_ORIGIN and the tenant', () => {
+    expect(vkey).toMatch(/^business-records\.local\/acme\+[0-9a-f]{8}\+/);
+    const named = readConfig({ ...GOOD, AUDIT_ORIGIN: 'log.example:8080/records' }).logKeys;
+    expect(named.signer('acme').name).toBe('log.example:8080/records/acme');
+  });
+
+  it('list those from before after the one that signs', () => {
+    const AUDIT_SIGNING_KEY = pem('ed25519');
+    const rotated = readConfig({ ...GOOD, AUDIT_SIGNING_KEY, AUDIT_FORMER_KEYS: ` ${vkey},\n${vkey} ` });
+    const keys = rotated.logKeys.vkeys('acme');
+    expect(keys).toEqual([expect.not.stringContaining(vkey), vkey]);
+    expect(rotated.formerAuditPublicKeys[0]).toEqual(readConfig(GOOD).auditPublicKey);
+    expect(rotated.logKeys.vkeys('zeta')[1]?.split('+').at(-1)).toBe(vkey.split('+').at(-1));
+  });
+
+  it('show their private half in no dump, error or text', () => {
+    const seed = createPrivateKey(SIGNING).export({ format: 'jwk' }).d ?? '';
+    const forms = [
+      seed,
+      Buffer.from(seed, 'base64url').toString('hex'),
+      Buffer.from(seed, 'base64url').toString('base64'),
+      SIGNING.split('\n')[1] ?? '',
+    ];
+    const config = readConfig(GOOD);
+    const signer = config.logKeys.signer('acme');
+    const shown = [
+      inspect(config, { depth: 20, showHidden: true }),
+      inspect(signer, { depth: 20, showHidden: true }),
+      JSON.stringify(config),
+      JSON.stringify(signer),
+      // A key in one line too many, a truncated one, and one of another kind.
+      ...[
+        SIGNING.slice(0, 60),
+        `${SIGNING}x`.replace('PRIVATE', 'PUBLIC'),
+        SIGNING.replaceAll('\n', ' '),
+      ].map((broken) => refusalOf(() => readConfig({ ...GOOD, AUDIT_SIGNING_KEY: broken }))),
+      refusalOf(() => logKeysOf('records.test', SIGNING.slice(0, 60)).signer('acme')),
+      refusalOf(() => logKeysOf('no name', SIGNING).signer('acme')),
+    ].join('\n');
+    expect(forms.every((form) => form.length > 40)).toBe(true);
+    for (const form of forms) expect(shown).not.toContain(form);
+  });
+});
+
+/** Everything that an error says, causes included. */
+function refusalOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    return inspect(error, { depth: 20, showHidden: true });
+  }
+  return '';
+}

@@ -30,12 +30,18 @@ function ofType(type: RecordType, template: string, methods: readonly string[]):
   ];
 }
 
+/** What comes after `tile/` has as many segments as it needs: described are those of logs of up to 256,000 entries. */
+const TILES: Readonly<Record<string, readonly string[]>> = {
+  'audit/log/tile/{*path}': ['audit/log/tile/{level}/{index}', 'audit/log/tile/{level}/{index}.p/{width}'],
+};
+
 /** Every operation that the routes of `functions/` come to with the record types there are. */
 function routed(): readonly string[] {
   const { '{*path}': _, ...routes } = ROUTES;
   // The inbox takes one collection more, whose members are no records.
   const events = 'POST /inbox/audit-events';
   return Object.entries(routes)
+    .flatMap(([template, resource]) => (TILES[template] ?? [template]).map((one) => [one, resource] as const))
     .flatMap(([template, resource]) =>
       template.includes('{collection}')
         ? RECORD_TYPES.flatMap((type) => ofType(type, template, Object.keys(resource)))

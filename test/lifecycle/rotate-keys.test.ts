@@ -1,3 +1,4 @@
+import { TEST_LOG_KEYS } from '../support/log-keys.js';
 import { describe, expect, it } from 'vitest';
 import type { SealingContext } from '../../src/domain/commitment.js';
 import { assemblePlatform, type PlatformOptions } from '../../src/platform.js';
@@ -33,6 +34,7 @@ function hostWith(ports: StoragePorts, keys: Keys) {
     backgroundClock: { ...realClock, sleep: () => new Promise(() => undefined) },
     entropy: seededEntropy(`rotation ${String((hosts += 1))} of ${String(process.pid)}`),
     cursorKey: keyOf(1),
+    logKeys: TEST_LOG_KEYS,
     log: createLog('silent'),
     ...keys,
   });

@@ -35,6 +35,22 @@ describe.each(STORAGES)('the keys of a storage $name', (kind) => {
     expect(await claimKeys(ports.tables, directory, keys('a', 'b'))).toBeUndefined();
   });
 
+  it('may be followed by another one where the host still knows the former', async () => {
+    const { ports } = await openStorage(kind);
+    const { directory, manager } = testPlatform(ports);
+    const claim = (cursor: string, former: readonly string[]): Promise<string | undefined> =>
+      claimKeys(ports.tables, directory, { ...keys(cursor, 'b'), former: { CURSOR_KEY: former } });
+    expect(await claim('a', [])).toBeUndefined();
+    await manager.storeDecision({ decision_type: 'financial', title: 'Lease or buy' }, caller());
+    expect(await claim('new', ['x'])).toBe('CURSOR_KEY');
+    expect(await claim('new', ['x', 'a'])).toBeUndefined();
+    expect(await claim('new', [])).toBeUndefined();
+    expect(await claim('a', [])).toBe('CURSOR_KEY');
+    // The others have to be the same all the while.
+    const newer = { ...keys('newer', 'c'), former: { CURSOR_KEY: ['new'] } };
+    expect(await claimKeys(ports.tables, directory, newer)).toBe('WRAPPING_KEY');
+  });
+
   it('may be replaced while nothing is stored', async () => {
     const { ports } = await openStorage(kind);
     const { directory } = testPlatform(ports);

@@ -13,6 +13,7 @@ import { handle } from '../../src/http/handle.js';
 import type { Problem } from '../../src/http/problem.js';
 import type { Resource } from '../../src/http/resource.js';
 import { auditEventResource, auditEventsResource } from '../../src/http/resources/audit-events.js';
+import { checkpointResource, tileResource, vkeyResource } from '../../src/http/resources/audit-log.js';
 import { configurationResource } from '../../src/http/resources/configuration.js';
 import { collectionBatchResource } from '../../src/http/resources/collection-batch.js';
 import { collectionResource } from '../../src/http/resources/collection.js';
@@ -23,6 +24,7 @@ import { lineageResource } from '../../src/http/resources/lineage.js';
 import { jobRunResource, jobsResource } from '../../src/http/resources/jobs.js';
 import { nowhereResource } from '../../src/http/resources/nowhere.js';
 import { openapiResource } from '../../src/http/resources/openapi.js';
+import { eventProofResource, recordProofResource } from '../../src/http/resources/proofs.js';
 import { recordActionResource } from '../../src/http/resources/record-action.js';
 import { recordResource } from '../../src/http/resources/record.js';
 import { revisionResource, revisionsResource } from '../../src/http/resources/revisions.js';
@@ -51,10 +53,15 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   '{collection}/{id}/revisions': revisionsResource,
   '{collection}/{id}/revisions/{revision}': revisionResource,
   '{collection}/{id}/lineage': lineageResource,
+  '{collection}/{id}/proof': recordProofResource,
   'inbox/{collection}': inboxResource,
   'operations/{id}': operationResource,
   'audit-events': auditEventsResource,
   'audit-events/{id}': auditEventResource,
+  'audit-events/{id}/proof': eventProofResource,
+  'audit/log/checkpoint': checkpointResource,
+  'audit/log/tile/{*path}': tileResource,
+  'audit/log/vkey': vkeyResource,
   configuration: configurationResource,
   health: healthResource,
   jobs: jobsResource,
@@ -94,11 +101,21 @@ export interface RequestOptions {
 
 /** An answer; what is read as is said by who reads it. */
 export class Reply {
+  readonly #bytes: Uint8Array;
+
   constructor(
     readonly status: number,
     readonly headers: Readonly<Record<string, string>>,
     readonly text: string,
-  ) {}
+    bytes: Uint8Array = Buffer.from(text),
+  ) {
+    this.#bytes = bytes;
+  }
+
+  /** The body as it was sent; `text` is that read as UTF-8. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
 
   get json(): Record<string, unknown> {
     return JSON.parse(this.text) as Record<string, unknown>;
@@ -175,8 +192,8 @@ export function httpHost(ports: StoragePorts, options: HttpHostOptions = {}): Ht
       invocation({ functionName }),
     );
     const { status = 200, headers = {}, body = '' } = answer as functions.HttpResponseInit;
-    const text = typeof body === 'string' ? body : Buffer.from(body as Uint8Array).toString();
-    const reply = new Reply(status, headers as Record<string, string>, text);
+    const bytes = Buffer.from(body as Uint8Array);
+    const reply = new Reply(status, headers as Record<string, string>, bytes.toString(), bytes);
     contractOf(options.types).check({ method, path: pathname.slice('/api'.length), ...reply });
     return reply;
   };

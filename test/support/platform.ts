@@ -6,6 +6,7 @@ import type { CallContext } from '../../src/storage/manager-types.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
 import { createLog, type Log } from '../../src/telemetry/log.js';
 import { seededEntropy } from './entropy.js';
+import { TEST_LOG_KEYS } from './log-keys.js';
 import { STORAGES, type StorageKind } from './storages.js';
 import { realClock } from './virtual-clock.js';
 
@@ -48,6 +49,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
       options.entropy ?? seededEntropy(options.seed ?? `host ${String(hosts)} of ${String(process.pid)}`),
     cursorKey: new Uint8Array(32).fill(1),
     wrappingKey: new Uint8Array(32).fill(2),
+    logKeys: TEST_LOG_KEYS,
     log: options.log ?? createLog('silent'),
     ...(options.types === undefined ? {} : { types: options.types }),
     rateLimits: options.rateLimits ?? RATE_LIMITS,

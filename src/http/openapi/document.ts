@@ -79,6 +79,7 @@ export function buildDocument(types: readonly RecordType[]): OpenApiDocument {
       tags: [
         ...types.map((type) => ({ name: type.collection, description: `Records of the type \`${type.recordType}\`.` })),
         { name: 'audit-events', description: 'The audit trail.' },
+        { name: 'audit-log', description: 'The verifiable log of the audit trail (C2SP tlog-tiles).' },
         { name: 'operations', description: 'Writes that were promised.' },
         { name: 'configuration', description: 'What a tenant sets for itself.' },
         { name: 'jobs', description: 'Work in the background.' },

@@ -83,6 +83,20 @@ export const PARAMETERS = {
     description: 'Steps from the record at most.',
     schema: { type: 'integer', minimum: 1, maximum: LIMITS.lineageDepth, default: LIMITS.lineageDepth },
   },
+  OfRevision: {
+    name: 'revision',
+    in: 'query',
+    description: 'Counted from 1; the current one without it.',
+    schema: { type: 'integer', minimum: 1 },
+  },
+  Disclose: {
+    name: 'disclose',
+    in: 'query',
+    description:
+      'JSON pointer (RFC 6901) of a sensitive value to be revealed with its salt; may be repeated.',
+    schema: { type: 'array', items: { type: 'string' }, maxItems: LIMITS.disclosures },
+    explode: true,
+  },
   DryRun: {
     name: 'dry_run',
     in: 'query',

@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { submittedEvent } from '../../audit/external-events.js';
 import { tenantConfiguration } from '../../domain/tenant-configuration.js';
 import { auditEventResource, auditEventsResource } from '../resources/audit-events.js';
+import { checkpointResource, tileResource, vkeyResource } from '../resources/audit-log.js';
 import { configurationResource } from '../resources/configuration.js';
 import { healthResource } from '../resources/health.js';
 import { inboxResource, operationResource } from '../resources/inbox.js';
 import { jobRunResource, jobsResource } from '../resources/jobs.js';
+import { eventProofResource } from '../resources/proofs.js';
 import type { Operation } from '../resource.js';
 import { answer, notModified } from './answers.js';
 import { describe, type Paths } from './operation.js';
@@ -82,6 +84,18 @@ export function platformPaths(): Paths {
         problems: [404],
       }),
     },
+    '/audit-events/{id}/proof': {
+      get: describe(eventProofResource.GET, {
+        id: 'getAuditEventProof',
+        tag: 'audit-events',
+        summary: 'Prove that the log has an event',
+        description: 'C2SP tlog-proof, verified before it is handed out.',
+        parameters: ['Id'],
+        answers: textOf('The proof.'),
+        problems: [404, 409],
+      }),
+    },
+    ...logPaths(),
     '/configuration': {
       get: describe(configurationResource.GET, {
         id: 'getConfiguration',
@@ -165,6 +179,68 @@ export function platformPaths(): Paths {
       }),
     },
   };
+}
+
+const segment = (name: string, description: string) =>
+  ({ name, in: 'path', required: true, description, schema: { type: 'string' } }) as const;
+
+/** The log of the caller's tenant as C2SP tlog-tiles has it; its prefix is `/audit/log`. */
+function logPaths(): Paths {
+  const level = segment('level', 'Level of the hashes, or `entries` for a bundle of entries.');
+  const index = segment('index', 'Three digits; `x001/234` for 1234, with a segment for each three.');
+  const width = segment('width', 'How many hashes or entries of it, 1 to 255.');
+  const tile = {
+    200: {
+      description: 'Hashes of 32 bytes, or entries each after its length in two bytes.',
+      headers: { 'Cache-Control': { schema: { type: 'string' as const } } },
+      content: { 'application/octet-stream': { schema: { type: 'string' as const, format: 'binary' } } },
+    },
+  };
+  return {
+    '/audit/log/checkpoint': {
+      get: describe(checkpointResource.GET, {
+        id: 'getLogCheckpoint',
+        tag: 'audit-log',
+        summary: 'Read the signed size and root of the log',
+        description: 'C2SP tlog-checkpoint. Every leaf under it is readable.',
+        answers: textOf('The signed note.'),
+        problems: [404],
+      }),
+    },
+    '/audit/log/tile/{level}/{index}': {
+      get: describe(tileResource.GET, {
+        id: 'getLogTile',
+        tag: 'audit-log',
+        summary: 'Read a full tile or bundle of the log',
+        parameters: [level, index],
+        answers: tile,
+        problems: [404],
+      }),
+    },
+    '/audit/log/tile/{level}/{index}.p/{width}': {
+      get: describe(tileResource.GET, {
+        id: 'getLogPartialTile',
+        tag: 'audit-log',
+        summary: 'Read the beginning of a tile or bundle of the log',
+        parameters: [level, index, width],
+        answers: tile,
+        problems: [404],
+      }),
+    },
+    '/audit/log/vkey': {
+      get: describe(vkeyResource.GET, {
+        id: 'getLogVerifierKeys',
+        tag: 'audit-log',
+        summary: 'Read what checkpoints of the log are verified with',
+        description: 'A line for each key, the one that signs now first.',
+        answers: textOf('The verifier keys.'),
+      }),
+    },
+  };
+}
+
+function textOf(description: string) {
+  return { 200: { description, content: { 'text/plain': { schema: { type: 'string' as const } } } } };
 }
 
 const EXTERNAL_EVENT = {

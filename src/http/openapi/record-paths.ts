@@ -6,6 +6,7 @@ import { collectionResource } from '../resources/collection.js';
 import { inboxResource } from '../resources/inbox.js';
 import { recordActionResource } from '../resources/record-action.js';
 import { recordResource } from '../resources/record.js';
+import { recordProofResource } from '../resources/proofs.js';
 import { lineageResource } from '../resources/lineage.js';
 import { revisionResource, revisionsResource } from '../resources/revisions.js';
 import { actionPaths, partPaths, viewPaths } from './below-record.js';
@@ -13,7 +14,7 @@ import { answer, camelCase, notModified, type Headers } from './answers.js';
 import { CHANGE_PROBLEMS, describe, joined, type Paths } from './operation.js';
 import { nameParameters } from './parameters.js';
 import { filterOf, type RecordSchemas } from './record-schemas.js';
-import { envelopeHead, lineage, operation, pageOf } from './shared-schemas.js';
+import { envelopeHead, lineage, operation, pageOf, recordProof } from './shared-schemas.js';
 
 /** Every path of a record type. */
 export function recordPaths(type: RecordType, schemas: RecordSchemas): Paths {
@@ -24,6 +25,7 @@ export function recordPaths(type: RecordType, schemas: RecordSchemas): Paths {
       [`${base}/batch`]: { post: createBatch(type, schemas) },
       [`${base}/{id}`]: { get: read(type, schemas), patch: patch(type, schemas) },
       [`${base}/{id}/lineage`]: { get: readLineage(type, schemas) },
+      [`${base}/{id}/proof`]: { get: prove(type, schemas) },
       [`${base}/{id}/revisions`]: { get: listRevisions(type, schemas) },
       [`${base}/{id}/revisions/{revision}`]: { get: readRevision(type, schemas) },
     },
@@ -33,6 +35,19 @@ export function recordPaths(type: RecordType, schemas: RecordSchemas): Paths {
     type.named === undefined ? {} : namedPaths(type, schemas),
     { [`/inbox${base}`]: { post: submit(type, schemas) } },
   );
+}
+
+function prove(type: RecordType, { name }: RecordSchemas) {
+  return describe(recordProofResource.GET, {
+    id: camelCase('prove', name),
+    tag: type.collection,
+    summary: `Prove what was stored of a ${type.recordType}`,
+    description:
+      'A revision as it was stored, the event that says so, and the proof (C2SP tlog-proof) that the log has the event. To disclose values needs a role that may see them.',
+    parameters: ['Id', 'OfRevision', 'Disclose'],
+    answers: answer(200, 'It can be checked offline.', recordProof),
+    problems: [404, 409, 410],
+  });
 }
 
 /** Headers of answers that name or show a schema version which is deprecated. */

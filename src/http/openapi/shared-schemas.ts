@@ -93,6 +93,25 @@ export const envelopeHead = z
   .strictObject(headShape())
   .meta({ id: 'EnvelopeHead', description: 'The envelope of a revision without its data.' });
 
+/** What proves a revision of a record. */
+export const recordProof = z
+  .strictObject({
+    envelope: z.strictObject({
+      ...headShape(),
+      data: z.record(z.string(), z.unknown()).meta({
+        description:
+          'As it was stored, in the schema version that `schema_version` names; sensitive values that are not disclosed are commitments.',
+      }),
+      salts: z
+        .record(z.string(), z.string())
+        .optional()
+        .meta({ description: 'Of what is disclosed: base64url by JSON pointer.' }),
+    }),
+    event: z.string().meta({ description: 'The exact bytes of the event, a leaf of the log.' }),
+    proof: z.string().meta({ description: 'C2SP tlog-proof of that leaf.' }),
+  })
+  .meta({ id: 'RecordProof' });
+
 const commitment = z.strictObject({ $commitment: sha256() }).meta({
   id: 'Commitment',
   description: 'Stands for a sensitive value: hex SHA-256 of its salt and of its canonical JSON.',

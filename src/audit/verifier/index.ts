@@ -1,0 +1,5 @@
+/** `business-records/verifier`: checks proofs offline, in Node and in browsers, and needs nothing of the platform. */
+export { verifyRecordProof } from './record-proof.js';
+export { verifyEventProof } from './event-proof.js';
+export type { VerifyOptions } from './event-proof.js';
+export type { Check, CheckName, CheckOutcome, ProofReport, ProvenFacts, Verdict } from './report.js';

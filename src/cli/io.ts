@@ -1,0 +1,44 @@
+/** What the command knows of the machine it runs on; handed in, so that tests run the command as it is. */
+export interface CliIo {
+  /** Answers, for the caller or a program after it. */
+  readonly out: (text: string) => void;
+  /** Progress and complaints. */
+  readonly complain: (text: string) => void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The bytes of a file. Rejects when there is none, and when it has more than `maxBytes`. */
+  readonly readFile: (path: string, maxBytes: number) => Promise<Uint8Array>;
+  readonly fetch: typeof globalThis.fetch;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+/** How the command ends: everything held; something did not; or it cannot tell, and what it was asked may be why. */
+export const EXIT = { yes: 0, no: 1, unknown: 2 } as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Why the command cannot tell. The message is one line for the caller. */
+export class CannotTell extends Error {
+  override readonly name = 'CannotTell';
+}
+
+/** Text from elsewhere as one line: what a terminal would obey is written as its code point. */
+export function printable(text: string): string {
+  return text.replaceAll(
+    /[\p{C}\u2028\u2029]/gu,
+    (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`,
+  );
+}
+
+/** The text of a file in UTF-8. Throws CannotTell. */
+export async function readText(io: CliIo, path: string, maxBytes: number): Promise<string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await io.readFile(path, maxBytes);
+  } catch (error) {
+    throw new CannotTell(`cannot read ${path}: ${(error as Error).message}`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new CannotTell(`${path} is not UTF-8 text`);
+  }
+}

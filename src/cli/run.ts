@@ -1,0 +1,62 @@
+import { Command, CommanderError } from 'commander';
+import { CannotTell, EXIT, printable, type CliIo, type ExitCode } from './io.js';
+import { verify, type VerifyArguments } from './verify.js';
+import { TOKEN_VARIABLE, verifyLog, type VerifyLogArguments } from './verify-log.js';
+
+const EXIT_CODES = `
+Exit codes: 0 everything holds, 1 something does not, 2 cannot tell (usage, a file, the network, this platform).`;
+
+const VKEY = 'verifier key of the log, from a source you trust: <name>+<key id>+<key>';
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+function programOf(io: CliIo, done: (code: ExitCode) => void): Command {
+  const program = new Command('business-records')
+    .description('Checks what a system of business records says of itself.')
+    .addHelpText('after', EXIT_CODES)
+    .configureOutput({ writeOut: io.out, writeErr: io.complain })
+    .exitOverride();
+  program
+    .command('verify')
+    .description(
+      'check one proof, offline: the JSON of GET /{collection}/{id}/proof, or a tlog-proof with --event',
+    )
+    .argument('<proof>', 'file of the proof')
+    .requiredOption('--vkey <key>', VKEY)
+    .option('--event <file>', 'file of the exact bytes of an event, when the proof is that of an event')
+    .option('--origin <origin>', 'origin of the log, where it is not the name of the key')
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', EXIT_CODES)
+    .action(async (proof: string, args: VerifyArguments) => done(await verify(proof, args, io)));
+  program
+    .command('verify-log')
+    .description('read a whole log over HTTP and recompute its tiles, its root and an older root')
+    .requiredOption('--url <base>', 'address of the log: below it are checkpoint and tile/')
+    .requiredOption('--vkey <key>', `${VKEY}; again for keys of before`, collect)
+    .option('--origin <origin>', 'origin of the log, where it is not the name of the key')
+    .option('--tenant <tenant>', 'the tenant whose log it must be')
+    .option('--since <checkpoint>', 'file of an older checkpoint, which the log must go on from')
+    .option('--header <header>', "header of every request, 'name: value'; may be given again", collect)
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', `\nA bearer token is taken from ${TOKEN_VARIABLE}.${EXIT_CODES}`)
+    .action(async (args: VerifyLogArguments) => done(await verifyLog(args, io)));
+  return program;
+}
+
+/** Runs the command with its arguments (without node and script) and says how it ends. Never rejects. */
+export async function run(args: readonly string[], io: CliIo): Promise<ExitCode> {
+  let code: ExitCode = EXIT.unknown;
+  try {
+    await programOf(io, (ended) => (code = ended)).parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    // It has printed its complaint; help that was asked for is an answer.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.yes : EXIT.unknown;
+    const why =
+      error instanceof CannotTell ? error.message : `something is broken: ${(error as Error).message}`;
+    io.complain(`business-records: ${printable(why)}\n`);
+    return EXIT.unknown;
+  }
+}
