@@ -20,6 +20,12 @@ async function readFile(path: string, maxBytes: number): Promise<Uint8Array> {
   }
 }
 
+function deadline(ms: number): { signal: AbortSignal; clear: () => void } {
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort(new Error('no answer in time')), ms);
+  return { signal: ending.signal, clear: () => clearTimeout(timer) };
+}
+
 // Set and not called: what was printed into a pipe is still on its way.
 process.exitCode = await run(process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
@@ -28,4 +34,5 @@ process.exitCode = await run(process.argv.slice(2), {
   readFile,
   fetch: globalThis.fetch,
   sleep: (ms) => sleep(ms),
+  deadline,
 });

@@ -135,7 +135,7 @@ export async function checkLog(
       return { name: 'entries', detail: `${path} is not of ${String(tile.width)} entries` };
     const fault = await walk.take(entries);
     if (fault !== undefined) return fault;
-    if ((tile.index + 1) % PROGRESS_BUNDLES === 0) progress((tile.index + 1) * TILE_WIDTH);
+    if ((tile.index + 1) % PROGRESS_BUNDLES === 0) progress(tile.index * TILE_WIDTH + tile.width);
   }
   return walk.root === checkpoint.root
     ? undefined

@@ -9,6 +9,8 @@ export interface CliIo {
   readonly readFile: (path: string, maxBytes: number) => Promise<Uint8Array>;
   readonly fetch: typeof globalThis.fetch;
   readonly sleep: (ms: number) => Promise<void>;
+  /** Aborts after a time, unless it is cleared before: whatever waits for the signal is kept in memory until then. */
+  readonly deadline: (ms: number) => { readonly signal: AbortSignal; readonly clear: () => void };
 }
 
 /** How the command ends: everything held; something did not; or it cannot tell, and what it was asked may be why. */

@@ -36,9 +36,9 @@ export function logClient(url: string, headers: Headers, io: CliIo): LogClient {
     throw new CannotTell('--url is not the address of a log');
   const base = url.replace(/\/+$/, '');
   const once = async (path: string, maxBytes: number): Promise<Uint8Array | Response | Error> => {
+    const { signal, clear } = io.deadline(LIMITS.logRequestMs);
     try {
       // A redirect would carry the caller's headers to somewhere else.
-      const signal = AbortSignal.timeout(LIMITS.logRequestMs);
       const response = await io.fetch(`${base}/${path}`, { headers, redirect: 'error', signal });
       if (response.ok) return await bodyOf(response, maxBytes);
       await response.body?.cancel();
@@ -46,6 +46,8 @@ export function logClient(url: string, headers: Headers, io: CliIo): LogClient {
     } catch (error) {
       if (error instanceof CannotTell) throw error;
       return error as Error;
+    } finally {
+      clear();
     }
   };
   return {

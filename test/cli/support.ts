@@ -27,6 +27,7 @@ export async function ran(
   const code = await run(args, {
     out: (text) => void (out += text),
     complain: (text) => void (complaints += text),
+    deadline: (ms) => ({ signal: AbortSignal.timeout(ms), clear: () => undefined }),
     env,
     readFile: (path) => {
       const content = files[path];
