@@ -12,7 +12,7 @@ export interface LogKeys {
 }
 
 /** The unique name of a tenant's log. */
-export function originOf(auditOrigin: string, tenant: string): string {
+function originOf(auditOrigin: string, tenant: string): string {
   return `${auditOrigin}/${tenant}`;
 }
 

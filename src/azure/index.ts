@@ -5,7 +5,7 @@ import { provision, type StorageNames } from './provision.js';
 import { AzureWorkQueue } from './queue.js';
 import { AzureRecordTable } from './table.js';
 
-export { KeyVaultWrapper, parseVaultKey, type KeyVaultOptions, type VaultKey } from './key-vault.js';
+export { KeyVaultWrapper, parseVaultKey, type KeyVaultOptions } from './key-vault.js';
 export type { AzureStorageOptions } from './clients.js';
 export type { StorageNames } from './provision.js';
 

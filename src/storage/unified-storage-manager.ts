@@ -2,7 +2,6 @@ import pLimit from 'p-limit';
 import { acceptCreate, acceptPut, type RecordName } from '../domain/apply-change.js';
 import { AppError, isAppError } from '../domain/errors.js';
 import type { EnvelopeHead } from '../domain/envelope.js';
-import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
 import { actionChange, patchChange } from './change.js';
@@ -21,6 +20,7 @@ import type {
   WrittenRecord,
 } from './manager-types.js';
 import type { PartsQuery, ShownPart } from './part-lister.js';
+import { assertLimit } from './page-limit.js';
 import { partsOf, wayTo } from './part-reader.js';
 import { acceptedOnce, type PutCondition } from './put-writer.js';
 import type { SeriesQuery } from './series-reader.js';
@@ -341,14 +341,5 @@ export class UnifiedStorageManager {
     } catch {
       // The caller is told about the damage either way; the auditor logs its own failure.
     }
-  }
-}
-
-function assertLimit(limit: number): void {
-  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.pageItems) {
-    throw new AppError(
-      'request-malformed',
-      `limit must be an integer from 1 to ${String(LIMITS.pageItems)}.`,
-    );
   }
 }

@@ -149,7 +149,7 @@ export interface SubtreePlace {
  * The place of the complete subtree over the leaves [index * 2^height, (index + 1) * 2^height). Its root is one hash of
  * a tile, or follows from as few as one tile has.
  */
-export function subtreePlace(height: number, index: number): SubtreePlace {
+function subtreePlace(height: number, index: number): SubtreePlace {
   const level = Math.floor(height / TILE_HEIGHT);
   const count = 2 ** (height % TILE_HEIGHT);
   const first = index * count;

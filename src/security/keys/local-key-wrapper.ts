@@ -7,7 +7,7 @@ import { KEY_BYTES, unwrapKey, wrapKey } from './wrap-key.js';
 const VERSION = '1';
 
 /** A key-encryption key that the process was given, e.g. in its environment. */
-export class LocalKeyWrapper implements KeyWrapper {
+class LocalKeyWrapper implements KeyWrapper {
   readonly name: string;
 
   /** Throws TypeError unless the key has 32 bytes. */
