@@ -128,7 +128,8 @@ export class Reply {
   }
   /** The code of a problem document; undefined for any other answer. */
   get code(): ErrorCode | undefined {
-    const type = this.text === '' ? undefined : (this.json['type'] as string | undefined);
+    const isJson = this.text !== '' && this.headers['content-type']?.includes('json') === true;
+    const type = isJson ? (this.json['type'] as string | undefined) : undefined;
     return type?.slice(type.indexOf('#') + 1) as ErrorCode | undefined;
   }
   get pointers(): readonly string[] {
