@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isAppError } from '../../src/domain/errors.js';
 import type { Platform } from '../../src/platform.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
+import { QUEUES } from '../../src/storage/keys.js';
 import { committedOf } from '../support/committed.js';
 import type { Survey, SurveyedRecord, SurveyedRevision } from './invariants-survey.js';
 
@@ -35,5 +36,20 @@ export async function openedSurvey(
     for (const revision of record.revisions) revisions.push(await open(revision));
     records.set(id, { ...record, revisions });
   }
-  return { survey: { ...survey, records }, violations };
+  const contents = { ...survey.contents, messages: await openedMessages(platform, survey.contents.messages) };
+  return { survey: { ...survey, contents, records }, violations };
+}
+
+type Messages = Survey['contents']['messages'];
+
+/** Messages that were set aside, with what they brought in the place of what is sealed of it. */
+function openedMessages(platform: Platform, messages: Messages): Promise<Messages> {
+  return Promise.all(
+    messages.map(async (message) => {
+      if (message.queue !== QUEUES.inboxPoison) return message;
+      const head = JSON.parse(message.text) as Parameters<Platform['poison']['original']>[0];
+      const original: unknown = JSON.parse(await platform.poison.original(head));
+      return { ...message, text: JSON.stringify({ ...head, message: original }) };
+    }),
+  );
 }
