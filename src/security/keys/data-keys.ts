@@ -72,9 +72,12 @@ export class DataKeys {
     return inParallel(subjects, (subject) => this.#ofSubject(tenant, subject));
   }
 
-  /** Keys by their ids, destroyed ones too. One read each the first time in a process. Throws for one there is not. */
-  async byIds(tenant: string, ids: readonly string[]): Promise<ReadonlyMap<string, DataKey>> {
-    return inParallel(ids, (id) => this.#byId(tenant, id));
+  /**
+   * Keys by their ids, destroyed ones too. One read each the first time in a process, and with `fresh` each time. Throws
+   * for one there is not.
+   */
+  async byIds(tenant: string, ids: readonly string[], fresh = false): Promise<ReadonlyMap<string, DataKey>> {
+    return inParallel(ids, (id) => this.#byId(tenant, id, fresh));
   }
 
   /**
@@ -158,12 +161,12 @@ export class DataKeys {
     return (await this.#ids.read(cacheName(tenant, subject), load, this.#counts)).value;
   }
 
-  async #byId(tenant: string, id: string): Promise<DataKey> {
+  async #byId(tenant: string, id: string, fresh = false): Promise<DataKey> {
     const load = async () => {
       const value = await this.#budget().retry(() => this.#find(tenant, id));
       return { value, ttlMs: LIMITS.keysKeptMs, bytes: 1 };
     };
-    return (await this.#keys.read(cacheName(tenant, id), load, this.#counts)).value;
+    return (await this.#keys.read(cacheName(tenant, id), load, this.#counts, fresh)).value;
   }
 
   async #find(tenant: string, id: string): Promise<DataKey> {
