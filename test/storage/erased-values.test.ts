@@ -62,6 +62,21 @@ describe.each(STORAGES)('a record with erased values $name', (kind) => {
     close();
   });
 
+  it('does not get them back from a process that had read them, under the next key of whom they were about', async () => {
+    const { ports, close } = await openStorage(kind);
+    const { id } = (await testPlatform(ports).manager.create(decisionType, BODY, call)).envelope;
+    const { manager } = testPlatform(ports);
+    const read = await manager.get(decisionType, id, call);
+    expect(read.envelope.data).toMatchObject({ created_by: 'Ada' });
+    await testKeyRing(ports).dataKeys.destroySubject(call.tenant, 'Ada');
+
+    const patch = () => manager.patch(decisionType, id, { title: 'U' }, read.etag, call);
+    await expect(patch()).rejects.toMatchObject({ code: 'storage-unavailable', retryAfterS: 1 });
+    expect((await patch()).envelope.data).toMatchObject({ title: 'U', created_by: COMMITMENT });
+    expect((await manager.create(decisionType, BODY, call)).envelope.data).toMatchObject({ created_by: 'Ada' }); // prettier-ignore
+    close();
+  });
+
   it('keeps rules that compare its values: two people of a list who are gone are still two', async () => {
     const { ports, close } = await openStorage(kind);
     const body = { conversation_type: 'boardroom', participants: ['Ada', 'Eve', 'Bob'] };

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import { formatTime } from '../../domain/clock.js';
+import { AppError } from '../../domain/errors.js';
 import { LIMITS } from '../../domain/limits.js';
 import { Budget } from '../../storage/backoff.js';
 import { isFault, type Row, type RowOperation } from '../../storage/ports.js';
@@ -66,7 +67,8 @@ export class DataKeys {
 
   /**
    * The keys that subjects have now, made where there is none, by subject. The first use of a subject costs 1 read and 1
-   * transaction, the first in a process 2 reads, then nothing for five minutes.
+   * transaction, the first in a process 2 reads, then nothing for five minutes. Throws `storage-unavailable`, once, where
+   * it learns that a key which this process may have opened something with was destroyed.
    */
   async ofSubjects(tenant: string, subjects: readonly string[]): Promise<ReadonlyMap<string, DataKey>> {
     return inParallel(subjects, (subject) => this.#ofSubject(tenant, subject));
@@ -186,7 +188,7 @@ export class DataKeys {
     for (;;) {
       const id = await budget.retry(async () => {
         const row = await findKeyRow(this.tools.tables, tenant, rowKey);
-        if (row !== undefined) this.#forgetKeys(tenant, destroyedIn(row));
+        if (row !== undefined && this.#forgetKeys(tenant, destroyedIn(row))) throw outlived();
         const known = row === undefined ? '' : textOf(row, 'data_key');
         return known === '' ? this.#make(tenant, rowKey, row) : known;
       });
@@ -237,8 +239,10 @@ export class DataKeys {
     this.#ids.forget(cacheName(tenant, subject), this.#counts);
   }
 
-  #forgetKeys(tenant: string, ids: readonly string[]): void {
-    for (const id of ids) this.#keys.forget(cacheName(tenant, id), this.#counts);
+  /** True where this process remembered one of them as one that opens something. */
+  #forgetKeys(tenant: string, ids: readonly string[]): boolean {
+    const forgotten = ids.map((id) => this.#keys.forget(cacheName(tenant, id), this.#counts));
+    return forgotten.some(({ known, value }) => known && (value === undefined || value.key !== undefined));
   }
 
   #budget(): Budget {
@@ -255,6 +259,14 @@ async function inParallel<T>(
   if (distinct.length <= PARALLEL) return new Map(await Promise.all(distinct.map(entry)));
   const limit = pLimit(PARALLEL);
   return new Map(await Promise.all(distinct.map((name) => limit(entry, name))));
+}
+
+/**
+ * For whoever may hold what it has opened with a key that it learns now to have been destroyed: sealed under the subject's
+ * next key it would be back.
+ */
+function outlived(): AppError {
+  return new AppError('storage-unavailable', 'A key that was in use has been destroyed meanwhile.', { retryAfterS: 1 }); // prettier-ignore
 }
 
 function destroyedIn(row: Row): readonly string[] {
