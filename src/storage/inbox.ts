@@ -121,7 +121,11 @@ export class Inbox {
   }
 
   /** As `accept`, for what is no record. */
-  async promise(target: PromisedCollection, body: unknown, call: CallContext): Promise<AcceptedOperation> {
+  promise(target: PromisedCollection, body: unknown, call: CallContext): Promise<AcceptedOperation> {
+    return this.#audited(call, () => this.#promise(target, body, call));
+  }
+
+  async #promise(target: PromisedCollection, body: unknown, call: CallContext): Promise<AcceptedOperation> {
     const { clock, entropy } = this.tools;
     const budget = new Budget(clock, entropy);
     const nowMs = clock.now();
@@ -149,12 +153,18 @@ export class Inbox {
   }
 
   /** Throws `record-not-found`. */
-  async getOperation(id: string, call: CallContext): Promise<OperationView> {
+  getOperation(id: string, call: CallContext): Promise<OperationView> {
     const budget = new Budget(this.tools.clock, this.tools.entropy);
-    try {
+    return this.#audited(call, async () => {
       const operation = await this.#operations.find(call.tenant, id, budget);
       if (operation === undefined) throw notFound();
       return viewOf(operation);
+    });
+  }
+
+  async #audited<T>(call: CallContext, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
       const evidence = integrityEvidence(error);
       if (evidence !== undefined)
