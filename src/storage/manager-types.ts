@@ -71,6 +71,8 @@ export interface StoredRecord {
   readonly etag: string;
   /** How the record is shown to who may not see its sensitive values; absent where it has none, and in answers. */
   readonly hidden?: Hidden;
+  /** In answers: sensitive values are shown in clear, whether they were sealed or an older version had them in clear. */
+  readonly sensitive?: true;
   /** Only from reads of types that are kept in memory: how this one was answered. */
   readonly served?: Served;
 }
