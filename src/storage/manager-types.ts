@@ -89,6 +89,8 @@ export interface StoredRevision {
   readonly secrets: Secrets;
   /** The event of the change that made it. */
   readonly eventId: string;
+  /** What is sensitive by now lies there in clear: an older declaration did not seal it. */
+  readonly inClear: boolean;
 }
 
 /** Whether a read was answered from memory, else why not; `ageMs`: how long ago what was kept was read from storage. */
