@@ -121,11 +121,7 @@ export class Inbox {
   }
 
   /** As `accept`, for what is no record. */
-  promise(target: PromisedCollection, body: unknown, call: CallContext): Promise<AcceptedOperation> {
-    return this.#audited(call, () => this.#promise(target, body, call));
-  }
-
-  async #promise(target: PromisedCollection, body: unknown, call: CallContext): Promise<AcceptedOperation> {
+  async promise(target: PromisedCollection, body: unknown, call: CallContext): Promise<AcceptedOperation> {
     const { clock, entropy } = this.tools;
     const budget = new Budget(clock, entropy);
     const nowMs = clock.now();
@@ -153,18 +149,12 @@ export class Inbox {
   }
 
   /** Throws `record-not-found`. */
-  getOperation(id: string, call: CallContext): Promise<OperationView> {
+  async getOperation(id: string, call: CallContext): Promise<OperationView> {
     const budget = new Budget(this.tools.clock, this.tools.entropy);
-    return this.#audited(call, async () => {
+    try {
       const operation = await this.#operations.find(call.tenant, id, budget);
       if (operation === undefined) throw notFound();
       return viewOf(operation);
-    });
-  }
-
-  async #audited<T>(call: CallContext, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
     } catch (error) {
       const evidence = integrityEvidence(error);
       if (evidence !== undefined)

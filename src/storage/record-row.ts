@@ -153,17 +153,13 @@ export function broken(id: string, revision: number, what: string): AppError {
   });
 }
 
-/** The facts of an integrity failure, for the auditor; undefined for any other error. */
+/** The facts of an integrity failure that `broken` made, for the auditor; undefined for any other error. */
 export function integrityEvidence(
   error: unknown,
-): ({ id: string; revision: number; what: string } & { recordType?: string }) | undefined {
+): { id: string; revision: number; what: string } | undefined {
   if (!isAppError(error, 'integrity-failure')) return undefined;
-  const { id, revision, what, table, row } = error.evidence;
-  if (typeof id === 'string') return { id, revision: Number(revision), what: String(what) };
-  // Of no record, but of something that any record needs: a key, whose row is named by table and row key.
-  return typeof row === 'string'
-    ? { recordType: String(table), id: row, revision: 0, what: String(what) }
-    : undefined;
+  const { id, revision, what } = error.evidence;
+  return typeof id === 'string' ? { id, revision: Number(revision), what: String(what) } : undefined;
 }
 
 function factsOf(row: Row): RevisionFacts {
