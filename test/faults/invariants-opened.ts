@@ -36,20 +36,27 @@ export async function openedSurvey(
     for (const revision of record.revisions) revisions.push(await open(revision));
     records.set(id, { ...record, revisions });
   }
-  const contents = { ...survey.contents, messages: await openedMessages(platform, survey.contents.messages) };
-  return { survey: { ...survey, contents, records }, violations };
+  const messages = await Promise.all(
+    survey.contents.messages.map((message) => openedMessage(platform, message, violations)),
+  );
+  return { survey: { ...survey, records, contents: { ...survey.contents, messages } }, violations };
 }
 
-type Messages = Survey['contents']['messages'];
-
-/** Messages that were set aside, with what they brought in the place of what is sealed of it. */
-function openedMessages(platform: Platform, messages: Messages): Promise<Messages> {
-  return Promise.all(
-    messages.map(async (message) => {
-      if (message.queue !== QUEUES.inboxPoison) return message;
-      const head = JSON.parse(message.text) as Parameters<Platform['poison']['original']>[0];
-      const original: unknown = JSON.parse(await platform.poison.original(head));
-      return { ...message, text: JSON.stringify({ ...head, message: original }) };
-    }),
-  );
+/** A message that was set aside, with what was sealed of it beside it. */
+async function openedMessage<T extends { readonly queue: string; readonly text: string }>(
+  platform: Platform,
+  message: T,
+  violations: string[],
+): Promise<T> {
+  if (message.queue !== QUEUES.inboxPoison) return message;
+  const aside = JSON.parse(message.text) as Parameters<Platform['poison']['original']>[0];
+  try {
+    const original = await platform.poison.original(aside);
+    if (original !== '' && message.text.includes(original))
+      violations.push(`${aside.message_id} was set aside in clear`);
+    return { ...message, text: JSON.stringify({ ...aside, original: JSON.parse(original) as unknown }) };
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return message;
+  }
 }
