@@ -473,7 +473,9 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
       counting.reset();
       const reply = await run();
       expect(reply.status, reply.text).toBe(200);
-      return counting.counts();
+      // What is pending is told to the sealer now and then, whoever adds what.
+      const { 'queues.send': _, ...counts } = counting.counts();
+      return counts;
     };
     const add = (n: number) => cost(() => post(made, { message_id: `m${n}`, content: `${n}` }, options, writer)); // prettier-ignore
     await add(0);
@@ -498,7 +500,8 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
     const again = (key?: string) => cost(() => post(made, { message_id: `m${total}`, content: `${total}` }, { ...options, ...(key === undefined ? {} : { key }) }, writer)); // prettier-ignore
     expect(await again()).toEqual({ 'tables.find': 5 });
     expect(await again('once')).toEqual({ 'tables.find': 5, 'tables.commit': 2 });
-    // An edit of what has moved reads the standing entry's row and its line.
+    // An edit of what has moved reads the standing entry's row and its line. The first one makes the keys of who edits.
+    await writer.post(`${pathOf(made)}/edits`, { message_id: 'm8', sender: 'a', content: 'x' }, options);
     const edited = await cost(() => writer.post(`${pathOf(made)}/edits`, { message_id: 'm7', sender: 'a', content: 'x' }, options)); // prettier-ignore
     expect(edited).toEqual({ 'tables.find': 4, 'blobs.find': 1, 'tables.commit': 1 });
     const page = await cost(() => writer.get(`${pathOf(made)}/messages?limit=100`, options));
