@@ -71,6 +71,8 @@ export interface StoredRecord {
   readonly etag: string;
   /** How the record is shown to who may not see its sensitive values; absent where it has none, and in answers. */
   readonly hidden?: Hidden;
+  /** In answers: sensitive values are shown in clear, whether they were sealed or an older version had them in clear. */
+  readonly sensitive?: true;
   /** Only from reads of types that are kept in memory: how this one was answered. */
   readonly served?: Served;
 }
@@ -87,6 +89,8 @@ export interface StoredRevision {
   readonly secrets: Secrets;
   /** The event of the change that made it. */
   readonly eventId: string;
+  /** What is sensitive by now lies there in clear: an older declaration did not seal it. */
+  readonly inClear: boolean;
 }
 
 /** Whether a read was answered from memory, else why not; `ageMs`: how long ago what was kept was read from storage. */

@@ -109,7 +109,7 @@ export class UnifiedStorageManager {
   async list(type: RecordType, query: ListQuery, call: CallContext): Promise<SummaryPage> {
     assertLimit(query.limit);
     const found: IntegrityFinding[] = [];
-    const page = await this.#on.lister.list(type, call.tenant, query, found);
+    const page = await this.#audited(type, call, () => this.#on.lister.list(type, call.tenant, query, found));
     for (const finding of found) await this.#report(finding, call);
     return page;
   }

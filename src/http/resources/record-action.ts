@@ -6,7 +6,7 @@ import type { Page } from '../../storage/manager-types.js';
 import { addingOf } from '../../storage/part-reader.js';
 import { assertKnown, cursorOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { idOf, JSON_BODY, pageItemsOf, putConditionOf, readOf, recordPath, shown, shownAs, showsSensitive, theBody, typeOf, written } from './shared.js'; // prettier-ignore
+import { idOf, JSON_BODY, pageItemsOf, putConditionOf, readOf, recordPath, shown, shownAs, theBody, typeOf, written } from './shared.js'; // prettier-ignore
 
 /**
  * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; a view such as
@@ -142,7 +142,8 @@ function partsPage(input: Input, { items, nextCursor }: Page<RecordData>): Answe
   const details = {
     parts: input.params['action'] ?? '',
     count: items.length,
-    sensitive: showsSensitive(items),
+    // Exactly where values of an entry are shown in clear their salts are beside them.
+    sensitive: items.some(({ salts }) => salts !== undefined),
   };
   const read = readOf(input, 'list_parts', idOf(input), details);
   return { status: 200, body: { items, next_cursor: nextCursor }, read };

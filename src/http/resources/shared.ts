@@ -36,7 +36,7 @@ export function shown(input: Input, record: StoredRecord, action: ReadAction = '
 /** Like `shown`, for something that follows from a record; `as` is what its event says besides. */
 export function shownAs(
   input: Input,
-  { envelope, etag }: StoredRecord,
+  { envelope, etag, sensitive }: StoredRecord,
   body: unknown,
   as: { readonly action: ReadAction; readonly view?: string },
   more: Readonly<Record<string, string>> = {},
@@ -47,7 +47,7 @@ export function shownAs(
   const read = readOf(input, action, envelope.id, {
     revision: envelope.revision,
     ...details,
-    sensitive: showsSensitive([envelope]),
+    sensitive: sensitive === true,
     ...(unchanged ? { not_modified: true } : {}),
   });
   return unchanged ? { status: 304, headers, read } : { status: 200, headers, body, read };
@@ -62,11 +62,6 @@ export function readOf(
 ): ReadShown | undefined {
   if (details['count'] === 0) return undefined;
   return { action, resourceType: typeOf(input).recordType, resourceId, details };
-}
-
-/** Whether sensitive values are in clear in what is shown: exactly then their salts are beside them. */
-export function showsSensitive(shown: readonly { readonly salts?: unknown }[]): boolean {
-  return shown.some(({ salts }) => salts !== undefined);
 }
 
 /** The schema version a record is stored in. */
