@@ -161,6 +161,8 @@ const WAYS: readonly Way[] = [
   (draw, told) => recordPath(told.record({ ...draw, foreign: false }), (path) => get(path, { 'if-none-match': told.record({ ...draw, foreign: true }).etag })), // prettier-ignore
   (draw, told) => recordPath(told.record({ ...draw, foreign: false }), (path, known) => patch(path, known, told.record({ ...draw, foreign: true }).etag)), // prettier-ignore
   (draw, told) => post('/audit-events', { event_type: 'login', action: 'login', resource_type: 'session', resource_id: told.record(draw).id, outcome: 'success' }, draw), // prettier-ignore
+  () => get('/audit/log/anchor'),
+  () => get('/audit/platform/checkpoint'),
   () => get('/configuration'),
   (draw, told) => ({ method: 'PUT', path: '/configuration', options: { body: { list_limit_default: 1 + (draw.pick % 3) }, ...(draw.other % 2 === 0 ? {} : { ifMatch: told.record(draw).etag }) } }), // prettier-ignore
 ];
