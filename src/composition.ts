@@ -1,6 +1,6 @@
 import { KeyVaultWrapper, openAzureStorage, parseVaultKey, type AzureStorage } from './azure/index.js';
-import { readConfig, StartupError, type Config } from './config.js';
-import { assemblePlatform, storageNames, type Platform } from './platform.js';
+import { readConfig, StartupError, type AnchorConfig, type Config } from './config.js';
+import { assemblePlatform, storageNames, type Platform, type PlatformOptions } from './platform.js';
 import { assertNoDeadRows } from './http/access.js';
 import type { HttpServices } from './http/resource.js';
 import type { InboxHandler } from './queue/inbox-handler.js';
@@ -11,6 +11,7 @@ import type { Authenticate } from './security/caller.js';
 import { developmentCaller } from './security/development-caller.js';
 import { EntraCallers } from './security/entra-caller.js';
 import { fetchJsonWith } from './security/fetch-json.js';
+import { postTextWith } from './security/post-text.js';
 import { Budget, unavailable } from './storage/backoff.js';
 import { SYSTEM_TABLE } from './storage/directory.js';
 import { claimKeys, keyFingerprint } from './storage/key-claim.js';
@@ -24,6 +25,8 @@ interface Running {
   readonly platform: Platform;
   readonly http: HttpServices;
   readonly storage: AzureStorage;
+  /** The account that copies of checkpoints go to, where it is another. */
+  readonly elsewhere: AzureStorage | undefined;
 }
 
 /** How long a stopping process may go on sealing what it committed (http-api.md, Running it). */
@@ -55,6 +58,8 @@ async function openOnce(settings: Config): Promise<Running> {
   const storage = openAzureStorage(settings.storage);
   const log = createLog(settings.logLevel);
   const { ports } = storage;
+  const copies = settings.anchoring.copies?.storage;
+  const elsewhere = copies === undefined ? undefined : openAzureStorage(copies);
   const budget = new Budget(systemClock, systemEntropy);
   await budget.retry(() => storage.provision(storageNames()));
   const platform = assemblePlatform({
@@ -71,9 +76,23 @@ async function openOnce(settings: Config): Promise<Running> {
     migrating: settings.migrating,
     rateLimits: settings.rateLimits,
     auditReads: settings.auditReads,
+    anchoring: anchoringOf(settings.anchoring, elsewhere?.ports ?? ports),
   });
   await budget.retry(() => assertKeys(settings, ports, platform));
-  return { platform, http: httpServicesOf(platform, ports, log, authenticateWith(settings, log)), storage };
+  const http = httpServicesOf(platform, ports, log, authenticateWith(settings, log));
+  return { platform, http, storage, elsewhere };
+}
+
+/** Where logs are anchored besides in the platform log; copies go to a storage that may be another. */
+function anchoringOf(
+  { enabled, witness, copies }: AnchorConfig,
+  { blobs }: StoragePorts,
+): NonNullable<PlatformOptions['anchoring']> {
+  return {
+    enabled,
+    witness: witness && { key: witness.key, post: postTextWith(fetch, witness.url) },
+    copies: copies && { container: copies.container, every: copies.every, blobs },
+  };
 }
 
 /** The key of a vault that wraps the keys of tenants, where one is configured. */
@@ -205,9 +224,10 @@ export async function start(): Promise<void> {
  */
 export async function stop(): Promise<void> {
   if (running === undefined) return;
-  const { platform, storage } = await running;
+  const { platform, storage, elsewhere } = await running;
   const begun = systemClock.monotonic();
   await Promise.all([platform.refusals.drain(DRAIN_EVENTS_MS), platform.readAuditor.drain(DRAIN_EVENTS_MS)]);
   await platform.scheduler.drain(DRAIN_MS - 500 - (systemClock.monotonic() - begun));
   storage.close();
+  elsewhere?.close();
 }

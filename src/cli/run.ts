@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CannotTell, EXIT, printable, type CliIo, type ExitCode } from './io.js';
 import { verify, type VerifyArguments } from './verify.js';
+import { verifyAnchor, type VerifyAnchorArguments } from './verify-anchor.js';
 import { TOKEN_VARIABLE, verifyLog, type VerifyLogArguments } from './verify-log.js';
 
 const EXIT_CODES = `
@@ -42,6 +43,22 @@ function programOf(io: CliIo, done: (code: ExitCode) => void): Command {
     .option('--json', 'print the report as JSON')
     .addHelpText('after', `\nA bearer token is taken from ${TOKEN_VARIABLE}.${EXIT_CODES}`)
     .action(async (args: VerifyLogArguments) => done(await verifyLog(args, io)));
+  program
+    .command('verify-anchor')
+    .description('check one anchor, offline: the JSON of GET /audit/log/anchor')
+    .argument('<anchor>', 'file of the anchor')
+    .requiredOption('--vkey <key>', VKEY)
+    .requiredOption('--platform-vkey <key>', 'verifier key of the platform log, from a source you trust')
+    .option(
+      '--witness-vkey <key>',
+      'verifier key of a witness that must have cosigned; may be given again',
+      collect,
+    ) // prettier-ignore
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', EXIT_CODES)
+    .action(async (anchor: string, args: VerifyAnchorArguments) =>
+      done(await verifyAnchor(anchor, args, io)),
+    );
   return program;
 }
 

@@ -4,6 +4,7 @@ import type { ActorNames } from '../audit/actor-names.js';
 import type { AuditReader } from '../audit/audit-reader.js';
 import type { Refusals } from '../audit/refusals.js';
 import type { ReadAuditor, ReadShown } from '../audit/read-auditor.js';
+import type { AnchorReader } from '../audit/anchors/anchor-reader.js';
 import type { EventProofs } from '../audit/event-proofs.js';
 import type { LogKeys } from '../audit/log-keys.js';
 import type { LogReader } from '../audit/log-reader.js';
@@ -24,6 +25,7 @@ export const API_BASE = '/api';
 export interface LogServices {
   readonly reader: Pick<LogReader, 'checkpoint' | 'tile'>;
   readonly proofs: EventProofs;
+  readonly anchors: Pick<AnchorReader, 'find' | 'published'>;
   readonly vkeys: LogKeys['vkeys'];
 }
 

@@ -169,6 +169,8 @@ const WAYS: readonly Way[] = [
   () => get('/audit/log/checkpoint'),
   () => get('/audit/log/vkey'),
   (draw) => get(`/audit/log/tile/${of(['0/000', 'entries/000', '0/000.p/1', 'entries/000.p/1'], draw.pick)}`),
+  () => get('/audit/log/anchor'),
+  () => get('/audit/platform/checkpoint'),
   () => get('/configuration'),
   (draw, told) => ({ method: 'PUT', path: '/configuration', options: { body: { list_limit_default: 1 + (draw.pick % 3) }, ...(draw.other % 2 === 0 ? {} : { ifMatch: told.record(draw).etag }) } }), // prettier-ignore
 ];
