@@ -234,7 +234,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onIntegrityFailure,
   });
   const logReader = new LogReader({ blobs: ports.blobs, clock, entropy });
-  const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader });
+  const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader, onIntegrityFailure }); // prettier-ignore
   const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
