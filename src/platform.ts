@@ -239,7 +239,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onIntegrityFailure,
   });
   const logReader = new LogReader({ blobs: ports.blobs, clock, entropy });
-  const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader });
+  const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader, onIntegrityFailure }); // prettier-ignore
   const anchors = openAnchors(
     { blobs: ports.blobs, clock, entropy, emitter, events: auditReader, log: logReader, logger: log },
     options.anchoring,

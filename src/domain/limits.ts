@@ -20,6 +20,8 @@ export const LIMITS = {
   /** One stored envelope: a record that grew by actions is bounded like one that was posted. */
   recordBytes: 8 * MIB,
   listItems: 1000,
+  /** People that the metadata of a record names: every sensitive value of it is sealed under the keys of them all. */
+  subjects: 100,
   /** JSON text of one part of a record (a step, a message), UTF-16 code units. */
   partChars: 440 * 1024,
   /** The same as it is stored: with commitments, and what is encrypted of it as base64url. What an entity holds, with room. */

@@ -24,7 +24,7 @@ import { assertLimit } from './page-limit.js';
 import { partsOf, wayTo } from './part-reader.js';
 import { acceptedOnce, type PutCondition } from './put-writer.js';
 import type { SeriesQuery } from './series-reader.js';
-import { integrityEvidence } from './record-row.js';
+import { integrityPlace } from './record-row.js';
 import { shownTo } from './shown.js';
 import type { CacheCounts } from './timed-cache.js';
 
@@ -329,8 +329,8 @@ export class UnifiedStorageManager {
     try {
       return await work();
     } catch (error) {
-      const evidence = integrityEvidence(error);
-      if (evidence !== undefined) await this.#report({ recordType: type.recordType, ...evidence }, call);
+      const place = integrityPlace(error);
+      if (place !== undefined) await this.#report({ recordType: type.recordType, ...place }, call);
       throw error;
     }
   }
