@@ -151,7 +151,7 @@ module.exports = {
     only(
       'cli-delegates',
       { path: '^src/cli/' },
-      '^src/(cli|storage|audit|lifecycle|security|domain|telemetry)/',
+      '^src/(cli|storage|audit|lifecycle|security|records|domain|telemetry)/',
       'The command stands beside HTTP and queues.',
     ),
     only(

@@ -172,6 +172,7 @@ export function httpServicesOf(
     rateLimiter: platform.rateLimiter,
     log,
     authenticate,
+    receipts: platform.receipts,
     refusals: platform.refusals,
     checkStorage: async () => {
       const { tables, blobs } = ports;

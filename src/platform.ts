@@ -9,6 +9,7 @@ import type { LogKeys } from './audit/log-keys.js';
 import { LogReader } from './audit/log-reader.js';
 import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
+import { Receipts } from './audit/receipts.js';
 import { Refusals } from './audit/refusals.js';
 import { ReadAuditor, type ReadAuditing } from './audit/read-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
@@ -102,6 +103,7 @@ export interface Platform {
     readonly vkeys: LogKeys['vkeys'];
   };
   readonly emitter: AuditEmitter;
+  readonly receipts: Receipts;
   readonly refusals: Refusals;
   readonly sealer: Sealer;
   readonly scheduler: SealScheduler;
@@ -270,6 +272,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     auditLog: { reader: logReader, proofs, anchors: anchors.reader, vkeys: options.logKeys.vkeys }, // prettier-ignore
     externalEvents,
     emitter,
+    receipts: new Receipts({ reader: auditReader, scheduler, clock: backgroundClock }),
     refusals: new Refusals({ emitter, clock, backgroundClock, entropy, log }),
     sealer,
     scheduler,

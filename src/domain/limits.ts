@@ -113,6 +113,10 @@ export const LIMITS = {
   /** A record's proof as somebody took it home: the record, the event and the way to the root, UTF-16 code units. */
   proofDocumentChars: 24 * MIB,
   proofDocumentDepth: 64,
+  /** Seconds that an answer waits at most for its event to be sealed; answers that do, of a process and of a tenant. */
+  receiptWaitS: 10,
+  receiptsWaiting: 200,
+  receiptsWaitingOfTenant: 50,
   /** Who reads a log over HTTP waits this long for one answer, and at most this long before asking again. */
   logRequestMs: 60_000,
   logRetryWaitMs: 60_000,

@@ -2,6 +2,7 @@ import type { RecordType } from '../domain/record-type.js';
 import type { ExternalEvents } from '../audit/external-events.js';
 import type { ActorNames } from '../audit/actor-names.js';
 import type { AuditReader } from '../audit/audit-reader.js';
+import type { Receipts } from '../audit/receipts.js';
 import type { Refusals } from '../audit/refusals.js';
 import type { ReadAuditor, ReadShown } from '../audit/read-auditor.js';
 import type { AnchorReader } from '../audit/anchors/anchor-reader.js';
@@ -47,6 +48,8 @@ export interface HttpServices {
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
   readonly log: Log;
   readonly authenticate: Authenticate;
+  /** Waits for events to be sealed. */
+  readonly receipts: Pick<Receipts, 'now' | 'sealed'>;
   /** Told of every 401 and 403. */
   readonly refusals: Pick<Refusals, 'count'>;
   /** Resolves when storage answers; throws `storage-unavailable`. */
@@ -73,6 +76,8 @@ export interface Answer {
   readonly shows?: readonly unknown[];
   /** What it shows of records to somebody who reads, for the audit trail; nothing that a change has told already. */
   readonly read?: ReadShown | undefined;
+  /** Of a write: the events that tell of it, and the address of their proof, where it is one. */
+  readonly receipt?: { readonly eventIds: readonly string[]; readonly proof?: string } | undefined;
   /** Sent as it is, instead of `body`. */
   readonly content?: Content;
 }

@@ -69,6 +69,8 @@ export interface StorageManagerOptions {
 export interface StoredRecord {
   readonly envelope: Envelope;
   readonly etag: string;
+  /** The event of the change that made the revision; absent where what is shown is not just that. */
+  readonly eventId?: string | undefined;
   /** How the record is shown to who may not see its sensitive values; absent where it has none, and in answers. */
   readonly hidden?: Hidden;
   /** In answers: sensitive values are shown in clear, whether they were sealed or an older version had them in clear. */
@@ -102,10 +104,17 @@ export interface Served {
 /** The result of a write; `replayed` when an Idempotency-Key had been answered before. */
 export interface WrittenRecord extends StoredRecord {
   readonly replayed: boolean;
+  /** The event of what was written, or that it is told by already; absent in a few answers of before there was this. */
+  readonly eventId?: string | undefined;
 }
 
-export interface WrittenBatch {
+export interface WrittenItems {
   readonly items: readonly EnvelopeHead[];
+  /** The event of each item. */
+  readonly eventIds: readonly string[];
+}
+
+export interface WrittenBatch extends WrittenItems {
   readonly replayed: boolean;
 }
 

@@ -181,7 +181,7 @@ export class RecordReader {
     const envelope = this.#envelope(type, tenant, facts, detail);
     const hidden = hiddenOf(type, detail, envelope.data, this.tools.entropy);
     const etag = revisionEtag(facts.revision, facts.eventId);
-    return { envelope, etag, ...(hidden === undefined ? {} : { hidden }) };
+    return { envelope, etag, eventId: facts.eventId, ...(hidden === undefined ? {} : { hidden }) };
   }
 
   #envelope(type: RecordType, tenant: string, facts: RevisionFacts, detail: Detail): Envelope {

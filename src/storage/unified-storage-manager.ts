@@ -136,7 +136,8 @@ export class UnifiedStorageManager {
     return this.#answered(type, call, async () => {
       const write = () => this.#on.writer.change(type, id, patchChange(type, patch, ifMatch), call);
       const record = await this.#on.reads.writing(type, call.tenant, id, write);
-      return { ...(await this.#complete(type, call, record)), replayed: record.replayed };
+      const { eventId, replayed } = record;
+      return { ...(await this.#complete(type, call, record)), eventId, replayed };
     });
   }
 

@@ -10,7 +10,7 @@ import { inboxResource, operationResource } from '../resources/inbox.js';
 import { jobRunResource, jobsResource } from '../resources/jobs.js';
 import { eventProofResource } from '../resources/proofs.js';
 import type { Operation } from '../resource.js';
-import { answer, notModified } from './answers.js';
+import { answer, notModified, RECEIPT } from './answers.js';
 import { describe, type Paths } from './operation.js';
 import { auditEvent, health, job, jobRun, operation, pageOf } from './shared-schemas.js';
 
@@ -43,9 +43,9 @@ export function platformPaths(): Paths {
         id: 'createAuditEvent',
         tag: 'audit-events',
         summary: 'Record an event of another system',
-        parameters: ['IdempotencyKey'],
+        parameters: ['IdempotencyKey', 'Prefer'],
         body: { schema: submittedEvent, example: EXTERNAL_EVENT },
-        answers: answer(201, 'The event; it is listed once it is sealed.', auditEvent, ['Location', 'Idempotency-Replayed']), // prettier-ignore
+        answers: answer(201, 'The event; it is listed once it is sealed.', auditEvent, ['Location', 'Idempotency-Replayed', ...RECEIPT]), // prettier-ignore
         problems: [409],
       }),
       get: describe(auditEventsResource.GET, {

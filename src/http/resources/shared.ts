@@ -92,18 +92,36 @@ export async function pageItemsOf({ query, services, call }: Input): Promise<num
   return (await services.configurations.of(call)).list_limit_default;
 }
 
-/** The answer to a write of one record. */
+/** The answer to a write of one revision. */
 export function written(
+  input: Input,
   status: number,
   record: WrittenRecord,
   headers: Readonly<Record<string, string>> = {},
 ): Answer {
+  const { id, revision } = record.envelope;
   return {
     status,
     headers: { etag: record.etag, ...replayed(record), ...headers },
     body: record.envelope,
     shows: [storedIn(record)],
+    receipt: receiptOf(record, `${recordPath(typeOf(input), id)}/proof?revision=${String(revision)}`),
   };
+}
+
+/** The answer to an addition to a record: what proves it is the proof of its event. */
+export function added(input: Input, status: number, record: WrittenRecord): Answer {
+  const { eventId = '' } = record;
+  return { ...written(input, status, record), receipt: receiptOf(record, eventProofPath(eventId)) };
+}
+
+function receiptOf({ eventId }: WrittenRecord, proof: string): Answer['receipt'] {
+  return eventId === undefined ? undefined : { eventIds: [eventId], proof };
+}
+
+/** Address of the proof of an event. */
+export function eventProofPath(eventId: string): string {
+  return `${API_BASE}/audit-events/${eventId}/proof`;
 }
 
 export function replayed(result: { readonly replayed: boolean }): Readonly<Record<string, string>> {
