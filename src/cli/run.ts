@@ -62,6 +62,7 @@ function programOf(io: CliIo, done: (code: ExitCode) => void): Command {
     .action(async (anchor: string, args: VerifyAnchorArguments) =>
       done(await verifyAnchor(anchor, args, io)),
     );
+  program
     .command('export')
     .description("write a tenant's log and the proofs of its records to files that verify without a network")
     .requiredOption('--url <base>', 'address of the API: below it are audit/log and the collections')

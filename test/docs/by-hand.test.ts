@@ -29,7 +29,10 @@ it('the program on the page says yes to every proof, and no to one that was chan
     const byHand = async (text: string, key = vkey): Promise<string> => {
       await writeFile(join(folder, 'proof.json'), text);
       const ended = run(process.execPath, [join(folder, 'by-hand.mjs'), join(folder, 'proof.json'), key]);
-      return ended.then(({ stdout }) => stdout, ({ stdout }: { stdout: string }) => stdout); // prettier-ignore
+      return ended.then(
+        ({ stdout }) => stdout,
+        (ended: unknown) => (ended as { stdout: string }).stdout,
+      );
     };
     const yes = 'leaf in the tree: true, checkpoint signed: true';
     let text = '';

@@ -90,7 +90,7 @@ export class World {
     await this.#settle();
     const said = reply.code === undefined ? reply.text : reply.text.replace(reply.problem.instance, '');
     // Hashes and signatures are over what is random in events; that there are as many says the rest.
-    const text = /^\/audit\/log\/tile\//.test(path)
+    const text = path.startsWith('/audit/log/tile/')
       ? String(said.length > 0)
       : said.replace(RANDOM, '').replace(HASHES, (hash) => `<${hash.length}>`);
     return { reply, seen: { status: reply.status, headers: reply.headers, text, calls } };

@@ -14,7 +14,7 @@ export interface CopyPlace {
 const SIZE_DIGITS = 16;
 
 /** Sorts as sizes do: `<origin>/<size, 16 digits>.checkpoint`. */
-export function copyName({ origin, size }: Pick<OpenCheckpoint, 'origin' | 'size'>): string {
+function copyName({ origin, size }: Pick<OpenCheckpoint, 'origin' | 'size'>): string {
   return `${origin}/${String(size).padStart(SIZE_DIGITS, '0')}.checkpoint`;
 }
 

@@ -33,7 +33,7 @@ export interface PlatformLogTools {
 export type Logged = 'logged' | 'unchanged' | 'none' | 'lost';
 
 /** Who makes the entries, as the trail of `_system` says it, and what they are counted under. */
-export const ANCHOR_JOB = 'anchor-logs';
+const ANCHOR_JOB = 'anchor-logs';
 
 /**
  * Puts checkpoints of tenants into the platform log, which is the log of `_system`: an entry is a `checkpoint.logged`

@@ -52,6 +52,8 @@ describe.each(STORAGES)('anchors $name', (kind) => {
       env: {},
       deadline: (ms) => ({ signal: AbortSignal.timeout(ms), clear: () => undefined }),
       readFile: (path) => Promise.resolve(Buffer.from(files[path] ?? '')),
+      writeFile: () => Promise.reject(new Error('a read-only disk')),
+      listFiles: () => Promise.resolve([]),
       fetch: async (url) => {
         const reply = await host.get(String(url).slice('http://platform.test/api'.length), as);
         return new Response(reply.bytes, { status: reply.status });
@@ -192,7 +194,7 @@ describe.each(STORAGES)('anchors $name', (kind) => {
     const lie = await liar();
     if (typeof lie === 'string') witness.says = lie;
     const asked = typeof lie === 'string' ? witness : { ...lie, vkey: witness.vkey };
-    const fooled = httpHost(storage.ports, { anchoring: witnessedBy(asked as TestWitness) });
+    const fooled = httpHost(storage.ports, { anchoring: witnessedBy(asked) });
     expect(await round(fooled)).toMatchObject({ published: 0, cosigned: 0, unanswered: 1 });
     if (typeof lie !== 'string') lie.close();
     expect((await host.get('/audit/platform/checkpoint', as)).status).toBe(404);
