@@ -171,6 +171,7 @@ const WAYS: readonly Way[] = [
   (draw) => get(`/audit/log/tile/${of(['0/000', 'entries/000', '0/000.p/1', 'entries/000.p/1'], draw.pick)}`),
   () => get('/audit/log/anchor'),
   () => get('/audit/platform/checkpoint'),
+  () => get('/audit/platform/vkey'),
   () => get('/configuration'),
   (draw, told) => ({ method: 'PUT', path: '/configuration', options: { body: { list_limit_default: 1 + (draw.pick % 3) }, ...(draw.other % 2 === 0 ? {} : { ifMatch: told.record(draw).etag }) } }), // prettier-ignore
 ];

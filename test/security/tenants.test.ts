@@ -87,7 +87,7 @@ const OURS = Object.entries(ROUTES)
 function routeOf(method: string, path: string): string {
   const [bare = ''] = path.slice(1).split('?');
   const fits = OURS.filter((route) => {
-    const pattern = route.replace(/\{[^}]+\}/g, '[^/]+');
+    const pattern = route.replace(/\{\*[^}]+\}/g, '.+').replace(/\{[^}]+\}/g, '[^/]+');
     return new RegExp(`^${pattern}$`).test(`${method} ${bare}`);
   });
   const literal = (route: string): number => route.split('/').filter((part) => !part.includes('{')).length;
