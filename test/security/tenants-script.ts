@@ -129,6 +129,8 @@ const WAYS: readonly Way[] = [
   (draw) => post(`/${of(COLLECTIONS, draw.pick)}`, bodyFor(of(RECORD_TYPES, draw.pick), draw), draw),
   (draw) => post(`/${of(COLLECTIONS, draw.pick)}`, bodyFor(of(RECORD_TYPES, draw.pick), draw), draw),
   (draw, told) => post('/decisions', { decision_type: 'strategic', title: 'Linked', metadata: { derived_from: [told.record(draw).id] } }, draw), // prettier-ignore
+  (draw, told) => post('/decisions', { decision_type: 'strategic', title: 'Linked', metadata: { derived_from: [told.record(draw).id] } }, draw), // prettier-ignore
+  (draw, told) => post('/decisions', { decision_type: 'strategic', title: 'Linked', metadata: { derived_from: [told.record(draw).id] } }, draw), // prettier-ignore
   (draw) => post(`/${of(COLLECTIONS, draw.pick)}/batch`, { items: [0, 1].map((other) => bodyFor(of(RECORD_TYPES, draw.pick), { ...draw, other })) }, draw), // prettier-ignore
   (draw) => post(`/inbox/${of(COLLECTIONS, draw.pick)}`, bodyFor(of(RECORD_TYPES, draw.pick), draw), draw),
   (draw, told) => get(`/operations/${told.operation(draw)}`),
@@ -139,6 +141,8 @@ const WAYS: readonly Way[] = [
   (draw, told) => recordPath(told.record(draw), (path) => get(`${path}?as_of=${TIME}`)),
   (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/revisions?limit=1`)),
   (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/revisions/${1 + (draw.other % 2)}`)),
+  (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/lineage?direction=${draw.other % 2 === 0 ? 'up' : 'down'}`)), // prettier-ignore
+  (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/lineage?direction=${draw.other % 2 === 0 ? 'up' : 'down'}`)), // prettier-ignore
   (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/lineage?direction=${draw.other % 2 === 0 ? 'up' : 'down'}`)), // prettier-ignore
   (draw, told) => recordPath(told.record(draw), (path, { type }) => (type.parts === undefined ? undefined : get(`${path}/${type.parts.path}?limit=1`))), // prettier-ignore
   (draw, told) => recordPath(told.record(draw), (path, { type }) => get(`${path}/${of([...Object.keys(type.views ?? {}), 'nothing'], draw.pick)}`)), // prettier-ignore
