@@ -241,28 +241,31 @@ export function describeTypeFaults(types: readonly RecordType[]): void {
     '%s, whatever becomes of a call',
     (_, type) => {
       for (const write of writesOf(type))
-        // Not understood yet: what these two of conversations answer is compared with what is read, and differs in `data`.
-        const open = type.recordType === 'conversation' && ['create', 'reactions'].includes(write.name);
-        it.skipIf(open)(`${write.name} is done once, with its event`, { timeout: 60_000 }, async () => {
-          const { stage, id } = await prepared(type, write);
-          const before = await lookAt(stage, type, id);
-          const { records = 0, revisions = 0, parts = 0 } = write.makes;
-          const there = {
-            records: before.records + records,
-            revisions: before.revisions + revisions,
-            parts: before.parts + parts,
-            events: before.events + records + revisions + parts,
-          };
-          const right = { differs: [], there };
-          const { calls, ...calm } = await outcomeOf(type, write, undefined);
-          expect(calm).toEqual(right);
-          expect(calls).toBeGreaterThan(2);
-          for (let call = 1; call <= calls; call += 1)
-            for (const way of WAYS) {
-              const { calls: __, ...outcome } = await outcomeOf(type, write, { call, way });
-              expect({ call, way, ...outcome }).toEqual({ call, way, ...right });
-            }
-        });
+        // Not understood yet: what these two of conversations answer differs in `data` from what is read.
+        it.skipIf(type.recordType === 'conversation' && ['create', 'reactions'].includes(write.name))(
+          `${write.name} is done once, with its event`,
+          { timeout: 60_000 },
+          async () => {
+            const { stage, id } = await prepared(type, write);
+            const before = await lookAt(stage, type, id);
+            const { records = 0, revisions = 0, parts = 0 } = write.makes;
+            const there = {
+              records: before.records + records,
+              revisions: before.revisions + revisions,
+              parts: before.parts + parts,
+              events: before.events + records + revisions + parts,
+            };
+            const right = { differs: [], there };
+            const { calls, ...calm } = await outcomeOf(type, write, undefined);
+            expect(calm).toEqual(right);
+            expect(calls).toBeGreaterThan(2);
+            for (let call = 1; call <= calls; call += 1)
+              for (const way of WAYS) {
+                const { calls: __, ...outcome } = await outcomeOf(type, write, { call, way });
+                expect({ call, way, ...outcome }).toEqual({ call, way, ...right });
+              }
+          },
+        );
     },
   );
 }
