@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { Migration, RecordData, RecordType } from '../../src/domain/record-type.js';
 import type { Platform } from '../../src/platform.js';
@@ -208,7 +209,7 @@ async function outcomeOf(type: RecordType, write: Write, fault: Fault | undefine
   const told = Object.entries(answer).map(([name, value]) => [name, value, (stored.envelope as unknown as Record<string, unknown>)[name]] as const); // prettier-ignore
   return {
     calls,
-    differs: told.filter(([, said, is]) => JSON.stringify(said) !== JSON.stringify(is)),
+    differs: told.filter(([, said, is]) => !isDeepStrictEqual(said, is)),
     there: await lookAt(stage, type, subject.id),
   };
 }
@@ -241,31 +242,26 @@ export function describeTypeFaults(types: readonly RecordType[]): void {
     '%s, whatever becomes of a call',
     (_, type) => {
       for (const write of writesOf(type))
-        // Not understood yet: what these two of conversations answer differs in `data` from what is read.
-        it.skipIf(type.recordType === 'conversation' && ['create', 'reactions'].includes(write.name))(
-          `${write.name} is done once, with its event`,
-          { timeout: 60_000 },
-          async () => {
-            const { stage, id } = await prepared(type, write);
-            const before = await lookAt(stage, type, id);
-            const { records = 0, revisions = 0, parts = 0 } = write.makes;
-            const there = {
-              records: before.records + records,
-              revisions: before.revisions + revisions,
-              parts: before.parts + parts,
-              events: before.events + records + revisions + parts,
-            };
-            const right = { differs: [], there };
-            const { calls, ...calm } = await outcomeOf(type, write, undefined);
-            expect(calm).toEqual(right);
-            expect(calls).toBeGreaterThan(2);
-            for (let call = 1; call <= calls; call += 1)
-              for (const way of WAYS) {
-                const { calls: __, ...outcome } = await outcomeOf(type, write, { call, way });
-                expect({ call, way, ...outcome }).toEqual({ call, way, ...right });
-              }
-          },
-        );
+        it(`${write.name} is done once, with its event`, { timeout: 60_000 }, async () => {
+          const { stage, id } = await prepared(type, write);
+          const before = await lookAt(stage, type, id);
+          const { records = 0, revisions = 0, parts = 0 } = write.makes;
+          const there = {
+            records: before.records + records,
+            revisions: before.revisions + revisions,
+            parts: before.parts + parts,
+            events: before.events + records + revisions + parts,
+          };
+          const right = { differs: [], there };
+          const { calls, ...calm } = await outcomeOf(type, write, undefined);
+          expect(calm).toEqual(right);
+          expect(calls).toBeGreaterThan(2);
+          for (let call = 1; call <= calls; call += 1)
+            for (const way of WAYS) {
+              const { calls: __, ...outcome } = await outcomeOf(type, write, { call, way });
+              expect({ call, way, ...outcome }).toEqual({ call, way, ...right });
+            }
+        });
     },
   );
 }
