@@ -38,3 +38,4 @@ import './roll-up-series.js';
 import './migrate.js';
 import './rotate-keys.js';
 import './anchor-logs.js';
+import './verify-logs.js';
