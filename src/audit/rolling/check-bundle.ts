@@ -1,9 +1,9 @@
+import { BLOB_CONTAINERS } from '../../storage/keys.js';
 import { rootOfComplete, TILE_WIDTH, tileIn, tilePath, type Tile } from '../log/tiles.js';
 import { leafHash, nodeHash } from '../merkle.js';
 import type { PlacedLine, StreamPlace } from '../stream-lines.js';
 import type { Standing } from './check-checkpoint.js';
 import { checkRows } from './check-rows.js';
-import type { MismatchCode } from './mismatch.js';
 import { blobAt, type Turn } from './turn.js';
 
 /** What was looked at. */
@@ -15,7 +15,7 @@ export interface Looked {
   /** Where the lines of the next bundle begin; undefined where there were no lines. */
   readonly stream: StreamPlace | undefined;
   /** What was wrong with the last leaf. */
-  readonly last: MismatchCode | undefined;
+  readonly last: LeafFault | undefined;
 }
 
 /**
@@ -27,7 +27,7 @@ export async function checkBundle(
   { tree, settled }: Standing,
   index: number,
   lines: AsyncIterator<PlacedLine>,
-  previous: MismatchCode | undefined,
+  previous: LeafFault | undefined,
 ): Promise<Looked> {
   const bundle = tileIn(tree.size, { level: 'entries', index }) as Tile;
   const tile: Tile = { ...bundle, level: 0 };
@@ -42,7 +42,7 @@ export async function checkBundle(
     const hash = hashes?.[n] ?? entry;
     const code = hash === undefined ? undefined : verdictOn(line, entries === undefined ? hash : entry, hash);
     if (code !== undefined && code !== last)
-      turn.found(code, `leaf ${String(first + n)}`, line === undefined ? 'there is no line' : `in ${blobAt(turn.tenant, tilePath(bundle))}`); // prettier-ignore
+      turn.found(code, `leaf ${String(first + n)}`, detailOf(turn, code, tile, taken[n]));
     last = code;
   }
   // An event is a leaf if the tile says so.
@@ -58,14 +58,19 @@ export async function checkBundle(
 
 const hashOf = (bytes: Uint8Array | undefined): string | undefined => bytes && leafHash(bytes);
 
+export type LeafFault = 'log.entry' | 'log.leaf' | 'log.line';
+
 /** What the three say of one leaf: a line of a stream, an entry of a bundle, a hash of a tile. */
-function verdictOn(
-  line: string | undefined,
-  entry: string | undefined,
-  hash: string,
-): MismatchCode | undefined {
+function verdictOn(line: string | undefined, entry: string | undefined, hash: string): LeafFault | undefined {
   if (entry === hash) return line === hash ? undefined : 'log.line';
   return line === hash ? 'log.entry' : 'log.leaf';
+}
+
+/** Which of the three is the odd one. */
+function detailOf({ tenant }: Turn, code: LeafFault, tile: Tile, line: PlacedLine | undefined): string {
+  if (line === undefined) return 'there is no line';
+  if (code === 'log.line') return `in ${BLOB_CONTAINERS.audit}/${line.end.name}`;
+  return `in ${blobAt(tenant, tilePath(code === 'log.leaf' ? tile : { ...tile, level: 'entries' }))}`;
 }
 
 /** Full tiles are what the tile above says. Partial ones are the edge, which the root is made of. */

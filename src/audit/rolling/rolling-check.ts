@@ -1,9 +1,9 @@
 import { LIMITS } from '../../domain/limits.js';
 import { TILE_WIDTH } from '../log/tiles.js';
 import { linesFrom, type StreamPlace } from '../stream-lines.js';
-import { checkBundle } from './check-bundle.js';
+import { checkBundle, type LeafFault } from './check-bundle.js';
 import { checkCheckpoint, type Standing } from './check-checkpoint.js';
-import { Mismatches, type Mismatch, type MismatchCode } from './mismatch.js';
+import { Mismatches, type Mismatch } from './mismatch.js';
 import { FIRST_TURN, formatState, parseState, type TurnState } from './turn-state.js';
 import { Turn, type RollingTools } from './turn.js';
 
@@ -67,7 +67,7 @@ async function walk(
   const lines = linesFrom(turn.streams, turn.tenant, bundle > 0 ? (stream ?? NOWHERE) : undefined);
   let { bundles, events, rows } = NOTHING;
   let bytes = 0;
-  let last: MismatchCode | undefined;
+  let last: LeafFault | undefined;
   do {
     const looked = await checkBundle(turn, standing, bundle, lines, last);
     bundle += 1;

@@ -13,7 +13,16 @@ import { memoryPorts } from '../../support/memory-ports.js';
 import { openStorage, STORAGES } from '../../support/platform.js';
 import type { StorageUnderTest } from '../../support/storages.js';
 import { realClock, VirtualClock } from '../../support/virtual-clock.js';
-import { DECISIONS, headOf, ledgerBlobs, rowsOf, streamLines, TENANT } from '../support.js';
+import {
+  commitChanges,
+  DECISIONS,
+  headOf,
+  host,
+  ledgerBlobs,
+  rowsOf,
+  streamLines,
+  TENANT,
+} from '../support.js';
 import { add, forged, rollingCheck, rollOver, seal, told, withBlob, withRow } from './support.js';
 
 const DAY = `${TENANT}:2026-01-10`;
@@ -296,6 +305,26 @@ describe('a turn', () => {
     expect(counts.mismatches).toBe(40);
     expect(mismatches).toHaveLength(LIMITS.verifyMismatches);
     expect(mismatches[1]).toMatchObject({ code: 'event.invalid', where: 'leaf 1' });
+  });
+
+  it('finds the rows of events that lie among others, and of several days', async () => {
+    const clock = new VirtualClock();
+    const ports = memoryPorts({ clock, names: storageNames() });
+    const app = host(ports, clock);
+    const places = [DECISIONS, { ...DECISIONS, partition: '2026-02' }];
+    // One event of each place in turn, from before midnight on; the places are sealed one after the other.
+    const from = Date.UTC(2026, 0, 10, 23, 59, 59, 600);
+    for (const [at, place] of places.entries())
+      await commitChanges(app, place, Array.from({ length: 700 }, (_, n) => ({ record: `d${String(at)}_${String(n)}`, revision: 1, atMs: from + 2 * n + at }))); // prettier-ignore
+    for (const place of places) await app.sealer.sealTenant(TENANT, { partitions: [place] });
+    const { mismatches, counts } = await rollingCheck(ports, clock).turn(TENANT, undefined, () => false);
+    // One event of each bundle and day has its other rows looked at.
+    expect([mismatches, counts]).toEqual([[], { bundles: 6, events: 1400, rows: 2 * 1400 + 3 * 9, rolls: 1, mismatches: 0 }]); // prettier-ignore
+    const day = `${TENANT}:2026-01-11`;
+    const row = (await rowsOf(ports.tables, 'auditevents', day, 'r:')).at(-1) as Row;
+    await ports.tables.commit('auditevents', day, [{ kind: 'delete', rowKey: row.rowKey, etag: '*' }]);
+    const later = await rollingCheck(ports, clock).turn(TENANT, undefined, () => false);
+    expect(later.mismatches.map(({ code, detail }) => [code, detail])).toEqual([['event.index', 'its own row: there is no such row (leaf 1399)']]); // prettier-ignore
   });
 
   it('keeps what it tells apart by what it is and where', () => {
