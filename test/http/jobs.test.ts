@@ -1,23 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost } from '../support/http-harness.js';
 import { writeOldDecision } from '../support/old-decision.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const JOBS = ['collect-orphans', 'expire-keys', 'check-partitions', 'roll-up-series', 'migrate'];
 
 describe.each(STORAGES)('jobs over HTTP $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
+  const { storage, host } = useHttpHost(kind);
   let tenant: string;
-
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
   beforeEach(() => (tenant = newTenant()));
-  afterAll(() => storage.close());
 
   const run = (query = '', name = 'migrate') => host.request('POST', `/jobs/${name}/run${query}`);
   const jobs = async () => (await host.get('/jobs')).json['items'] as Record<string, unknown>[];
