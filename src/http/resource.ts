@@ -44,7 +44,7 @@ export interface HttpServices {
   readonly readAuditor: Pick<ReadAuditor, 'note'>;
   readonly auditLog: LogServices;
   readonly externalEvents: ExternalEvents;
-  readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
+  readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut' | 'suspend' | 'resume'>;
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
   readonly log: Log;
   readonly authenticate: Authenticate;

@@ -47,6 +47,7 @@ export const ACCESS = {
   'configuration.write': { may: OPERATORS },
   'jobs.list': { may: OPERATORS },
   'jobs.run': { may: OPERATORS },
+  'jobs.switch': { may: OPERATORS },
   health: { may: 'anybody' },
   openapi: { may: 'anybody' },
   docs: { may: 'anybody' },

@@ -6,10 +6,15 @@ import { keyOf } from '../support/key-ring.js';
 const { privateKey } = generateKeyPairSync('ed25519');
 const base64 = (byte: number): string => Buffer.from(keyOf(byte)).toString('base64');
 
-afterEach(() => vi.unstubAllEnvs());
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+});
 
 it('a storage that holds wrapped keys is opened by whoever has the keys in use, and by nobody else', async () => {
   const azurite = useAzurite();
+  // That no Functions host is there to register with is said for each function.
+  vi.spyOn(console, 'warn').mockReturnValue(undefined);
   const common = {
     AUTH_MODE: 'development',
     AzureWebJobsStorage: azurite.connectionString,

@@ -20,6 +20,9 @@ import {
 } from './key-rows.js';
 import { KEY_BYTES, unwrapKey, wrapKey } from './wrap-key.js';
 
+/** Whatever there is in the partition of a tenant's keys. */
+const ANY_KEY = { from: 'k:', to: 't;', limit: 1 } as const;
+
 export interface KeyTools {
   readonly tables: RecordTable;
   readonly clock: Clock;
@@ -51,7 +54,7 @@ export class TenantKeys implements IndexKeys {
     });
   }
 
-  /** The first use of a tenant: 1 read, 2 writes and a call of the vault; then nothing; every five minutes 1 read. */
+  /** The first use of a tenant: 2 reads, 2 writes and a call of the vault; then nothing; every five minutes 1 read. */
   async of(tenant: string): Promise<TenantKey> {
     const load = async (): Promise<Loaded<TenantKey>> => {
       const value = await this.#budget().retry(() => this.#load(tenant));
@@ -64,15 +67,13 @@ export class TenantKeys implements IndexKeys {
     return (await this.of(tenant)).index;
   }
 
-  /** True when the tenant has a key: without one nothing of it was ever sealed. One point read. */
+  /** True when the tenant has a key: without one nothing of it was ever sealed. One point read; without one, a list. */
   async exists(tenant: string): Promise<boolean> {
-    return (
-      (await this.#budget().retry(() => findKeyRow(this.tools.tables, tenant, TENANT_KEY_ROW))) !== undefined
-    );
+    return (await this.#budget().retry(() => this.#find(tenant))) !== undefined;
   }
 
   async #load(tenant: string): Promise<TenantKey> {
-    const row = await findKeyRow(this.tools.tables, tenant, TENANT_KEY_ROW);
+    const row = await this.#find(tenant);
     if (row !== undefined) return openTenantKey(tenant, row, this.tools.wrappers);
     const made = await this.#make(tenant);
     if (made !== undefined) return made;
@@ -80,6 +81,19 @@ export class TenantKeys implements IndexKeys {
     const theirs = await findKeyRow(this.tools.tables, tenant, TENANT_KEY_ROW);
     if (theirs === undefined) throw brokenKey(tenant, TENANT_KEY_ROW, 'missing');
     return openTenantKey(tenant, theirs, this.tools.wrappers);
+  }
+
+  /** Undefined before the first use. Throws `integrity-failure` for one that is lost: a new one would hide the loss. */
+  async #find(tenant: string): Promise<Row | undefined> {
+    const { tables } = this.tools;
+    const row = await findKeyRow(tables, tenant, TENANT_KEY_ROW);
+    if (row !== undefined) return row;
+    const { rows } = await tables.range(KEYS_TABLE, keysPartition(tenant), ANY_KEY);
+    if (rows.length === 0) return undefined;
+    // What is there came after the tenant's key, which somebody may have made between the two looks.
+    const made = await findKeyRow(tables, tenant, TENANT_KEY_ROW);
+    if (made === undefined) throw brokenKey(tenant, TENANT_KEY_ROW, 'missing');
+    return made;
   }
 
   /** Undefined when another process was first. */
