@@ -1,6 +1,6 @@
 import { BLOB_CONTAINERS } from '../../storage/keys.js';
-import { rootOfComplete, TILE_WIDTH, tileIn, tilePath, type Tile } from '../log/tiles.js';
-import { leafHash, nodeHash } from '../merkle.js';
+import { TILE_WIDTH, tileIn, tilePath, type Tile } from '../log/tiles.js';
+import { leafHash, rootOfComplete } from '../merkle.js';
 import type { PlacedLine, StreamPlace } from '../stream-lines.js';
 import type { Standing } from './check-checkpoint.js';
 import { checkRows } from './check-rows.js';
@@ -82,7 +82,7 @@ async function climb(turn: Turn, size: number, tile: Tile, hashes: readonly stri
     const there = await turn.hashes(above);
     if (there === undefined) return;
     const number = below.index % TILE_WIDTH;
-    if (there[number] !== rootOfComplete(own, nodeHash))
+    if (there[number] !== rootOfComplete(own))
       turn.found('tile.differs', blobAt(turn.tenant, tilePath(above)), `hash ${String(number)} is not that of ${tilePath(below)}`); // prettier-ignore
     [below, own] = [above, there];
   }

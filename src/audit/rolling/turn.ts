@@ -7,7 +7,6 @@ import { bundleEntries, subtreeReader, tileHashes, tilePath, type Tile } from '.
 import type { ReadHash, TreeHead } from '../log/proof.js';
 import type { LogKeys } from '../log-keys.js';
 import { LogReader } from '../log-reader.js';
-import { nodeHash } from '../merkle.js';
 import type { StreamBlobs } from '../stream-lines.js';
 import type { Found } from './mismatch.js';
 
@@ -86,7 +85,7 @@ export class Turn {
       if (hashes === undefined) throw new TileGone();
       return hashes;
     };
-    return subtreeReader(size, read, nodeHash);
+    return subtreeReader(size, read);
   }
 
   /** What does not hold together is as good as not there. */

@@ -135,7 +135,12 @@ describe.each(STORAGES)('the rolling check $name', (kind) => {
     const { ports } = storage;
     const entries = (await streamLines(ports)).map(({ text }, n) => Buffer.from(n === 7 ? text.replace('success', 'failure') : text)); // prettier-ignore
     const tree = entries.reduce((grown, entry) => append(grown, leafHash(entry)), EMPTY_TREE);
-    const tiles = growTiles(0, { entries: [], hashes: new Map() }, entries, tree.edge) ?? [];
+    const tiles =
+      growTiles(
+        0,
+        { entries: [], hashes: new Map() },
+        { entries, leaves: entries.map((entry) => leafHash(entry)), edge: tree.edge },
+      ) ?? [];
     const before = await ledgerBlobs(ports, `${TENANT}/`);
     const put = async (files: readonly (readonly [string, Uint8Array])[]): Promise<void> => {
       for (const [name, bytes] of files) {
@@ -265,7 +270,11 @@ describe('a turn', () => {
       last_pending: pending,
     };
     await ports.tables.commit('decisions', pending.partition_key, [{ kind: 'insert', rowKey: pending.row_key, properties: {} }]); // prettier-ignore
-    for (const { tile, bytes } of growTiles(0, { entries: [], hashes: new Map() }, entries, tree.edge) ?? [])
+    for (const { tile, bytes } of growTiles(
+      0,
+      { entries: [], hashes: new Map() },
+      { entries, leaves: entries.map((entry) => leafHash(entry)), edge: tree.edge },
+    ) ?? [])
       await ports.blobs.putOnce('ledger', `${TENANT}/${tilePath(tile)}`, bytes, 'text/plain');
     await ports.blobs.putOnce(
       'ledger',
