@@ -18,9 +18,9 @@ export const HOLD_TYPE = 'hold';
 const reason = () =>
   z
     .string()
-    .min(1)
     .max(LIMITS.holdReasonChars)
-    .refine((text) => text.trim() !== '', 'must not be blank');
+    .refine((text) => text.trim() !== '', 'must not be blank')
+    .meta({ minLength: 1 });
 
 /** What a hold covers: a record, whatever is about a subject, or the records of a collection that a query finds. */
 export const holdScope = z
