@@ -15,7 +15,8 @@ export function holdViolations(survey: Survey): string[] {
     const withKey = (prefix: string) => own.filter(({ rowKey }) => rowKey.startsWith(prefix));
     const holds = withKey('r:');
     const active = holds.filter(({ properties }) => properties['state'] === 'active');
-    const idsOf = (some: typeof own) => some.map(({ properties }) => String(properties['hold_id'])).sort();
+    const idsOf = (some: typeof own) =>
+      some.map(({ properties }) => [properties['hold_id'], properties['scope']].join(' ')).sort();
     const inForce = withKey('a:').filter(({ rowKey }) => rowKey !== 'a:count');
     if (idsOf(inForce).join() !== idsOf(active).join()) found.push(`${tenant}: holds in force are not those that are compared`); // prettier-ignore
     const [count] = withKey('a:count');
