@@ -139,7 +139,8 @@ export class HoldReader {
     try {
       return await openHold(this.tools, tenant, hold);
     } catch (error) {
-      return noted(error, found);
+      note(error, found);
+      return undefined;
     }
   }
 
@@ -156,14 +157,14 @@ function intact(row: Row, found: IntegrityFinding[]): FoundHold | undefined {
   try {
     return parseHoldRow(row);
   } catch (error) {
-    return noted(error, found);
+    note(error, found);
+    return undefined;
   }
 }
 
-/** Undefined for an integrity failure, which is collected; anything else is thrown on. */
-function noted(error: unknown, found: IntegrityFinding[]): undefined {
+/** Collects an integrity failure; anything else is thrown on. */
+function note(error: unknown, found: IntegrityFinding[]): void {
   const evidence = integrityEvidence(error);
   if (evidence === undefined) throw error;
   found.push({ recordType: HOLD_TYPE, ...evidence });
-  return undefined;
 }
