@@ -38,12 +38,9 @@ export const holdScope = z
         all: z.literal(true).optional().meta({ description: 'The whole collection: said, never implied.' }),
         from: time().optional().meta({ description: 'Inclusive; on the time lists are ordered by.' }),
         to: time().optional().meta({ description: 'Exclusive.' }),
-        field: z
-          .record(z.string(), label())
-          .optional()
-          .meta({
-            description: 'Values of what lists of the collection are filtered by, combined with AND.',
-          }),
+        field: z.record(z.string(), label()).optional().meta({
+          description: 'Values of what lists of the collection are filtered by, combined with AND.',
+        }),
       })
       .optional(),
   })
@@ -65,12 +62,13 @@ export type HoldState = 'active' | 'released';
 /** A hold as who may know of it is shown it; a member whose subject was erased has a commitment in its place. */
 export interface Hold {
   readonly schema_version: string;
-  /** `hold_<UUIDv7>`; its time is `placed_at`. */
+  /** `hold_<UUIDv7>`, made for when it was first asked for: what lists are ordered by. */
   readonly hold_id: string;
   readonly state: HoldState;
   readonly scope: Readonly<Record<string, unknown>>;
   readonly reason: unknown;
   readonly reference?: unknown;
+  /** The time of its event. */
   readonly placed_at: string;
   /** Pseudonym `act_…`, as in the audit trail. */
   readonly placed_by: string;

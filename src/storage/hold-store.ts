@@ -110,7 +110,6 @@ export class HoldStore {
     budget: Budget,
   ): Promise<WrittenHold> {
     const { tenant } = call;
-    const placedMs = parseId(holdId)?.ms ?? 0;
     const scope = await heldScopeOf(this.tools, tenant, accepted);
     const data = {
       schema_version: HOLD_SCHEMA_VERSION,
@@ -118,19 +117,19 @@ export class HoldStore {
       scope: accepted.scope,
       reason: accepted.reason,
       ...(accepted.reference === undefined ? {} : { reference: accepted.reference }),
-      placed_at: formatTime(placedMs),
-      placed_by: await this.tools.pseudonym(tenant, call.actor),
     };
-    const content = await sealHold(this.tools, tenant, holdId, data, sensitiveOf(accepted));
+    const { committed, sealed } = await sealHold(this.tools, tenant, holdId, data, sensitiveOf(accepted));
     for (;;) {
       const count = await this.reader.count(tenant, budget);
       const active = countIn(tenant, count);
       if (active >= LIMITS.activeHolds) throw full();
-      const timestampMs = Math.max(this.tools.clock.now(), placedMs);
-      const details = toldOf(content.committed, 'reason');
+      // When it comes into force; the id may be from an earlier attempt under the same key.
+      const timestampMs = Math.max(this.tools.clock.now(), parseId(holdId)?.ms ?? 0);
+      const details = toldOf(committed, 'reason');
       const named: Event = { eventType: 'hold.placed', action: 'place', details, timestampMs };
       const told = await this.#event(holdId, named, call);
-      const hold: StoredHold = { holdId, state: 'active', ...content, scope, placedEvent: told.eventId };
+      const placed = { placed_at: formatTime(timestampMs), placed_by: told.actor };
+      const hold: StoredHold = { holdId, state: 'active', committed: { ...committed, ...placed }, sealed, scope, placedEvent: told.eventId }; // prettier-ignore
       const outcome = await this.#commit(call.tenant, budget, told, 1, holdId, [
         { kind: 'insert', ...holdRow(tenant, hold) },
         { kind: 'insert', ...activeRow(tenant, hold) },
@@ -198,7 +197,7 @@ export class HoldStore {
     holdId: string,
     named: Event,
     call: CallContext,
-  ): Promise<{ readonly eventId: string; readonly pending: RowOperation }> {
+  ): Promise<{ readonly eventId: string; readonly actor: string; readonly pending: RowOperation }> {
     const { entropy, pseudonym, secretBox } = this.tools;
     const { event, secrets } = buildEvent(
       {
@@ -218,7 +217,7 @@ export class HoldStore {
     );
     const sealed = await sealEvent(secretBox, event, secrets, call.actor);
     const pending = pendingEvent(holdsPartitionKey(call.tenant), event, sealed, { id: holdId });
-    return { eventId: event.event_id, pending };
+    return { eventId: event.event_id, actor: event.actor, pending };
   }
 
   /** The row of this very step is the witness, so that what nobody heard of again is neither lost nor done twice. */
@@ -262,7 +261,7 @@ export class HoldStore {
     return { hold: await openHold(this.tools, call.tenant, hold), eventId, replayed: true };
   }
 
-  /** The id carries the time: an attempt that takes over places what the first one would have. */
+  /** Every attempt under a key places the same hold. */
   async #reserve(
     { tenant, idempotency }: CallContext,
     id: string,

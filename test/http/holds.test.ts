@@ -253,6 +253,8 @@ describe.each(STORAGES)('/holds $name', (kind) => {
       { ...common, event_type: 'hold.released', action: 'release', actor: await host.platform.actors.pseudonym(tenant, 'grace'), details: { scope: told, reason: commitment } },
       { ...common, event_type: 'hold.placed', action: 'place', actor: await host.platform.actors.pseudonym(tenant, 'olga'), details: { scope: told, reason: commitment, reference: commitment } },
     ]); // prettier-ignore
+    const { placed_at, released_at } = holdOf(await host.get(`/holds/${id}`, { tenant }));
+    expect(events.map(({ timestamp }) => timestamp)).toEqual([released_at, placed_at]);
     expect(JSON.stringify(events)).not.toMatch(/lovelace|babbage|agreed/);
     // The same commitment: what was ordered then is what the log says.
     const [row] = (await rows(tenant)).filter(({ rowKey }) => rowKey.startsWith('r:'));
