@@ -168,6 +168,7 @@ export function httpServicesOf(
     readAuditor: platform.readAuditor,
     auditLog: platform.auditLog,
     externalEvents: platform.externalEvents,
+    holds: platform.holds,
     jobs: platform.jobs,
     rateLimiter: platform.rateLimiter,
     log,

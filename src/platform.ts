@@ -20,6 +20,7 @@ import type { Clock, Entropy } from './domain/clock.js';
 import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
+import { HoldBook } from './lifecycle/hold-book.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
 import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
@@ -47,6 +48,7 @@ import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { DigestScheduler } from './storage/digest-scheduler.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
 import { claimedWrapping, retireWrapping } from './storage/key-claim.js';
+import { HOLDS_TABLE } from './storage/hold-rows.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
 import { LINEAGE_TABLE } from './storage/lineage-rows.js';
 import { LOOKUPS_TABLE } from './storage/record-locator.js';
@@ -110,6 +112,8 @@ export interface Platform {
   readonly sealer: Sealer;
   readonly scheduler: SealScheduler;
   readonly sweeper: Sweeper;
+  /** Legal holds; whoever deletes anything asks here first. */
+  readonly holds: HoldBook;
   readonly jobs: JobRunner;
   readonly actors: Actors;
   readonly actorNames: ActorNames;
@@ -138,6 +142,7 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
     KEYS_TABLE,
     LOOKUPS_TABLE,
     LINEAGE_TABLE,
+    HOLDS_TABLE,
   ];
   return {
     tables: [...tablesOf(types), ...own],
@@ -279,6 +284,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sealer,
     scheduler,
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
+    holds: new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }), // prettier-ignore
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
       jobsOf(options, registry, directory, digest, manager.migrate.bind(manager), ring.rotation, anchoring, onIntegrityFailure), // prettier-ignore

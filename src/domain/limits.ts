@@ -80,6 +80,13 @@ export const LIMITS = {
   /** Encoded value inside a row key, before it is cut and hashed (architecture.md, storage layout). */
   keyValueChars: 128,
   keyChars: 512,
+  /** Legal holds of a tenant in force at a time; the reason of one and of its release; the name of a subject. */
+  activeHolds: 1000,
+  holdReasonChars: 2000,
+  holdSubjectChars: 1000,
+  /** Holds in force that a process remembers: for how long at most, and of how many tenants. */
+  holdsKeptMs: 5_000,
+  holdTenantsKept: 1000,
   eventBytes: 32 * KIB,
   /** Reads whose events are not stored yet: a second of what a tenant may ask by default. Beyond it they are counted. */
   readEvents: 10_000,

@@ -14,6 +14,7 @@ const READERS = ['records.reader', 'records.sensitive-reader'] as const;
 const WRITERS = ['records.writer'] as const;
 const AUDITORS = ['records.auditor'] as const;
 const OPERATORS = ['records.operator'] as const;
+const PRIVACY_OFFICERS = ['records.privacy-officer'] as const;
 
 /**
  * Who may do what: the one table (security.md, May). Every method of every route names the row it is under
@@ -45,6 +46,10 @@ export const ACCESS = {
   'proof.read': { may: AUDITORS },
   'configuration.read': { may: OPERATORS },
   'configuration.write': { may: OPERATORS },
+  'hold.place': { may: PRIVACY_OFFICERS },
+  'hold.list': { may: PRIVACY_OFFICERS },
+  'hold.read': { may: PRIVACY_OFFICERS },
+  'hold.release': { may: PRIVACY_OFFICERS },
   'jobs.list': { may: OPERATORS },
   'jobs.run': { may: OPERATORS },
   'jobs.switch': { may: OPERATORS },

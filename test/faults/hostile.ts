@@ -36,6 +36,8 @@ const METHODS = ['GET', 'POST', 'PATCH', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PR
 
 const EVENT = { event_type: 'crm.login', action: 'login', resource_type: 'account', resource_id: 'acc-7', outcome: 'success', details: { device: 'tablet' } }; // prettier-ignore
 
+const HOLD = { scope: { subject: 'Zoë' }, reason: 'A case.' };
+
 /** A body that a create takes: names come again, times lie in any month. */
 function createBody(random: Random, type: RecordType): RecordData {
   const body = bodyOf(type, `name ${random.below(20)}`);
@@ -122,6 +124,10 @@ function targetOf(random: Random, known: Known, types: readonly RecordType[], ma
     () => ['GET', `/operations/${one(known.operations)}`],
     () => ['GET', '/audit-events'],
     () => ['GET', `/audit-events/${one(known.events)}`],
+    () => ['POST', '/holds', HOLD],
+    () => ['GET', '/holds'],
+    () => ['GET', `/holds/hold_${segment(random, marker)}`],
+    () => ['POST', `/holds/${segment(random, marker)}/release`, { reason: 'x' }],
     () => ['GET', '/configuration'],
     () => ['PUT', '/configuration'],
     () => ['GET', '/health'],

@@ -39,6 +39,10 @@ beforeAll(async () => {
     await stage.does('event', draftOf('e', 'acme', 'ada', stage.subject), { name: 'e' });
     const call = { tenant: 'acme', actor: 'ada', correlationId: 'f' };
     await stage.subject.platform.configurations.put(DEFAULT_CONFIGURATION, {}, call);
+    const { holds } = stage.subject.platform;
+    const { hold } = await holds.place({ scope: { subject: 'ada' }, reason: 'g' }, call);
+    await holds.place({ scope: { subject: 'bob' }, reason: 'h' }, call);
+    await holds.release(hold.hold_id, { reason: 'i' }, call);
   };
   expect(await stage.run({ name: 'everything', act })).toEqual([]);
   whole = stage.world.storage.contents();
@@ -203,6 +207,11 @@ const CASES: readonly (readonly [what: string, damage: Damage, named: RegExp])[]
     rows((row) => (row.rowKey === 'current' ? { ...row, properties: { ...row.properties, x: 1 } } : row)),
     /current is not what was written/,
   ],
+  ['a hold is not compared', without('holds', /^a:\d/), /holds in force are not those/],
+  ['a hold is lost', without('holds', /^r:/), /holds tell of  and the log has/],
+  ['a hold is miscounted', rewritten('holds', /^a:count/, { active: 7 }), /holds are miscounted/],
+  ['a hold is altered', rewritten('holds', /^a:\d/, { scope: '{}' }), /holds in force are not those/],
+  ['nobody knows who was first', without('holds', /^v:/), /holds are witnessed by/],
   ['a pseudonym is lost', without('actors', /^a:/), /is by nobody of acme/],
   ['a key names nothing', rewritten('decisions', /^k:/, { revisions: '[{"id":"x","revision":1}]' }), /key k:.* names/], // prettier-ignore
   [

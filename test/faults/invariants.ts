@@ -1,5 +1,6 @@
 import type { StorageContents } from '../support/memory-ports.js';
 import { configurationViolations } from './invariants-configuration.js';
+import { holdViolations } from './invariants-holds.js';
 import { actorViolations, logViolations } from './invariants-log.js';
 import { lineageViolations } from './invariants-lineage.js';
 import {
@@ -47,6 +48,7 @@ export function violationsOf(
     ...logViolations(survey),
     ...actorViolations(survey),
     ...configurationViolations(survey),
+    ...holdViolations(survey),
     ...directoryViolations(survey),
     ...promiseViolations(survey),
     ...restViolations(survey),

@@ -5,6 +5,7 @@ import { isFault } from '../../src/storage/ports.js';
 import { QUEUES } from '../../src/storage/keys.js';
 import { jobsOf, SWEEP, type Job } from './simulation-jobs.js';
 import { draftOf } from './simulation-acts.js';
+import { HOLDS } from './matrix-holds.js';
 import type { Scenario, Stage } from './matrix-stage.js';
 
 const HOUR = 3_600_000;
@@ -297,5 +298,5 @@ export function scenariosOf(platform: Stage['subject']['platform']): readonly Sc
     act: (stage) => runs(stage, job),
     expiresKeys: job.name === 'expire-keys',
   }));
-  return [...WRITES, configuration, integrityReport, ...SEALING, ...jobs];
+  return [...WRITES, ...HOLDS, configuration, integrityReport, ...SEALING, ...jobs];
 }

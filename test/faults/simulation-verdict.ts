@@ -194,9 +194,9 @@ function eventViolations(facts: Facts, survey: Survey): string[] {
   const poisoned = new Map<string, number>();
   for (const [tenant, lines] of survey.log)
     for (const { event } of lines) {
-      // That configurations are true is an invariant of its own; additions to parts make no revision, and
+      // That configurations and holds are true is an invariant of its own; additions to parts make no revision, and
       // simulation-type-facts.ts holds them to their acts.
-      if (event.revision !== undefined || ['configuration.changed', 'record.action'].includes(event.event_type)) continue; // prettier-ignore
+      if (event.revision !== undefined || ['configuration.changed', 'hold.placed', 'hold.released', 'record.action'].includes(event.event_type)) continue; // prettier-ignore
       if (event.correlation_id === BEFORE) continue;
       if (event.event_type === 'external') {
         if (facts.acts.get(event.resource_id)?.act.tenant !== tenant)

@@ -32,6 +32,10 @@ const TABLE: readonly (readonly [string, string, readonly string[], number])[] =
   ['GET', '/audit-events', ['records.auditor'], 200],
   ['GET', '/configuration', ['records.operator'], 200],
   ['PUT', '/configuration', ['records.operator'], 422],
+  ['POST', '/holds', ['records.privacy-officer'], 422],
+  ['GET', '/holds', ['records.privacy-officer'], 200],
+  ['GET', '/holds/hold_01980000-0000-7000-8000-000000000000', ['records.privacy-officer'], 404],
+  ['POST', '/holds/hold_01980000-0000-7000-8000-000000000000/release', ['records.privacy-officer'], 404],
   ['GET', '/audit-events/evt_01980000-0000-7000-8000-000000000000', ['records.auditor'], 404],
 ];
 

@@ -167,6 +167,7 @@ describe.each(STORAGES)('what a body is answered with $name', (kind) => {
       ],
       ['PATCH', `/decisions/${made.envelope.id}`, (text) => `{"metadata":{${text}}}`, '/metadata/a'],
       ['PUT', '/agents/cfo/one', (text) => `{"status":"idle","metrics":{${text}}}`, '/metrics/a'],
+      ['POST', '/holds', (text) => `{"scope":{${text}}}`, '/scope/a'],
       ['PUT', '/configuration', (text) => `{"cache":{${text}}}`, '/cache/a'],
       ['POST', '/audit-events', (text) => `{"details":{${text}}}`, '/details/a'],
     ];

@@ -48,6 +48,9 @@ describe('a method that a resource does not take', () => {
     ['POST', '/jobs', 'GET'],
     ['GET', '/jobs/migrate/run', 'POST'],
     ['POST', '/configuration', 'GET, PUT'],
+    ['DELETE', '/holds', 'POST, GET'],
+    ['DELETE', '/holds/hold_1', 'GET'],
+    ['GET', '/holds/hold_1/release', 'POST'],
     ['POST', '/openapi.json', 'GET'],
     ['PUT', '/docs', 'GET'],
     ['DELETE', '/docs/start.js', 'GET'],
@@ -76,6 +79,8 @@ describe('an address where nothing is', () => {
     ['GET', '/operations/op_01980000-0000-7000-8000-000000000000'],
     ['GET', '/audit-events/evt_01980000-0000-7000-8000-000000000000'],
     ['GET', '/audit-events/nonsense'],
+    ['GET', '/holds/hold_01980000-0000-7000-8000-000000000000'],
+    ['POST', '/holds/nonsense/release'],
     ['GET', '/jobs/migrate'],
     ['GET', '/jobs/migrate/revisions'],
   ])('%s %s is a problem document with 404', async (method, path) => {

@@ -60,8 +60,9 @@ export class SecretRoutes {
     await this.#patches();
     await this.#additions();
     await this.#refusals();
+    await this.#holds();
     await this.host.platform.sealer.sealTenant(this.tenant);
-    for (const path of [`/${this.type.collection}`, '/audit-events', '/jobs', '/configuration'])
+    for (const path of [`/${this.type.collection}`, '/audit-events', '/jobs', '/configuration', '/holds'])
       await this.#look('GET', path, {});
   }
 
@@ -196,6 +197,26 @@ export class SecretRoutes {
     const key = this.secrets.plain();
     await this.#send('POST', `/${collection}`, { body, key });
     await this.#refused('POST', `/${collection}`, { body: { ...body, no_such_member: this.secrets.next() }, key }); // prettier-ignore
+  }
+
+  /** Holds that name people: whom they are on, why, and what a field of records is to be. */
+  async #holds(): Promise<void> {
+    const { collection, blindMembers } = this.type;
+    const fields = blindMembers.map((member) => ({ query: { collection, field: { [member]: this.secrets.next() } } })); // prettier-ignore
+    for (const scope of [{ subject: this.secrets.next() }, ...fields]) {
+      const body = { scope, reason: this.secrets.next(), reference: this.secrets.next() };
+      const { status, json } = await this.#send('POST', '/holds', { body, key: this.secrets.plain() });
+      if (status !== 201) throw new Error('no hold is placed');
+      const path = `/holds/${String(json['hold_id'])}`;
+      await this.#look('GET', path, {});
+      await this.#refused('POST', `${path}/release`, { body: { reason: [this.secrets.next()] } });
+      await this.#send('POST', `${path}/release`, { body: { reason: this.secrets.next() }, key: this.secrets.plain() }); // prettier-ignore
+      await this.#refused('POST', `${path}/release`, { body: { reason: this.secrets.next() } });
+      await this.#refused('POST', '/holds', { body: { ...body, note: this.secrets.next() } });
+      await this.#refused('POST', '/holds', { body: { ...body, scope: { record: { collection, id: this.secrets.plain() } } } }); // prettier-ignore
+      await this.#refused('POST', '/holds', { body: { ...body, scope: { query: { collection: this.secrets.plain(), all: true } } } }); // prettier-ignore
+    }
+    for (const query of ['state', 'cursor']) await this.#look('GET', `/holds?${query}=${this.secrets.plain()}`, {}); // prettier-ignore
   }
 
   async #refused(method: string, path: string, sent: RequestOptions): Promise<void> {

@@ -1,3 +1,4 @@
+import { HOLDS_TABLE } from '../../src/storage/hold-rows.js';
 import { LINEAGE_TABLE } from '../../src/storage/lineage-rows.js';
 import type { Row, StoragePorts } from '../../src/storage/ports.js';
 import { wrapPorts, type PortCall } from '../support/wrap-ports.js';
@@ -73,5 +74,7 @@ export const LEAKS: readonly Leak[] = [
   { name: 'the way back of a link', plant: rangeRead((table) => table === LINEAGE_TABLE) },
   { name: 'the list of events', plant: rangeRead((table) => table === 'auditevents') },
   { name: 'what a tenant has set', plant: pointRead((table) => table === 'system') },
+  { name: 'a hold', plant: pointRead((table) => table === HOLDS_TABLE) },
+  { name: 'the list of holds', plant: rangeRead((table) => table === HOLDS_TABLE) },
   { name: 'the time that it takes', plant: slower },
 ];

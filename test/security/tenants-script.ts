@@ -77,6 +77,7 @@ export class Told {
   readonly #cursors: Cursor[] = [];
   readonly #operations: Named[] = [];
   readonly #events: Named[] = [];
+  readonly #holds: Named[] = [];
 
   hear({ tenant, path }: Sent, reply: Reply): void {
     if (reply.status >= 400 || reply.status === 304) return;
@@ -93,6 +94,7 @@ export class Told {
       });
     if (typeof body['operation_id'] === 'string') this.#operations.push({ tenant, id: body['operation_id'] });
     if (typeof body['event_id'] === 'string') this.#events.push({ tenant, id: body['event_id'] });
+    if (typeof body['hold_id'] === 'string') this.#holds.push({ tenant, id: body['hold_id'] });
     if (typeof body['next_cursor'] === 'string') {
       const at = path.replace(/[?&]cursor=[^&]*/, '');
       const cursor = `cursor=${encodeURIComponent(body['next_cursor'])}`;
@@ -117,6 +119,7 @@ export class Told {
   }
   cursor = (draw: Draw): string => chosen(this.#cursors, draw)?.path ?? '/decisions?cursor=bm9uZQ.AAAA';
   operation = (draw: Draw): string => chosen(this.#operations, draw)?.id ?? `op_${NEVER}0`;
+  hold = (draw: Draw): string => chosen(this.#holds, draw)?.id ?? `hold_${NEVER}0`;
   event = (draw: Draw): string => chosen(this.#events, draw)?.id ?? `evt_${NEVER}0`;
 }
 
@@ -196,6 +199,12 @@ const WAYS: readonly Way[] = [
   () => get('/audit/log/anchor'),
   () => get('/audit/platform/checkpoint'),
   () => get('/audit/platform/vkey'),
+  (draw, told) => post('/holds', { scope: of<object>([{ subject: 'ada' }, { record: { collection: told.record(draw).type.collection, id: told.record(draw).id } }, { query: { collection: 'decisions', field: { created_by: 'ada' } } }], draw.other), reason: 'A case.' }, draw), // prettier-ignore
+  (draw) => post('/holds', { scope: { subject: 'ada' }, reason: 'A case.' }, draw),
+  (draw) => get(`/holds?state=${of(['active', 'released', 'all'], draw.pick)}&limit=${1 + (draw.other % 2)}`),
+  (draw, told) => get(`/holds/${told.hold(draw)}`),
+  (draw, told) => get(`/holds/${told.hold(draw)}`),
+  (draw, told) => post(`/holds/${told.hold(draw)}/release`, { reason: 'It is over.' }, draw),
   () => get('/configuration'),
   (draw, told) => ({ method: 'PUT', path: '/configuration', options: { body: { list_limit_default: 1 + (draw.pick % 3) }, ...(draw.other % 2 === 0 ? {} : { ifMatch: told.record(draw).etag }) } }), // prettier-ignore
 ];

@@ -47,7 +47,7 @@ export function component(id: string, schema: z.ZodType, description?: string): 
 const UUID_V7 = '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}';
 
 /** An id with this prefix. */
-function idOf(prefix: string) {
+export function idOf(prefix: string) {
   return z.string().regex(new RegExp(`^${prefix}_${UUID_V7}$`));
 }
 
@@ -113,7 +113,7 @@ export const recordProof = z
   })
   .meta({ id: 'RecordProof' });
 
-const commitment = z.strictObject({ $commitment: sha256() }).meta({
+export const commitment = z.strictObject({ $commitment: sha256() }).meta({
   id: 'Commitment',
   description: 'Stands for a sensitive value: hex SHA-256 of its salt and of its canonical JSON.',
 });
