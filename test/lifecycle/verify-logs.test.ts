@@ -125,6 +125,9 @@ describe.each(STORAGES)('the job verify-logs $name', (kind) => {
     };
     for (const name of ['checkpoint', 'head']) await blobs.delete('ledger', `acme/${name}`);
     expect(await found()).toEqual(['checkpoint.missing']);
+    await blobs.putOnce('ledger', 'acme/head', Buffer.from('?'), 'text/plain');
+    expect(await found()).toEqual(['head.invalid', 'checkpoint.missing']);
+    await blobs.delete('ledger', 'acme/head');
     await blobs.putOnce('ledger', 'acme/checkpoint', older, 'text/plain');
     expect(await found()).toEqual(['head.missing', 'checkpoint.shorter']);
     expect(await found()).toEqual(['head.missing', 'checkpoint.shorter']);

@@ -36,10 +36,11 @@ export async function checkCheckpoint(turn: Turn, seen: TreeHead | undefined): P
     turn.found(code, where, detail);
   };
   const rounds = await findRounds(turn, found);
+  const before = faults;
   const checkpoint = await findCheckpoint(turn, found);
   const least = rounds?.least ?? 0;
   const expected = Math.max(least, seen?.size ?? 0);
-  if (checkpoint === undefined && faults === 0 && expected > 0)
+  if (checkpoint === undefined && faults === before && expected > 0)
     found('checkpoint.missing', blobAt(turn.tenant, 'checkpoint'), `the log had ${String(expected)} leaves`);
   const signed = checkpoint !== undefined && isSigned(turn, checkpoint, found) ? checkpoint : undefined;
   if (checkpoint !== undefined && rounds !== undefined) await checkHead(turn, rounds, checkpoint, found);
