@@ -55,6 +55,8 @@ interface Run {
 export class SealScheduler {
   readonly #settings: SchedulerSettings;
   readonly #hints = new Map<string, Hints>();
+  /** When the first of a tenant's hints came. */
+  readonly #since = new Map<string, number>();
   /** Tenants in which to look wherever there may be something. */
   readonly #everywhere = new Set<string>();
   readonly #running = new Map<string, Promise<void>>();
@@ -72,6 +74,7 @@ export class SealScheduler {
   /** A partition has a new pending event. Returns at once and never throws. */
   committed(ref: PartitionRef): void {
     const hints = this.#hints.get(ref.tenant) ?? new Map<string, PartitionRef>();
+    if (hints.size === 0) this.#since.set(ref.tenant, this.tools.clock.monotonic());
     hints.set(`${ref.table}:${ref.partition}`, ref);
     this.#hints.set(ref.tenant, hints);
     this.#start(ref.tenant);
@@ -120,13 +123,19 @@ export class SealScheduler {
       run.ended = once();
       const busy = await this.#round(tenant);
       ended.happens();
-      waitMs = busy ? 0 : this.#settings.debounceMs;
+      waitMs = busy ? 0 : this.#leftToWait(tenant);
       if (busy) await this.#pause(run, this.#settings.busyRetryMs);
     }
     // In the same breath as the look at the hints: one that comes now starts a run of its own.
     this.#running.delete(tenant);
     this.#runs.delete(tenant);
     run.ended.happens();
+  }
+
+  /** What came while a round ran has waited since, and not only from its end on. */
+  #leftToWait(tenant: string): number {
+    const now = this.tools.clock.monotonic();
+    return Math.max(0, this.#settings.debounceMs - (now - (this.#since.get(tenant) ?? now)));
   }
 
   async #pause(run: Run, ms: number): Promise<void> {
@@ -139,6 +148,7 @@ export class SealScheduler {
     const hints: Hints = this.#hints.get(tenant) ?? new Map<string, PartitionRef>();
     const everywhere = this.#everywhere.delete(tenant);
     this.#hints.delete(tenant);
+    this.#since.delete(tenant);
     try {
       const where = everywhere ? {} : { partitions: [...hints.values()] };
       const { busy } = await this.tools.sealer.sealTenant(tenant, where);

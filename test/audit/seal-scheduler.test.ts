@@ -77,6 +77,36 @@ describe('the seal scheduler', () => {
     expect(runs).toHaveLength(3);
   });
 
+  it('counts the second from the first commit that waits, also while a round runs', async () => {
+    const seals = scheduler();
+    seals.committed(DECISIONS);
+    await clock.advance(1000);
+    // 600 ms of the second are over when the round ends.
+    await clock.advance(400);
+    seals.committed(OTHER);
+    await clock.advance(300);
+    seals.committed(DECISIONS);
+    await clock.advance(300);
+    runs[0]?.end();
+    await clock.advance(399);
+    expect(runs).toHaveLength(1);
+    await clock.advance(1);
+    expect(runs[1]).toMatchObject({ partitions: [OTHER, DECISIONS], atMs: 2400 });
+    // All of it is over: the next round begins at once.
+    seals.committed(OTHER);
+    await clock.advance(5000);
+    runs[1]?.end();
+    await settle();
+    expect(runs[2]).toMatchObject({ partitions: [OTHER], atMs: 7400 });
+    // Nothing is left of that when a round begins.
+    seals.committed(OTHER);
+    runs[2]?.end();
+    await clock.advance(999);
+    expect(runs).toHaveLength(3);
+    await clock.advance(1);
+    expect(runs).toHaveLength(4);
+  });
+
   it.each([0, 1, 2, 3, 4, 5, 6])('loses no hint that comes %i steps after a run ended', async (steps) => {
     const seals = scheduler();
     seals.committed(DECISIONS);
