@@ -2,6 +2,7 @@ import { KeyVaultWrapper, openAzureStorage, parseVaultKey, type AzureStorage } f
 import { readConfig, StartupError, type Config } from './config.js';
 import { assemblePlatform, storageNames, type Platform } from './platform.js';
 import { assertNoDeadRows } from './http/access.js';
+import type { FsckTools } from './audit/fsck/tools.js';
 import type { HttpServices } from './http/resource.js';
 import type { InboxHandler } from './queue/inbox-handler.js';
 import type { SealWorkHandler } from './queue/seal-work-handler.js';
@@ -57,7 +58,13 @@ async function openOnce(settings: Config): Promise<Running> {
   const { ports } = storage;
   const budget = new Budget(systemClock, systemEntropy);
   await budget.retry(() => storage.provision(storageNames()));
-  const platform = assemblePlatform({
+  const platform = platformOf(settings, ports, log);
+  await budget.retry(() => assertKeys(settings, ports, platform));
+  return { platform, http: httpServicesOf(platform, ports, log, authenticateWith(settings, log)), storage };
+}
+
+function platformOf(settings: Config, ports: StoragePorts, log: Log): Platform {
+  return assemblePlatform({
     ports,
     clock: systemClock,
     backgroundClock,
@@ -72,8 +79,6 @@ async function openOnce(settings: Config): Promise<Running> {
     rateLimits: settings.rateLimits,
     auditReads: settings.auditReads,
   });
-  await budget.retry(() => assertKeys(settings, ports, platform));
-  return { platform, http: httpServicesOf(platform, ports, log, authenticateWith(settings, log)), storage };
 }
 
 /** The key of a vault that wraps the keys of tenants, where one is configured. */
@@ -191,6 +196,25 @@ export async function sweeper(): Promise<Sweeper> {
 /** For the timers of jobs. */
 export async function jobs(): Promise<JobRunner> {
   return (await open()).platform.jobs;
+}
+
+/**
+ * The storage of this environment for `business-records fsck`. Nothing is made that is missing, and nothing written unless
+ * it is to be repaired: only then are the keys of this environment held against those the storage was first used with.
+ */
+export async function openFsck(asked: { readonly open: boolean; readonly repair: boolean }): Promise<{
+  readonly tools: FsckTools;
+  readonly close: () => Promise<void>;
+}> {
+  const settings = config();
+  const storage = openAzureStorage(settings.storage);
+  const platform = platformOf(settings, storage.ports, createLog(settings.logLevel));
+  const budget = new Budget(systemClock, systemEntropy);
+  if (asked.repair) await budget.retry(() => assertKeys(settings, storage.ports, platform));
+  return {
+    tools: { ...platform.fsck, open: asked.open },
+    close: () => Promise.resolve(storage.close()),
+  };
 }
 
 /** When the app starts: fail now, with one clear line, rather than at the first request. */

@@ -2,6 +2,7 @@ import { ActorNames } from './audit/actor-names.js';
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
+import type { FsckTools } from './audit/fsck/tools.js';
 import { EventProofs } from './audit/event-proofs.js';
 import type { LogKeys } from './audit/log-keys.js';
 import { LogReader } from './audit/log-reader.js';
@@ -96,6 +97,8 @@ export interface Platform {
     readonly proofs: EventProofs;
     readonly vkeys: LogKeys['vkeys'];
   };
+  /** What storage is checked with; whether sealed values are opened is for the caller to say. */
+  readonly fsck: Omit<FsckTools, 'open'>;
   readonly emitter: AuditEmitter;
   readonly refusals: Refusals;
   readonly sealer: Sealer;
@@ -258,6 +261,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     readAuditor,
     poison,
     auditLog: { reader: logReader, proofs, vkeys: options.logKeys.vkeys },
+    fsck: fsckToolsOf(options, registry, directory, sealer, ring),
     externalEvents,
     emitter,
     refusals: new Refusals({ emitter, clock, backgroundClock, entropy, log }),
@@ -279,6 +283,17 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       clock,
     ),
   };
+}
+
+function fsckToolsOf(
+  { ports, clock, entropy, logKeys }: PlatformOptions,
+  { types }: RecordRegistry,
+  directory: Directory,
+  sealer: Sealer,
+  { secretBox, blindIndex }: KeyRing,
+): Platform['fsck'] {
+  const seal = (tenant: string): Promise<unknown> => sealer.sealTenant(tenant);
+  return { ports, directory, clock, entropy, types, vkeys: logKeys.vkeys, secretBox, blindIndex, seal };
 }
 
 /** What runs over everything there is, a piece at a time. */

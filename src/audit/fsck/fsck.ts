@@ -1,0 +1,143 @@
+import { isAppError } from '../../domain/errors.js';
+import { isFault } from '../../storage/ports.js';
+import { LIMITS } from '../../domain/limits.js';
+import { identityOf, told, type Finding, type Suspicion } from './findings.js';
+import { checkPiece, FIRST, type Piece } from './pieces.js';
+import { Reads, type FsckTools } from './tools.js';
+
+export interface FsckAsked {
+  /** Makes anew what is derived and does not hold. */
+  readonly repair: boolean;
+  /** Hears of each finding once it is sure. */
+  readonly report: (finding: Finding & { readonly repaired: boolean }) => void;
+  /** Hears of how far it has come. */
+  readonly progress: (said: string) => void;
+}
+
+export interface FsckResult {
+  readonly pieces: number;
+  /** Errors that are there at the end; those that were repaired are not. */
+  readonly findings: number;
+  readonly repaired: number;
+  readonly info: number;
+}
+
+const NOTHING: FsckResult = { pieces: 0, findings: 0, repaired: 0, info: 0 };
+const PROGRESS_PIECES = 200;
+
+/**
+ * Checks a tenant, a piece at a time. A finding is reported when it is found twice: at once where what it is about is old,
+ * else when it has become so. Holds a piece, and of what is suspicious up to `LIMITS.fsckDoubts` pieces; when there are more, those
+ * are settled before it goes on. Throws `storage-unavailable`.
+ */
+export async function fsckTenant(tools: FsckTools, tenant: string, asked: FsckAsked): Promise<FsckResult> {
+  const reads = new Reads(tools);
+  let result = NOTHING;
+  let doubts: Doubt[] = [];
+  const settle = async (): Promise<void> => {
+    result = sum(result, await settled(reads, tenant, doubts, asked));
+    doubts = [];
+  };
+  let piece: Piece | undefined = FIRST;
+  while (piece !== undefined) {
+    const { suspicions, next } = await checkPiece(reads, tenant, piece);
+    if (suspicions.length > 0) doubts.push({ piece, suspicions });
+    result = { ...result, pieces: result.pieces + 1 };
+    if (result.pieces % PROGRESS_PIECES === 0) asked.progress(`${tenant}: ${String(result.pieces)} pieces, now ${nameOf(piece)}`); // prettier-ignore
+    if (doubts.length >= LIMITS.fsckDoubts) await settle();
+    piece = next;
+  }
+  await settle();
+  return result;
+}
+
+interface Doubt {
+  readonly piece: Piece;
+  readonly suspicions: readonly Suspicion[];
+}
+
+/** Looks again at what was suspicious, repairs it if asked to, and says what there is. */
+async function settled(
+  reads: Reads,
+  tenant: string,
+  doubts: readonly Doubt[],
+  asked: FsckAsked,
+): Promise<FsckResult> {
+  const sure = await confirmed(reads, tenant, doubts);
+  const before = findingsOf(sure);
+  if (asked.repair) await repair(reads, before);
+  const after = asked.repair && before.some(({ repair: it }) => it !== undefined) ? findingsOf(await again(reads, tenant, sure)) : before; // prettier-ignore
+  const left = new Set(after.map(identityOf));
+  let result = NOTHING;
+  for (const finding of before) {
+    const repaired = !left.has(identityOf(finding));
+    asked.report({ ...told(finding), repaired });
+    const counted = finding.level === 'info' ? { info: 1 } : repaired ? { repaired: 1 } : { findings: 1 };
+    result = sum(result, { ...NOTHING, ...counted });
+  }
+  return result;
+}
+
+/** What is found a second time, after everything it is about has become old. */
+async function confirmed(reads: Reads, tenant: string, doubts: readonly Doubt[]): Promise<readonly Doubt[]> {
+  const { clock } = reads.tools;
+  let standing = await again(reads, tenant, doubts);
+  const newest = Math.max(0, ...findingsOf(standing).map(({ sinceMs }) => sinceMs));
+  const young = newest + LIMITS.fsckYoungMs - clock.now();
+  if (standing.length > 0 && young > 0) {
+    // By its own clock the service may be ahead of us: what seems to be of the future is waited for no longer.
+    await clock.sleep(Math.min(young, LIMITS.fsckYoungMs));
+    standing = await again(reads, tenant, standing);
+  }
+  return standing;
+}
+
+/** The pieces done again, with what is found in both. */
+async function again(reads: Reads, tenant: string, doubts: readonly Doubt[]): Promise<readonly Doubt[]> {
+  reads.leaves.forget();
+  const standing: Doubt[] = [];
+  for (const { piece, suspicions } of doubts) {
+    const known = new Set(suspicions.map(identityOf));
+    const now = (await checkPiece(reads, tenant, piece)).suspicions;
+    const both = now.filter((suspicion) => known.has(identityOf(suspicion)));
+    if (both.length > 0) standing.push({ piece, suspicions: both });
+  }
+  return standing;
+}
+
+/** Each finding once. */
+function findingsOf(doubts: readonly Doubt[]): readonly Suspicion[] {
+  const all = doubts.flatMap(({ suspicions }) => suspicions);
+  return [...new Map(all.map((one) => [identityOf(one), one])).values()];
+}
+
+async function repair(reads: Reads, findings: readonly Suspicion[]): Promise<void> {
+  const repairs = new Map(findings.flatMap(({ repair: it }) => (it === undefined ? [] : [[it.name, it]])));
+  for (const it of repairs.values()) {
+    try {
+      await it.run();
+    } catch (error) {
+      // Somebody changed it meanwhile, or it cannot be made whole: what is found again afterwards says so.
+      if (
+        !isFault(error, 'conflict', 'exists', 'missing', 'too-large') &&
+        !isAppError(error, 'integrity-failure')
+      )
+        throw error;
+    }
+  }
+  reads.leaves.forget();
+}
+
+function sum(a: FsckResult, b: FsckResult): FsckResult {
+  return {
+    pieces: a.pieces + b.pieces,
+    findings: a.findings + b.findings,
+    repaired: a.repaired + b.repaired,
+    info: a.info + b.info,
+  };
+}
+
+function nameOf(piece: Piece): string {
+  if (piece.kind === 'look') return `${piece.look} of ${piece.ref.table} ${piece.ref.partition}`;
+  return piece.kind === 'bundle' ? `bundle ${String(piece.index)}` : piece.kind;
+}

@@ -1,0 +1,66 @@
+import type { BlindIndex } from '../../domain/blind-index.js';
+import type { Clock, Entropy } from '../../domain/clock.js';
+import type { SecretBox } from '../../domain/commitment.js';
+import type { RecordType } from '../../domain/record-type.js';
+import { Budget } from '../../storage/backoff.js';
+import type { Directory, PartitionRef } from '../../storage/directory.js';
+import { partitionKey } from '../../storage/keys.js';
+import type { RangePage, Row, StoragePorts } from '../../storage/ports.js';
+import { RecordLocator } from '../../storage/record-locator.js';
+import type { LogKeys } from '../log-keys.js';
+import { LogLeaves } from './log-leaves.js';
+
+/** What a check works with. */
+export interface FsckTools {
+  readonly ports: StoragePorts;
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly types: readonly RecordType[];
+  readonly vkeys: LogKeys['vkeys'];
+  readonly secretBox: SecretBox;
+  readonly blindIndex: BlindIndex;
+  /** Seals, or finishes sealing, what is pending of a tenant: how a checkpoint is made anew. */
+  readonly seal: (tenant: string) => Promise<unknown>;
+  /** Whether sealed values are opened too. */
+  readonly open: boolean;
+}
+
+/** Calls of storage at once. */
+export const AT_ONCE = 8;
+
+/** Storage as checks read it: every call within a budget of its own. Throws `storage-unavailable`. */
+export class Reads {
+  readonly leaves: LogLeaves;
+  readonly locator: RecordLocator;
+
+  constructor(readonly tools: FsckTools) {
+    this.leaves = new LogLeaves(tools);
+    this.locator = new RecordLocator(tools.ports.tables);
+  }
+
+  budget(): Budget {
+    return new Budget(this.tools.clock, this.tools.entropy);
+  }
+
+  /** One point read. */
+  row(table: string, key: string, rowKey: string): Promise<Row | undefined> {
+    return this.budget().retry(() => this.tools.ports.tables.find(table, key, rowKey));
+  }
+
+  /** One range read. */
+  page(table: string, key: string, range: { readonly from: string; readonly to: string }, limit: number): Promise<RangePage> {
+    return this.budget().retry(() => this.tools.ports.tables.range(table, key, { ...range, limit }));
+  } // prettier-ignore
+}
+
+/** A row as findings name it. */
+export const rowAt = (table: string, key: string, rowKey: string): string => `${table} ${key} ${rowKey}`;
+
+export const keyOf = (ref: PartitionRef): string => partitionKey(ref.tenant, ref.partition);
+
+/** The members in which two things differ, for people. */
+export function differing(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): readonly string[] {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...names].filter((name) => a[name] !== b[name]);
+} // prettier-ignore
