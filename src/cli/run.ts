@@ -51,7 +51,7 @@ function programOf(io: CliIo, done: (code: ExitCode) => void): Command {
     .option('--tenant <tenant>', 'only this tenant')
     .option(
       '--repair',
-      'make anew what is derived: index rows, lists, tiles, bundles, a checkpoint that is behind',
+      'make anew what is derived: index rows, lists, tiles, bundles, a checkpoint that is gone',
     )
     .option('--open', 'open sealed values too')
     .option('--json', 'print a line of JSON for each finding, and one at the end')

@@ -57,7 +57,7 @@ const LOG: readonly Deed[] = [
   { name: 'signs with a key of their own', code: 'checkpoint.signature', azurite: true, do: async (v) => { const { tree_size, root } = await head(v); return v.blob(...ledger('checkpoint'), await signed(8, tree_size, root)); } },
   { name: 'signs another root with the real key', code: 'checkpoint.root', do: async (v) => v.blob(...ledger('checkpoint'), await signed(7, (await head(v)).tree_size, 'ab'.repeat(32))) },
   { name: 'signs more than there is with the real key', code: 'checkpoint.ahead', do: async (v) => v.blob(...ledger('checkpoint'), await signed(7, (await head(v)).tree_size + 1, 'ab'.repeat(32))) },
-  { name: 'puts back an older checkpoint', code: 'checkpoint.behind', mended: true, do: async (v) => v.blob(...ledger('checkpoint'), await signed(7, 1, v.firstLeaf())) },
+  { name: 'puts back an older checkpoint', code: 'checkpoint.behind', do: async (v) => v.blob(...ledger('checkpoint'), await signed(7, 1, v.firstLeaf())) },
   { name: 'deletes the head', code: 'head.missing', do: (v) => v.blob(...ledger('head'), () => undefined) },
   { name: 'writes another root into the head', code: 'head.invalid', do: (v) => v.blob(...ledger('head'), (bytes) => { const json = JSON.parse(bytes.toString('utf8')) as object; return Buffer.from(JSON.stringify({ ...json, root: 'cd'.repeat(32) })); }) },
   { name: 'writes another edge and its root into the head', code: 'head.root', do: (v) => v.blob(...ledger('head'), v.otherEdge) },
@@ -75,7 +75,7 @@ const twice = async (world: FsckWorld, key: 'r' | 'v'): Promise<Row> => {
   return key === 'v' ? second : row(world, 'decisions', `r:${String(second.properties['id'])}`);
 };
 const moved = async (world: FsckWorld): Promise<Row> =>
-  (await rowsIn(world, 'conversationmessages', 'p:')).find(({ properties }) => properties['blob'] !== undefined) as Row; // prettier-ignore
+  (await rowsIn(world, 'conversationmessages', 'p:')).find(({ rowKey, properties }) => rowKey.endsWith('03') && properties['blob'] !== undefined) as Row; // prettier-ignore
 const forgedEntry = (properties: Row['properties'], change: object) => {
   const entry = { ...(JSON.parse(String(properties['entry_0'])) as object), ...change };
   return { entry_0: JSON.stringify(entry), checksum: checksumOf(entry as Json) };
@@ -120,7 +120,7 @@ const RECORDS: readonly Deed[] = [
 
 const PARTS: readonly Deed[] = [
   { name: 'deletes an entry', code: 'part.missing', azurite: true, do: async (v, w) => v.gone('workflowsteps', await stepOf(w)) },
-  { name: 'counts fewer entries', code: 'part.missing', do: async (v, w) => v.row('conversationmessages', await row(w, 'conversationmessages', `h:${(await moved(w)).rowKey.split(':')[1] ?? ''}`), { seq: 1 }, true) },
+  { name: 'counts fewer entries', code: 'part.missing', do: async (v, w) => v.row('conversationmessages', await row(w, 'conversationmessages', `h:${(await moved(w)).rowKey.split(':')[1] ?? ''}`), { seq: 2 }, true) },
   { name: 'deletes the count', code: 'part.missing', do: async (v, w) => v.gone('workflowsteps', await row(w, 'workflowsteps', 'h:')) },
   { name: 'rewrites an entry', code: 'part.content', do: async (v, w) => { const one = await stepOf(w); return v.row('workflowsteps', one, { entry_0: forgedEntry(one.properties, { forged: true }).entry_0 }, true); } },
   { name: 'forges an entry and its checksum alike', code: 'part.event', azurite: true, do: async (v, w) => { const one = await stepOf(w); return v.row('workflowsteps', one, forgedEntry(one.properties, { forged: true }), true); } },
@@ -151,6 +151,8 @@ describe.each(STORAGES)('whoever has the key of the account $name', (kind) => {
       const repaired = await fsckOf(world.ports, { repair: true });
       expect(repaired.told.filter((finding) => !finding.repaired)).toEqual([]);
       expect((await fsckOf(world.ports)).told).toEqual([]);
+      // It is whole again, and sealing may have gone on.
+      vandal.leave();
     } finally {
       await vandal.undo();
     }

@@ -28,6 +28,11 @@ export class Vandal {
     for (const undo of this.#undo.reverse()) await undo();
   }
 
+  /** Takes nothing back. */
+  leave(): void {
+    this.#undo.length = 0;
+  }
+
   firstLeaf(): string {
     return this.#firstLeaf;
   }

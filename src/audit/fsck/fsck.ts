@@ -65,14 +65,13 @@ async function settled(
 ): Promise<FsckResult> {
   const sure = await confirmed(reads, tenant, doubts);
   const before = findingsOf(sure);
-  if (asked.repair) await repair(reads, before);
-  const after = asked.repair && before.some(({ repair: it }) => it !== undefined) ? findingsOf(await again(reads, tenant, sure)) : before; // prettier-ignore
+  const after = asked.repair ? findingsOf(await repaired(reads, tenant, sure)) : before;
   const left = new Set(after.map(identityOf));
   let result = NOTHING;
   for (const finding of before) {
-    const repaired = !left.has(identityOf(finding));
-    asked.report({ ...told(finding), repaired });
-    const counted = finding.level === 'info' ? { info: 1 } : repaired ? { repaired: 1 } : { findings: 1 };
+    const mended = !left.has(identityOf(finding));
+    asked.report({ ...told(finding), repaired: mended });
+    const counted = finding.level === 'info' ? { info: 1 } : mended ? { repaired: 1 } : { findings: 1 };
     result = sum(result, { ...NOTHING, ...counted });
   }
   return result;
@@ -111,21 +110,37 @@ function findingsOf(doubts: readonly Doubt[]): readonly Suspicion[] {
   return [...new Map(all.map((one) => [identityOf(one), one])).values()];
 }
 
-async function repair(reads: Reads, findings: readonly Suspicion[]): Promise<void> {
+/** Findings about the log itself: while there are any, nothing that is held against it is touched. */
+const OF_THE_LOG = /^(?:head|checkpoint|stream|log|bundle|tile)\./;
+
+/**
+ * Mends what can be, the log first: what only seemed wrong because the log could not be read is right again then. Resolves to
+ * what is still found.
+ */
+async function repaired(reads: Reads, tenant: string, doubts: readonly Doubt[]): Promise<readonly Doubt[]> {
+  const ofTheLog = ({ code }: Finding): boolean => OF_THE_LOG.test(code);
+  let standing = doubts;
+  const first = findingsOf(standing).filter(ofTheLog);
+  if (await repair(first)) standing = await again(reads, tenant, standing);
+  const all = findingsOf(standing);
+  const logHolds = !all.some(ofTheLog);
+  const rest = all.filter((one) => !ofTheLog(one) && (logHolds || !one.code.startsWith('event.')));
+  return (await repair(rest)) ? again(reads, tenant, standing) : standing;
+}
+
+/** Whether there was anything to do. */
+async function repair(findings: readonly Suspicion[]): Promise<boolean> {
   const repairs = new Map(findings.flatMap(({ repair: it }) => (it === undefined ? [] : [[it.name, it]])));
   for (const it of repairs.values()) {
     try {
       await it.run();
     } catch (error) {
       // Somebody changed it meanwhile, or it cannot be made whole: what is found again afterwards says so.
-      if (
-        !isFault(error, 'conflict', 'exists', 'missing', 'too-large') &&
-        !isAppError(error, 'integrity-failure')
-      )
-        throw error;
+      const beaten = isFault(error, 'conflict', 'exists', 'missing', 'too-large');
+      if (!beaten && !isAppError(error, 'integrity-failure')) throw error;
     }
   }
-  reads.leaves.forget();
+  return repairs.size > 0;
 }
 
 function sum(a: FsckResult, b: FsckResult): FsckResult {

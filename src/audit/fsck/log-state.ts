@@ -42,7 +42,7 @@ export async function checkLogState(reads: Reads, tenant: string, found: Found):
   if (head === undefined) await checkHeadless(reads, tenant, note, found);
   const size = checkpoint?.size ?? 0;
   if (head !== undefined && checkpoint !== undefined) {
-    if (size < least) found('checkpoint.behind', at, `it covers ${String(size)} leaves of ${String(least)}`, { repair }); // prettier-ignore
+    if (size < least) found('checkpoint.behind', at, `it covers ${String(size)} leaves of ${String(least)}`); // prettier-ignore
     if (size > head.tree_size) found('checkpoint.ahead', at, `it covers ${String(size)} leaves, the head ${String(head.tree_size)}`); // prettier-ignore
     if (size === head.tree_size && checkpoint.root !== head.root)
       found('checkpoint.root', at, `the root of ${String(size)} leaves is not that of the head`);
