@@ -151,7 +151,7 @@ module.exports = {
     only(
       'cli-delegates',
       { path: '^src/cli/', pathNot: '^src/cli/bin\\.ts$' },
-      '^src/(cli|storage|audit|lifecycle|security|domain|telemetry)/',
+      '^src/(cli|storage|audit|lifecycle|security|records|domain|telemetry)/',
       'The command stands beside HTTP and queues; bin.ts alone hands it the machine, and the storage of its environment.',
     ),
     only(

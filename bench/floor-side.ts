@@ -104,14 +104,15 @@ export class FloorSide implements Side {
   async #readyToSeal(tenant: string): Promise<Writes> {
     const serial = (this.#serial += 1);
     const recorded = fresh(this.templates.seal, tenant, serial);
-    const [stage, head, stream] = recorded.blobs;
-    if (stage === undefined || head === undefined || stream === undefined)
-      throw new Error('a seal writes stage, head and stream');
-    // Stages are named after their content, where no id stands.
-    const name = stage.name.replace(/[0-9a-f]{6}\.json$/, `${serial.toString(16).padStart(6, '0')}.json`);
-    const sealing = { ...recorded, blobs: [{ ...stage, name }, head, stream] };
+    const { stage, head, tiles, stream, checkpoint } = blobsOfSeal(recorded);
+    // Stages are named after their content and tiles after their place, where no id stands.
+    const own = serial.toString(16).padStart(6, '0');
+    const name = stage.name.replace(/[0-9a-f]{6}\.json$/, `${own}.json`);
+    const ownTiles = tiles.map((tile) => ({ ...tile, name: `${tile.name}-${own}` }));
+    const sealing = { ...recorded, blobs: [{ ...stage, name }, head, ...ownTiles, stream, checkpoint] };
     if (!this.#streams.has(tenant)) {
       await this.#floor.put(head);
+      await this.#floor.put(checkpoint);
       await this.#floor.createStream(stream);
       this.#streams.add(tenant);
     }
@@ -134,11 +135,18 @@ export class FloorSide implements Side {
   }
 }
 
+/** The blobs of a seal, as they come. */
+function blobsOfSeal({ blobs }: Writes) {
+  const [stage, head, ...rest] = blobs;
+  const [stream, checkpoint] = rest.slice(-2);
+  if (stage === undefined || head === undefined || stream === undefined || checkpoint === undefined)
+    throw new Error('a seal writes stage, head, tiles, stream and checkpoint');
+  return { stage, head, tiles: rest.slice(0, -2), stream, checkpoint };
+}
+
 function sealingOf({ blobs, transactions }: Writes, tenant: string): Sealing {
-  const [stage, head, stream] = blobs;
   const clear = transactions.at(-1);
-  if (stage === undefined || head === undefined || stream === undefined || clear === undefined)
-    throw new Error('a seal writes stage, head and stream, and clears');
+  if (clear === undefined) throw new Error('a seal clears');
   const pending = {
     table: 'decisions',
     partitionKey: partitionOf(tenant),
@@ -146,5 +154,5 @@ function sealingOf({ blobs, transactions }: Writes, tenant: string): Sealing {
     to: 'o;',
     limit: 1000,
   };
-  return { pending, stage, head, stream, index: transactions.slice(0, -1), clear };
+  return { pending, ...blobsOfSeal({ blobs, transactions }), index: transactions.slice(0, -1), clear };
 }

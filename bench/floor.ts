@@ -38,7 +38,10 @@ export interface Sealing {
   readonly pending: RowRange;
   readonly stage: BlobToPut;
   readonly head: BlobToPut;
+  /** Bundles and tiles that grow. */
+  readonly tiles: readonly BlobToPut[];
   readonly stream: BlobToPut;
+  readonly checkpoint: BlobToPut;
   readonly index: readonly Transaction[];
   readonly clear: Transaction;
 }
@@ -98,14 +101,17 @@ export class Floor {
     await Promise.all(Array.from({ length: PARALLEL }, worker));
   }
 
-  /** Head and pending rows; stage; the head that commits it; then lines, index and clearing, in that order. */
-  async seal({ pending, stage, head, stream, index, clear }: Sealing): Promise<void> {
+  /** Head and pending rows; stage; the head that commits it; then tiles, lines, checkpoint, index and clearing. */
+  async seal({ pending, stage, head, tiles, stream, checkpoint, index, clear }: Sealing): Promise<void> {
     const before = await this.download(head);
     await this.list(pending);
     await this.put(stage);
     const conditions = { ifMatch: before.etag };
     await this.#blob(head).upload(Buffer.from(head.bytes), head.bytes.length, { conditions });
+    await Promise.all(tiles.map((tile) => this.put(tile)));
     await this.append(stream);
+    const signed = await this.download(checkpoint);
+    await this.#blob(checkpoint).upload(Buffer.from(checkpoint.bytes), checkpoint.bytes.length, { conditions: { ifMatch: signed.etag } }); // prettier-ignore
     for (const transaction of index) await this.commit(transaction);
     await this.commit(clear);
   }

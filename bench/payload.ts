@@ -15,12 +15,12 @@ import { BATCH, BODY, tenantOf, VOTE } from './side.js';
  * both write the same number of rows and blobs of the same bytes.
  */
 export interface Writes {
-  /** Blobs in the order they are put; for a seal the stage, the head, the lines of the stream. */
+  /** Blobs in the order they are put; for a seal the stage, the head, bundles and tiles, the lines, the checkpoint. */
   readonly blobs: readonly BlobToPut[];
   readonly transactions: readonly Transaction[];
 }
 
-/** Recorded writes as text, so that ids can be replaced wherever they stand. */
+/** Recorded writes as text, a character for a byte of a blob, so that ids can be replaced wherever they stand. */
 export type Template = string;
 
 /** The tenant that recordings are made in. */
@@ -60,7 +60,7 @@ function writesOf(calls: readonly PortCall[]): RecordedWrites {
   return {
     blobs: blobs.map(({ args }) => {
       const [container, name, bytes] = args as [string, string, Uint8Array];
-      return { container, name, text: Buffer.from(bytes).toString('utf8') };
+      return { container, name, text: Buffer.from(bytes).toString('latin1') };
     }),
     transactions: commits.map(({ args }) => {
       const [table, key, operations] = args as [string, string, readonly RowOperation[]];
@@ -81,7 +81,7 @@ export function fresh(template: Template, tenant: string, serial: number): Write
     blobs: recorded.blobs.map(({ container, name, text: content }) => ({
       container,
       name,
-      bytes: Buffer.from(content, 'utf8'),
+      bytes: Buffer.from(content, 'latin1'),
     })),
     transactions: recorded.transactions.map(({ table, partitionKey: key, operations }) => ({
       table,
@@ -142,10 +142,11 @@ export interface Templates {
 /** Records every operation once. */
 export async function recordTemplates(): Promise<Templates> {
   // A vote changes the record of its own recording, so the two are recorded as one and parted afterwards.
-  const voted = await record(create, async (platform) => {
+  const createAndVote = async (platform: Platform): Promise<void> => {
     const { envelope } = await create(platform);
     await platform.manager.act(decisionType, envelope.id, 'votes', VOTE, undefined, call);
-  });
+  };
+  const voted = await record(createAndVote, createAndVote);
   const sealed = await record(
     async (platform) => {
       await create(platform);

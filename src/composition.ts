@@ -1,6 +1,6 @@
 import { KeyVaultWrapper, openAzureStorage, parseVaultKey, type AzureStorage } from './azure/index.js';
-import { readConfig, StartupError, type Config } from './config.js';
-import { assemblePlatform, storageNames, type Platform } from './platform.js';
+import { readConfig, StartupError, type AnchorConfig, type Config } from './config.js';
+import { assemblePlatform, storageNames, type Platform, type PlatformOptions } from './platform.js';
 import { assertNoDeadRows } from './http/access.js';
 import type { FsckTools } from './audit/fsck/tools.js';
 import type { HttpServices } from './http/resource.js';
@@ -12,6 +12,7 @@ import type { Authenticate } from './security/caller.js';
 import { developmentCaller } from './security/development-caller.js';
 import { EntraCallers } from './security/entra-caller.js';
 import { fetchJsonWith } from './security/fetch-json.js';
+import { postTextWith } from './security/post-text.js';
 import { Budget, unavailable } from './storage/backoff.js';
 import { SYSTEM_TABLE } from './storage/directory.js';
 import { claimKeys, keyFingerprint } from './storage/key-claim.js';
@@ -25,6 +26,8 @@ interface Running {
   readonly platform: Platform;
   readonly http: HttpServices;
   readonly storage: AzureStorage;
+  /** The account that copies of checkpoints go to, where it is another. */
+  readonly elsewhere: AzureStorage | undefined;
 }
 
 /** How long a stopping process may go on sealing what it committed (http-api.md, Running it). */
@@ -56,14 +59,18 @@ async function openOnce(settings: Config): Promise<Running> {
   const storage = openAzureStorage(settings.storage);
   const log = createLog(settings.logLevel);
   const { ports } = storage;
+  const copies = settings.anchoring.copies?.storage;
+  const elsewhere = copies === undefined ? undefined : openAzureStorage(copies);
   const budget = new Budget(systemClock, systemEntropy);
   await budget.retry(() => storage.provision(storageNames()));
-  const platform = platformOf(settings, ports, log);
+  const platform = platformOf(settings, ports, log, elsewhere?.ports);
   await budget.retry(() => assertKeys(settings, ports, platform));
-  return { platform, http: httpServicesOf(platform, ports, log, authenticateWith(settings, log)), storage };
+  const http = httpServicesOf(platform, ports, log, authenticateWith(settings, log));
+  return { platform, http, storage, elsewhere };
 }
 
-function platformOf(settings: Config, ports: StoragePorts, log: Log): Platform {
+/** `elsewhere`: where copies of checkpoints go, when that is not where the rest is. */
+function platformOf(settings: Config, ports: StoragePorts, log: Log, elsewhere = ports): Platform {
   return assemblePlatform({
     ports,
     clock: systemClock,
@@ -78,7 +85,20 @@ function platformOf(settings: Config, ports: StoragePorts, log: Log): Platform {
     migrating: settings.migrating,
     rateLimits: settings.rateLimits,
     auditReads: settings.auditReads,
+    anchoring: anchoringOf(settings.anchoring, elsewhere),
   });
+}
+
+/** Where logs are anchored besides in the platform log; copies go to a storage that may be another. */
+function anchoringOf(
+  { enabled, witness, copies }: AnchorConfig,
+  { blobs }: StoragePorts,
+): NonNullable<PlatformOptions['anchoring']> {
+  return {
+    enabled,
+    witness: witness && { key: witness.key, post: postTextWith(fetch, witness.url) },
+    copies: copies && { container: copies.container, every: copies.every, blobs },
+  };
 }
 
 /** The key of a vault that wraps the keys of tenants, where one is configured. */
@@ -158,6 +178,7 @@ export function httpServicesOf(
     rateLimiter: platform.rateLimiter,
     log,
     authenticate,
+    receipts: platform.receipts,
     refusals: platform.refusals,
     checkStorage: async () => {
       const { tables, blobs } = ports;
@@ -208,12 +229,16 @@ export async function openFsck(asked: { readonly open: boolean; readonly repair:
 }> {
   const settings = config();
   const storage = openAzureStorage(settings.storage);
+  // Nothing is anchored here, so no other storage is opened for it.
   const platform = platformOf(settings, storage.ports, createLog(settings.logLevel));
   const budget = new Budget(systemClock, systemEntropy);
   if (asked.repair) await budget.retry(() => assertKeys(settings, storage.ports, platform));
   return {
     tools: { ...platform.fsck, open: asked.open },
-    close: () => Promise.resolve(storage.close()),
+    close: () => {
+      storage.close();
+      return Promise.resolve();
+    },
   };
 }
 
@@ -229,9 +254,10 @@ export async function start(): Promise<void> {
  */
 export async function stop(): Promise<void> {
   if (running === undefined) return;
-  const { platform, storage } = await running;
+  const { platform, storage, elsewhere } = await running;
   const begun = systemClock.monotonic();
   await Promise.all([platform.refusals.drain(DRAIN_EVENTS_MS), platform.readAuditor.drain(DRAIN_EVENTS_MS)]);
   await platform.scheduler.drain(DRAIN_MS - 500 - (systemClock.monotonic() - begun));
   storage.close();
+  elsewhere?.close();
 }

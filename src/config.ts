@@ -1,6 +1,14 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
+import {
+  parseAccount,
+  parseContainer,
+  parseEvery,
+  parseWitnessKey,
+  parseWitnessUrl,
+} from './audit/anchors/settings.js';
 import { logKeysOf, publicKeyOfVkey, type LogKeys } from './audit/log-keys.js';
+import type { WitnessKey } from './audit/log/witness-key.js';
 import { parseMode, parseWindow, type MigrateSettings } from './lifecycle/migrate-settings.js';
 import {
   DEFAULT_AUTHORITY,
@@ -127,6 +135,14 @@ const environment = z.object({
   RATE_LIMIT_ADDRESS: rateLimit.prefault('2000'),
   /** Whether what callers are shown of records is in the audit trail. */
   AUDIT_READS: z.enum(['buffered', 'off']).default('buffered'),
+  /** Anchors (docs/anchors.md): whether there are any, where copies go and how often, and who is the witness. */
+  ANCHOR_LOGS: z.enum(['on', 'off']).default('on'),
+  ANCHOR_LOGS_SCHEDULE: z.string().min(1).default('18 */5 * * * *'),
+  ANCHOR_STORAGE: optional(parseAccount, 'must be the name of a storage account, or a connection string'),
+  ANCHOR_CONTAINER: optional(parseContainer, 'must be the name of a container'),
+  ANCHOR_EVERY: optional(parseEvery, 'must be a number from 1 to 999999'),
+  ANCHOR_WITNESS_URL: optional(parseWitnessUrl, 'must be https:// and an address; http only for this machine'), // prettier-ignore
+  ANCHOR_WITNESS_KEY: optional(parseWitnessKey, 'must be the verifier key of an Ed25519 witness'),
   /** Set by Azure on every instance of an app. */
   WEBSITE_INSTANCE_ID: z.string().optional(),
 });
@@ -134,6 +150,17 @@ const environment = z.object({
 /** Where storage is and how we prove who we are. */
 export type StorageConfig =
   { readonly connectionString: string } | { readonly accountName: string; readonly clientId?: string };
+
+/** What is done so that a log that was cut or replaced is noticed outside. */
+export interface AnchorConfig {
+  readonly enabled: boolean;
+  readonly schedule: string;
+  /** `storage` is left out where it is the platform's own account. */
+  readonly copies:
+    | { readonly storage: StorageConfig | undefined; readonly container: string; readonly every: number }
+    | undefined;
+  readonly witness: { readonly url: string; readonly key: WitnessKey } | undefined;
+}
 
 export interface Config {
   readonly authMode: 'development' | 'entra';
@@ -163,6 +190,7 @@ export interface Config {
   readonly migrating: MigrateSettings;
   readonly rateLimits: RateLimits;
   readonly auditReads: 'buffered' | 'off';
+  readonly anchoring: AnchorConfig;
 }
 
 /** Environment -> Config, or a StartupError that names the setting at fault and never its value. */
@@ -205,6 +233,28 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       address: settings.RATE_LIMIT_ADDRESS,
     },
     auditReads: settings.AUDIT_READS,
+    anchoring: anchoringOf(settings),
+  };
+}
+
+/** Some twelve publications are an hour. */
+const COPY_EVERY = 12;
+
+function anchoringOf(settings: z.output<typeof environment>): AnchorConfig {
+  const { ANCHOR_STORAGE: account, ANCHOR_CONTAINER: container, ANCHOR_EVERY: every = COPY_EVERY } = settings;
+  const { ANCHOR_WITNESS_URL: url, ANCHOR_WITNESS_KEY: key } = settings;
+  const missing = (name: string, other: string): StartupError =>
+    new StartupError(`the setting ${name} is missing: ${other} needs it`);
+  if (account !== undefined && container === undefined) throw missing('ANCHOR_CONTAINER', 'ANCHOR_STORAGE');
+  if (url !== undefined && key === undefined) throw missing('ANCHOR_WITNESS_KEY', 'ANCHOR_WITNESS_URL');
+  if (url === undefined && key !== undefined) throw missing('ANCHOR_WITNESS_URL', 'ANCHOR_WITNESS_KEY');
+  const clientId = settings.AzureWebJobsStorage__clientId;
+  const storage = account !== undefined && 'accountName' in account && clientId !== undefined ? { ...account, clientId } : account; // prettier-ignore
+  return {
+    enabled: settings.ANCHOR_LOGS === 'on',
+    schedule: settings.ANCHOR_LOGS_SCHEDULE,
+    copies: container === undefined ? undefined : { storage, container, every },
+    witness: url === undefined || key === undefined ? undefined : { url, key },
   };
 }
 

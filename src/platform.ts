@@ -1,3 +1,5 @@
+import type { AnchorReader } from './audit/anchors/anchor-reader.js';
+import { openAnchors, type AnchorOptions } from './audit/anchors/open-anchors.js';
 import { ActorNames } from './audit/actor-names.js';
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
@@ -8,12 +10,14 @@ import type { LogKeys } from './audit/log-keys.js';
 import { LogReader } from './audit/log-reader.js';
 import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
+import { Receipts } from './audit/receipts.js';
 import { Refusals } from './audit/refusals.js';
 import { ReadAuditor, type ReadAuditing } from './audit/read-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
 import { Sealer } from './audit/sealer.js';
 import { Sweeper } from './audit/sweeper.js';
 import type { Clock, Entropy } from './domain/clock.js';
+import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
@@ -46,7 +50,7 @@ import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
 import { LINEAGE_TABLE } from './storage/lineage-rows.js';
 import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
-import { BLOB_CONTAINERS, QUEUES } from './storage/keys.js';
+import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
 import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
 import { TenantConfigurations } from './storage/tenant-configurations.js';
@@ -76,6 +80,7 @@ export interface PlatformOptions {
   readonly rateLimits?: Partial<RateLimits>;
   /** Whether what callers over HTTP are shown of records is in the audit trail; by default it is not. */
   readonly auditReads?: ReadAuditing;
+  readonly anchoring?: AnchorOptions;
 }
 
 /** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
@@ -95,11 +100,13 @@ export interface Platform {
   readonly auditLog: {
     readonly reader: LogReader;
     readonly proofs: EventProofs;
+    readonly anchors: AnchorReader;
     readonly vkeys: LogKeys['vkeys'];
   };
   /** What storage is checked with; whether sealed values are opened is for the caller to say. */
   readonly fsck: Omit<FsckTools, 'open'>;
   readonly emitter: AuditEmitter;
+  readonly receipts: Receipts;
   readonly refusals: Refusals;
   readonly sealer: Sealer;
   readonly scheduler: SealScheduler;
@@ -237,7 +244,12 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     onIntegrityFailure,
   });
   const logReader = new LogReader({ blobs: ports.blobs, clock, entropy });
-  const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader });
+  const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader, onIntegrityFailure }); // prettier-ignore
+  const anchors = openAnchors(
+    { blobs: ports.blobs, clock, entropy, emitter, events: auditReader, log: logReader, logger: log },
+    options.anchoring,
+  );
+  const anchoring = { ...anchors.job, seal: () => sealer.sealTenant(SYSTEM_TENANT) };
   const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
@@ -260,17 +272,23 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     auditReader,
     readAuditor,
     poison,
-    auditLog: { reader: logReader, proofs, vkeys: options.logKeys.vkeys },
-    fsck: fsckToolsOf(options, registry, directory, sealer, ring),
+    auditLog: { reader: logReader, proofs, anchors: anchors.reader, vkeys: options.logKeys.vkeys }, // prettier-ignore
+    fsck: {
+      ...common,
+      types: registry.types,
+      vkeys: options.logKeys.vkeys,
+      seal: sealer.sealTenant.bind(sealer),
+    },
     externalEvents,
     emitter,
+    receipts: new Receipts({ reader: auditReader, scheduler, clock: backgroundClock }),
     refusals: new Refusals({ emitter, clock, backgroundClock, entropy, log }),
     sealer,
     scheduler,
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
-      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager), ring.rotation),
+      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager), ring.rotation, anchoring),
     ),
     actors,
     actorNames: new ActorNames({ actors, onIntegrityFailure }),
@@ -285,17 +303,6 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   };
 }
 
-function fsckToolsOf(
-  { ports, clock, entropy, logKeys }: PlatformOptions,
-  { types }: RecordRegistry,
-  directory: Directory,
-  sealer: Sealer,
-  { secretBox, blindIndex }: KeyRing,
-): Platform['fsck'] {
-  const seal = (tenant: string): Promise<unknown> => sealer.sealTenant(tenant);
-  return { ports, directory, clock, entropy, types, vkeys: logKeys.vkeys, secretBox, blindIndex, seal };
-}
-
 /** What runs over everything there is, a piece at a time. */
 function jobsOf(
   options: PlatformOptions,
@@ -304,6 +311,7 @@ function jobsOf(
   digest: DigestJobTools['digest'],
   migrate: MigrateTools['migrate'],
   rotation: KeyRing['rotation'],
+  anchoring: Omit<AnchorLogsTools, 'directory' | 'budget' | 'log'>,
 ): readonly Job[] {
   const { ports, clock, entropy, log } = options;
   const { tables } = ports;
@@ -331,6 +339,7 @@ function jobsOf(
       retire: (names) => budget().retry(() => retireWrapping(tables, names)),
       log,
     }),
+    new AnchorLogs({ ...anchoring, directory, budget, log }),
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
   ];
 }

@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
-import { AppError } from '../domain/errors.js';
+import { AppError, isAppError } from '../domain/errors.js';
 import { parseId } from '../domain/ids.js';
 import { Budget } from '../storage/backoff.js';
 import type { Directory } from '../storage/directory.js';
 import { partitionKey, pendingEventKey } from '../storage/keys.js';
-import type { CallContext } from '../storage/manager-types.js';
+import type { CallContext, IntegrityFinding } from '../storage/manager-types.js';
 import type { RecordTable } from '../storage/ports.js';
 import type { AuditReader, EventAtRest } from './audit-reader.js';
 import { notYetSealed, type LogReader, type LogReaderTools } from './log-reader.js';
@@ -14,6 +14,8 @@ export interface EventProofsTools extends LogReaderTools {
   readonly directory: Pick<Directory, 'dirtyOf'>;
   readonly reader: Pick<AuditReader, 'findText'>;
   readonly log: LogReader;
+  /** Told of a log that does not prove what it should. Must not throw. */
+  readonly onIntegrityFailure?: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
 }
 
 /** An event and the proof that it is in the log. */
@@ -34,11 +36,11 @@ export class EventProofs {
   async ofEvent(id: string, call: CallContext): Promise<ProvenEvent> {
     const { reader } = this.tools;
     const found = await reader.findText(id, call);
-    if (found !== undefined) return this.#prove(found, call);
+    if (found !== undefined) return this.#prove(id, found, call);
     const waits = parseId(id)?.prefix === 'evt' && (await this.#isPending(id, call.tenant));
     // It may have been sealed between the two looks.
     const again = await reader.findText(id, call);
-    if (again !== undefined) return this.#prove(again, call);
+    if (again !== undefined) return this.#prove(id, again, call);
     if (waits) throw notYetSealed();
     throw new AppError('record-not-found', 'There is no such event.');
   }
@@ -47,12 +49,20 @@ export class EventProofs {
   async ofCommitted(id: string, call: CallContext): Promise<ProvenEvent> {
     const found = await this.tools.reader.findText(id, call);
     if (found === undefined) throw notYetSealed();
-    return this.#prove(found, call);
+    return this.#prove(id, found, call);
   }
 
-  async #prove({ text, leafIndex }: EventAtRest, call: CallContext): Promise<ProvenEvent> {
+  async #prove(id: string, { text, leafIndex }: EventAtRest, call: CallContext): Promise<ProvenEvent> {
     if (leafIndex === undefined) throw notYetSealed();
-    return { event: text, proof: await this.tools.log.prove(call.tenant, leafIndex, text) };
+    try {
+      return { event: text, proof: await this.tools.log.prove(call.tenant, leafIndex, text) };
+    } catch (error) {
+      if (isAppError(error, 'integrity-failure')) {
+        const finding = { recordType: 'audit_event', id, revision: 0, what: String(error.evidence['what']) };
+        await this.tools.onIntegrityFailure?.(finding, call);
+      }
+      throw error;
+    }
   }
 
   /** Whether a change's event waits in one of the partitions that may hold any: a point read each. */

@@ -4,7 +4,7 @@ import { Budget } from '../storage/backoff.js';
 import type { BlobStore } from '../storage/ports.js';
 import { ledgerBroken } from './ledger-state.js';
 import { LogStore, type StoredCheckpoint } from './log-store.js';
-import { proveInclusion, verifyInclusion } from './log/proof.js';
+import { proveConsistency, proveInclusion, verifyInclusion } from './log/proof.js';
 import { cutTile, subtreeReader, TILE_WIDTH, tileHashes, tilePath, widthAt, type Tile } from './log/tiles.js';
 import { formatTlogProof } from './log/tlog-proof.js';
 import { leafHash, nodeHash } from './merkle.js';
@@ -65,10 +65,15 @@ export class LogReader {
   /**
    * The proof (tlog-proof) that the log has an event at an index, under the current checkpoint. What is handed out was
    * verified. Reads the checkpoint and up to two tiles for each level. Throws `not-yet-sealed` where the checkpoint does
-   * not cover the index.
+   * not cover the index. `under` is another checkpoint of the same log, whose tree is then proven in instead.
    */
-  async prove(tenant: string, index: number, event: string): Promise<string> {
-    const checkpoint = await this.checkpoint(tenant);
+  async prove(
+    tenant: string,
+    index: number,
+    event: string,
+    under?: Pick<StoredCheckpoint, 'size' | 'root' | 'note'>,
+  ): Promise<string> {
+    const checkpoint = under ?? (await this.checkpoint(tenant));
     if (checkpoint === undefined || checkpoint.size <= index) throw notYetSealed();
     const { size, root, note } = checkpoint;
     const read = subtreeReader(size, (tile) => this.#hashes(tenant, tile), nodeHash);
@@ -76,6 +81,19 @@ export class LogReader {
     if (!verifyInclusion({ leaf: leafHash(event), index, size, root }, path))
       throw ledgerBroken(tenant, `leaf ${String(index)} is not the event that it should be`);
     return formatTlogProof({ index, path, checkpoint: note });
+  }
+
+  /**
+   * The proof (RFC 6962) that the log's tree of `second` leaves begins with its tree of `first`, from the tiles that are
+   * stored; empty for no leaves and for equal sizes. What it shows is for the caller to verify.
+   */
+  async consistency(tenant: string, first: number, second: number): Promise<readonly string[]> {
+    if (first === 0 || first === second) return [];
+    return proveConsistency(
+      first,
+      second,
+      subtreeReader(second, (tile) => this.#hashes(tenant, tile), nodeHash),
+    );
   }
 
   async #hashes(tenant: string, tile: Tile): Promise<readonly string[]> {

@@ -28,6 +28,26 @@ const DEFAULTS: SchedulerSettings = { debounceMs: 1000, busyRetryMs: 2000, messa
 /** What is known to be worth a look in one tenant. */
 type Hints = Map<string, PartitionRef>;
 
+/** Something that happens once. */
+interface Once {
+  readonly happens: () => void;
+  readonly happened: Promise<void>;
+}
+
+function once(): Once {
+  let happens: () => void = () => undefined;
+  const happened = new Promise<void>((resolve) => (happens = resolve));
+  return { happens, happened };
+}
+
+/** The rounds of one tenant while there is something to look for. */
+interface Run {
+  /** The pause that is on, or the next one, is cut short. */
+  hurry: Once;
+  /** The next round that begins has ended, or none will. */
+  ended: Once;
+}
+
 /**
  * Seals soon after commits, in this process and off the caller's path. Nothing relies on it: what it forgets, the
  * queue message finds, and what that does not find, the sweep does.
@@ -35,10 +55,12 @@ type Hints = Map<string, PartitionRef>;
 export class SealScheduler {
   readonly #settings: SchedulerSettings;
   readonly #hints = new Map<string, Hints>();
+  /** Tenants in which to look wherever there may be something. */
+  readonly #everywhere = new Set<string>();
   readonly #running = new Map<string, Promise<void>>();
+  readonly #runs = new Map<string, Run>();
   readonly #messageAt = new Map<string, number>();
-  #hurry: () => void = () => undefined;
-  readonly #hurried = new Promise<void>((resolve) => (this.#hurry = resolve));
+  readonly #drained = once();
 
   constructor(
     private readonly tools: SchedulerTools,
@@ -57,11 +79,24 @@ export class SealScheduler {
   }
 
   /**
+   * Somebody waits for what was committed: the next round begins now. Where this process knows of nothing, because
+   * another committed it, it looks wherever the tenant may have something. Resolves when the round has ended, or when
+   * there is none; what came of it is told by storage alone. Never rejects.
+   */
+  soon(tenant: string): Promise<void> {
+    if (!this.#running.has(tenant)) this.#everywhere.add(tenant);
+    this.#start(tenant);
+    const run = this.#runs.get(tenant);
+    run?.hurry.happens();
+    return run?.ended.happened ?? Promise.resolve();
+  }
+
+  /**
    * Before the process ends: seals what is pending where it was hinted, without the wait, for at most `deadlineMs`.
    * From then on commits are sealed without delay.
    */
   async drain(deadlineMs: number): Promise<void> {
-    this.#hurry();
+    this.#drained.happens();
     await Promise.race([this.#idle(), this.tools.clock.sleep(deadlineMs)]);
   }
 
@@ -71,30 +106,52 @@ export class SealScheduler {
 
   #start(tenant: string): void {
     if (this.#running.has(tenant)) return;
-    this.#running.set(tenant, this.#run(tenant));
+    const run = { hurry: once(), ended: once() };
+    this.#runs.set(tenant, run);
+    this.#running.set(tenant, this.#run(tenant, run));
   }
 
   /** One run per tenant: rounds while there are hints. Never rejects. */
-  async #run(tenant: string): Promise<void> {
+  async #run(tenant: string, run: Run): Promise<void> {
     let waitMs = this.#settings.debounceMs;
-    while (this.#hints.has(tenant)) {
-      await Promise.race([this.tools.clock.sleep(waitMs), this.#hurried]);
-      const hints: Hints = this.#hints.get(tenant) ?? new Map<string, PartitionRef>();
-      this.#hints.delete(tenant);
-      waitMs = this.#settings.debounceMs;
-      try {
-        const { busy } = await this.tools.sealer.sealTenant(tenant, { partitions: [...hints.values()] });
-        if (!busy) continue;
-        // Whoever is sealing may not look where we would.
-        this.#hints.set(tenant, new Map([...hints, ...(this.#hints.get(tenant) ?? [])]));
-        await this.tools.clock.sleep(this.#settings.busyRetryMs);
-        waitMs = 0;
-      } catch (error) {
-        this.tools.onError(error, tenant);
-      }
+    while (this.#hints.has(tenant) || this.#everywhere.has(tenant)) {
+      await this.#pause(run, waitMs);
+      const { ended } = run;
+      run.ended = once();
+      const busy = await this.#round(tenant);
+      ended.happens();
+      waitMs = busy ? 0 : this.#settings.debounceMs;
+      if (busy) await this.#pause(run, this.#settings.busyRetryMs);
     }
     // In the same breath as the look at the hints: one that comes now starts a run of its own.
     this.#running.delete(tenant);
+    this.#runs.delete(tenant);
+    run.ended.happens();
+  }
+
+  async #pause(run: Run, ms: number): Promise<void> {
+    await Promise.race([this.tools.clock.sleep(ms), this.#drained.happened, run.hurry.happened]);
+    run.hurry = once();
+  }
+
+  /** One round; true when somebody else is sealing, and it has to be tried again. */
+  async #round(tenant: string): Promise<boolean> {
+    const hints: Hints = this.#hints.get(tenant) ?? new Map<string, PartitionRef>();
+    const everywhere = this.#everywhere.delete(tenant);
+    this.#hints.delete(tenant);
+    try {
+      const where = everywhere ? {} : { partitions: [...hints.values()] };
+      const { busy } = await this.tools.sealer.sealTenant(tenant, where);
+      if (!busy) return false;
+    } catch (error) {
+      this.tools.onError(error, tenant);
+      return false;
+    }
+    // Whoever is sealing may not look where we would.
+    if (everywhere) this.#everywhere.add(tenant);
+    const together = new Map([...hints, ...(this.#hints.get(tenant) ?? [])]);
+    if (together.size > 0) this.#hints.set(tenant, together);
+    return true;
   }
 
   /**

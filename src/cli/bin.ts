@@ -1,24 +1,7 @@
 #!/usr/bin/env node
-import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { listFiles, readFile, writeFile } from './files.js';
 import { run } from './run.js';
-
-/** The file up to `maxBytes`; one that is longer is not read to its end. */
-async function readFile(path: string, maxBytes: number): Promise<Uint8Array> {
-  const file = await open(path);
-  try {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of file.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > maxBytes) throw new Error(`it has more than ${String(maxBytes)} bytes`);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks, length);
-  } finally {
-    await file.close();
-  }
-}
 
 function deadline(ms: number): { signal: AbortSignal; clear: () => void } {
   const ending = new AbortController();
@@ -32,6 +15,8 @@ process.exitCode = await run(process.argv.slice(2), {
   complain: (text) => void process.stderr.write(text),
   env: process.env,
   readFile,
+  writeFile,
+  listFiles,
   fetch: globalThis.fetch,
   sleep: (ms) => sleep(ms),
   deadline,

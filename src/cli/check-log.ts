@@ -27,7 +27,7 @@ export interface LogFault {
 }
 
 /** Reads one tile or bundle as it is in the tree; a partial one that is gone is cut from the full one. */
-async function readTile(client: LogClient, tile: Tile): Promise<Uint8Array | undefined> {
+export async function readTile(client: LogClient, tile: Tile): Promise<Uint8Array | undefined> {
   const width = (hashes: number): number => (tile.level === 'entries' ? BUNDLE_BYTES : hashes * HASH_BYTES);
   const bytes = await client.get(tilePath(tile), width(tile.width));
   if (bytes !== undefined || tile.width === TILE_WIDTH) return bytes;

@@ -13,8 +13,12 @@ export interface CliIo {
   /** Progress and complaints. */
   readonly complain: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The bytes of a file. Rejects when there is none, and when it has more than `maxBytes`. */
+  /** The bytes of a file. Rejects when there is none (code `ENOENT`), and when it has more than `maxBytes`. */
   readonly readFile: (path: string, maxBytes: number) => Promise<Uint8Array>;
+  /** Puts a file there, whole or not at all, for its owner alone; makes the folders above it. */
+  readonly writeFile: (path: string, bytes: Uint8Array) => Promise<void>;
+  /** Names of all files in a folder and the folders in it, below it and with `/` between; links are not followed. */
+  readonly listFiles: (folder: string) => Promise<readonly string[]>;
   readonly fetch: typeof globalThis.fetch;
   readonly sleep: (ms: number) => Promise<void>;
   /** Opens the storage that the environment names; `repair`: with the keys it is written with. Rejects when it cannot. */
@@ -38,6 +42,16 @@ export function printable(text: string): string {
     /[\p{C}\u2028\u2029]/gu,
     (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`,
   );
+}
+
+/** The bytes of a file, or undefined when there is none. Throws CannotTell. */
+export async function findFile(io: CliIo, path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+  try {
+    return await io.readFile(path, maxBytes);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new CannotTell(`cannot read ${path}: ${(error as Error).message}`);
+  }
 }
 
 /** The text of a file in UTF-8. Throws CannotTell. */

@@ -1,5 +1,5 @@
 import { LIMITS } from '../domain/limits.js';
-import { CannotTell, printable, type CliIo } from './io.js';
+import { CannotTell, findFile, printable, type CliIo } from './io.js';
 
 /** Reads a log over HTTP: `<url>/checkpoint`, `<url>/tile/…`, `<url>/tile/entries/…` (C2SP tlog-tiles). */
 export interface LogClient {
@@ -9,7 +9,6 @@ export interface LogClient {
 
 const TRIES = 5;
 const BUSY = [429, 500, 502, 503, 504];
-const GONE = [404, 410];
 
 /** How long to wait before another try: what the server asks for, within reason, or longer each time. */
 function waitMs(response: Response | undefined, tries: number): number {
@@ -32,6 +31,25 @@ async function bodyOf(response: Response, maxBytes: number): Promise<Uint8Array>
 
 /** A client for the log below `url`, with these headers on each request. Throws CannotTell for what is no URL. */
 export function logClient(url: string, headers: Headers, io: CliIo): LogClient {
+  const ask = httpClient(url, headers, io);
+  return {
+    async get(path, maxBytes) {
+      const answer = await ask(path, maxBytes);
+      return answer instanceof Uint8Array ? answer : undefined;
+    },
+  };
+}
+
+/** A log in a folder, with files as they are served. */
+export function folderClient(folder: string, io: CliIo): LogClient {
+  return { get: (path, maxBytes) => findFile(io, `${folder}/${path}`, maxBytes) };
+}
+
+/** The bytes at a path below an address, or the status that says that there are none. Throws CannotTell. */
+export type Ask = (path: string, maxBytes: number) => Promise<Uint8Array | 404 | 410>;
+
+/** Asks a server, again while it is busy, with these headers on each request. Throws CannotTell for what is no URL. */
+export function httpClient(url: string, headers: Headers, io: CliIo): Ask {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
     throw new CannotTell('--url is not the address of a log');
   const base = url.replace(/\/+$/, '');
@@ -50,18 +68,16 @@ export function logClient(url: string, headers: Headers, io: CliIo): LogClient {
       clear();
     }
   };
-  return {
-    async get(path, maxBytes) {
-      for (let tries = 1; ; tries++) {
-        const answer = await once(path, maxBytes);
-        if (answer instanceof Uint8Array) return answer;
-        const status = answer instanceof Error ? undefined : answer.status;
-        if (status !== undefined && GONE.includes(status)) return undefined;
-        const final = status !== undefined && !BUSY.includes(status);
-        if (final || tries >= TRIES) throw new CannotTell(`cannot read ${path}: ${whatWentWrong(answer)}`);
-        await io.sleep(waitMs(answer instanceof Error ? undefined : answer, tries));
-      }
-    },
+  return async (path, maxBytes) => {
+    for (let tries = 1; ; tries++) {
+      const answer = await once(path, maxBytes);
+      if (answer instanceof Uint8Array) return answer;
+      const status = answer instanceof Error ? undefined : answer.status;
+      if (status === 404 || status === 410) return status;
+      const final = status !== undefined && !BUSY.includes(status);
+      if (final || tries >= TRIES) throw new CannotTell(`cannot read ${path}: ${whatWentWrong(answer)}`);
+      await io.sleep(waitMs(answer instanceof Error ? undefined : answer, tries));
+    }
   };
 }
 

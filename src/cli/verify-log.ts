@@ -4,11 +4,13 @@ import { openNote, verifierOf, type NoteVerifier } from '../audit/log/signed-not
 import { LIMITS } from '../domain/limits.js';
 import { checkLog, type LogFault } from './check-log.js';
 import { CannotTell, EXIT, readText, type CliIo, type ExitCode } from './io.js';
-import { logClient, type LogClient } from './log-client.js';
+import { folderClient, logClient, type LogClient } from './log-client.js';
 import { printReport } from './print-checks.js';
 
 export interface VerifyLogArguments {
-  readonly url: string;
+  readonly url?: string;
+  /** Folder of a log, instead of `url`: an export, or files as they are served. */
+  readonly dir?: string;
   /** The verifier key of the log, and those of before that signed an older checkpoint. */
   readonly vkey: readonly string[];
   readonly origin?: string;
@@ -28,10 +30,10 @@ interface LogCheck {
 
 /** Environment variable with the bearer token that requests carry. */
 export const TOKEN_VARIABLE = 'BUSINESS_RECORDS_TOKEN';
-const CHECKPOINT_BYTES = 3 * LIMITS.noteChars;
+export const CHECKPOINT_BYTES = 3 * LIMITS.noteChars;
 const WALKED = ['entries', 'tiles', 'root', 'consistency'] as const;
 
-function verifiersOf(vkeys: readonly string[]): readonly NoteVerifier[] {
+export function verifiersOf(vkeys: readonly string[]): readonly NoteVerifier[] {
   return vkeys.map((vkey) => {
     const key = verifierOf(vkey);
     if (isMalformed(key)) throw new CannotTell(`the verifier key ${key.malformed}`);
@@ -39,7 +41,7 @@ function verifiersOf(vkeys: readonly string[]): readonly NoteVerifier[] {
   });
 }
 
-function headersOf(args: VerifyLogArguments, io: CliIo): Headers {
+export function headersOf(args: Pick<VerifyLogArguments, 'header'>, io: CliIo): Headers {
   const headers = new Headers();
   const token = io.env[TOKEN_VARIABLE] ?? '';
   try {
@@ -56,7 +58,11 @@ function headersOf(args: VerifyLogArguments, io: CliIo): Headers {
 }
 
 /** The checkpoint in a signed note, or which check of it fails. */
-function openCheckpoint(note: string, keys: readonly NoteVerifier[], origin: string): Checkpoint | LogCheck {
+export function openCheckpoint(
+  note: string,
+  keys: readonly NoteVerifier[],
+  origin: string,
+): Checkpoint | LogCheck {
   const opened = openNote(note, keys);
   if (isMalformed(opened))
     return { name: 'signature', outcome: 'fail', detail: `the checkpoint ${opened.malformed}` };
@@ -105,6 +111,12 @@ function walked(
   });
 }
 
+function clientOf({ url, dir, ...args }: VerifyLogArguments, io: CliIo): LogClient {
+  if ((url === undefined) === (dir === undefined))
+    throw new CannotTell('either --url or --dir says where the log is');
+  return dir === undefined ? logClient(url as string, headersOf(args, io), io) : folderClient(dir, io);
+}
+
 /** `verify-log --url <base> --vkey <key>`: reads a whole log and recomputes all it says of itself. Throws CannotTell. */
 export async function verifyLog(args: VerifyLogArguments, io: CliIo): Promise<ExitCode> {
   const keys = verifiersOf(args.vkey);
@@ -112,7 +124,7 @@ export async function verifyLog(args: VerifyLogArguments, io: CliIo): Promise<Ex
   if (args.tenant !== undefined && !origin.endsWith(`/${args.tenant}`))
     throw new CannotTell(`the log ${origin} is not that of the tenant ${args.tenant}`);
   const older = args.since === undefined ? undefined : await olderCheckpoint(args.since, keys, origin, io);
-  const client = logClient(args.url, headersOf(args, io), io);
+  const client = clientOf(args, io);
   const note = await currentCheckpoint(client);
   const checkpoint = openCheckpoint(note, keys, origin);
   const json = args.json === true;

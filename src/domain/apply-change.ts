@@ -5,6 +5,7 @@ import { overErased } from './erased.js';
 import { AppError, invalid, isAppError, type Issue } from './errors.js';
 import { jsonIssues, pointerOf } from './json-input.js';
 import { LIMITS } from './limits.js';
+import { subjectIssues } from './subjects.js';
 import { linkIssues } from './links.js';
 import { isObject, mergePatch } from './merge-patch.js';
 import type { AddingDeclaration, Addition, PartsDeclaration } from './parts.js';
@@ -274,7 +275,7 @@ export function acceptPart(adding: AddingDeclaration, body: unknown): RecordData
 /** Asserts the whole record before the write and strips members that are undefined. */
 function whole(type: RecordType, data: RecordData): RecordData {
   const parsed = parseShape(type.schema, data);
-  const issues = [...linkIssues(type, parsed), ...(type.check?.(parsed) ?? [])];
+  const issues = [...linkIssues(type, parsed), ...subjectIssues(parsed), ...(type.check?.(parsed) ?? [])];
   if (issues.length > 0) throw invalid(issues);
   return JSON.parse(JSON.stringify(parsed)) as RecordData;
 }

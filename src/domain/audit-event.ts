@@ -25,6 +25,7 @@ export type AuditEventType =
   | 'job.completed'
   | 'message.poisoned'
   | 'configuration.changed'
+  | 'checkpoint.logged'
   | 'external';
 export type AuditSeverity = 'info' | 'warning' | 'error' | 'critical';
 export type AuditOutcome = 'success' | 'failure';

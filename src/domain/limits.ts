@@ -20,6 +20,8 @@ export const LIMITS = {
   /** One stored envelope: a record that grew by actions is bounded like one that was posted. */
   recordBytes: 8 * MIB,
   listItems: 1000,
+  /** People that the metadata of a record names: every sensitive value of it is sealed under the keys of them all. */
+  subjects: 100,
   /** JSON text of one part of a record (a step, a message), UTF-16 code units. */
   partChars: 440 * 1024,
   /** The same as it is stored: with commitments, and what is encrypted of it as base64url. What an entity holds, with room. */
@@ -111,6 +113,10 @@ export const LIMITS = {
   /** A record's proof as somebody took it home: the record, the event and the way to the root, UTF-16 code units. */
   proofDocumentChars: 24 * MIB,
   proofDocumentDepth: 64,
+  /** Seconds that an answer waits at most for its event to be sealed; answers that do, of a process and of a tenant. */
+  receiptWaitS: 10,
+  receiptsWaiting: 200,
+  receiptsWaitingOfTenant: 50,
   /** Who reads a log over HTTP waits this long for one answer, and at most this long before asking again. */
   logRequestMs: 60_000,
   logRetryWaitMs: 60_000,

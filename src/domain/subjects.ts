@@ -1,4 +1,6 @@
+import type { Issue } from './errors.js';
 import { pointerOf } from './json-input.js';
+import { LIMITS } from './limits.js';
 import { pathsOf, valueAt, type Path } from './pointer-patterns.js';
 import type { SensitivityClass } from './sensitivity.js';
 
@@ -12,8 +14,12 @@ export type SubjectRules = Readonly<Record<string, readonly string[]>>;
 /** Key of `SubjectRules` for every sensitive value of a record. */
 export const EVERY_VALUE = '*';
 
-/** Where any record may name whom it is about; an id that the tenant knows the person by. */
-export const METADATA_SUBJECTS: readonly string[] = ['/metadata/subject_id', '/metadata/subject_ids/*'];
+/** Where any record may name whom it is about: ids that the tenant knows the person by. A number counts as its digits. */
+export const METADATA_SUBJECTS: readonly string[] = [
+  '/metadata/subject_id',
+  '/metadata/subject_ids',
+  '/metadata/subject_ids/*',
+];
 
 /** Those names are values about the person too. */
 export const METADATA_SENSITIVE: Readonly<Record<string, SensitivityClass>> = {
@@ -53,7 +59,14 @@ export function subjectsOfAll(data: unknown, rules: SubjectRules = {}): readonly
 function namesAt(data: unknown, patterns: readonly string[]): readonly string[] {
   return pathsOf(data, patterns)
     .map((path) => valueAt(data, path))
+    .map((value) => (typeof value === 'number' ? String(value) : value))
     .filter((value): value is string => typeof value === 'string' && value !== '');
+}
+
+/** What is wrong with whom the metadata names: more than `LIMITS.subjects`. */
+export function subjectIssues(data: unknown): readonly Issue[] {
+  if (new Set(namesAt(data, METADATA_SUBJECTS)).size <= LIMITS.subjects) return [];
+  return [{ pointer: '/metadata/subject_ids', detail: `must name at most ${String(LIMITS.subjects)}` }];
 }
 
 /** `named` with the indexes of `path` in the place of the `*` that it has in common with `pattern`. */

@@ -12,6 +12,7 @@ import { wantsFresh } from './cache-headers.js';
 import { deprecationHeaders } from './deprecation.js';
 import { idempotencyOf } from './idempotency-header.js';
 import { networkAddress } from './network-address.js';
+import { patienceOf, receiptHeaders } from './prefer.js';
 import { problemOf, toAppError } from './problem.js';
 import { assertKnown } from './query.js';
 import { assertAdmitted, rateHeaders } from './rate-headers.js';
@@ -42,16 +43,18 @@ export function handle(resource: Resource, services: () => Promise<HttpServices>
       const rate = rateHeaders(admission);
       announced = rate;
       assertAdmitted(admission);
+      const patience = patienceOf(request, platform);
       const input = await inputOf(operation, request, context, platform, caller);
       const type = platform.types.findByCollection(request.params['collection'] ?? '');
       const created = operation.creates?.(input.body) ?? [];
       const named = type === undefined ? [] : created.map((body) => namedVersion(type, body));
       announced = { ...rate, ...deprecationHeaders(type, named) };
       const answer = await operation.run(input);
+      const receipt = await receiptHeaders(answer, patience, input);
       if (answer.read !== undefined) platform.readAuditor.note(answer.read, input.call);
       const own = isOpen(operation.permission) ? {} : PERSONAL;
       const deprecation = deprecationHeaders(type, [...named, ...(answer.shows ?? [])]);
-      return respond(answer, { ...own, ...rate, ...deprecation });
+      return respond(answer, { ...own, ...rate, ...deprecation, ...receipt });
     } catch (thrown) {
       const error = toAppError(thrown);
       onRefused(error, seen, request, context);

@@ -2,8 +2,10 @@ import type { RecordType } from '../domain/record-type.js';
 import type { ExternalEvents } from '../audit/external-events.js';
 import type { ActorNames } from '../audit/actor-names.js';
 import type { AuditReader } from '../audit/audit-reader.js';
+import type { Receipts } from '../audit/receipts.js';
 import type { Refusals } from '../audit/refusals.js';
 import type { ReadAuditor, ReadShown } from '../audit/read-auditor.js';
+import type { AnchorReader } from '../audit/anchors/anchor-reader.js';
 import type { EventProofs } from '../audit/event-proofs.js';
 import type { LogKeys } from '../audit/log-keys.js';
 import type { LogReader } from '../audit/log-reader.js';
@@ -24,6 +26,7 @@ export const API_BASE = '/api';
 export interface LogServices {
   readonly reader: Pick<LogReader, 'checkpoint' | 'tile'>;
   readonly proofs: EventProofs;
+  readonly anchors: Pick<AnchorReader, 'find' | 'published'>;
   readonly vkeys: LogKeys['vkeys'];
 }
 
@@ -45,6 +48,8 @@ export interface HttpServices {
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
   readonly log: Log;
   readonly authenticate: Authenticate;
+  /** Waits for events to be sealed. */
+  readonly receipts: Pick<Receipts, 'now' | 'sealed'>;
   /** Told of every 401 and 403. */
   readonly refusals: Pick<Refusals, 'count'>;
   /** Resolves when storage answers; throws `storage-unavailable`. */
@@ -71,6 +76,8 @@ export interface Answer {
   readonly shows?: readonly unknown[];
   /** What it shows of records to somebody who reads, for the audit trail; nothing that a change has told already. */
   readonly read?: ReadShown | undefined;
+  /** Of a write: the events that tell of it, and the address of their proof, where it is one. */
+  readonly receipt?: { readonly eventIds: readonly string[]; readonly proof?: string } | undefined;
   /** Sent as it is, instead of `body`. */
   readonly content?: Content;
 }

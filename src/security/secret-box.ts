@@ -67,15 +67,28 @@ export class AesSecretBox implements SecretBox {
       const key = ring.contentKey(ids, keys, place);
       const secret =
         key === undefined ? this.v1.open(context, pointer, text) : openPayload(key, payload, place);
-      if (secret === undefined) throw unreadable(context);
-      secrets[pointer] = secret;
+      if (secret !== undefined) secrets[pointer] = secret;
+      else if (!(await this.#destroyed(context, ids))) throw unreadable(context);
     }
     return secrets;
   }
 
-  async #keysOf(context: SealingContext, ids: readonly string[]): Promise<ReadonlyMap<string, DataKey>> {
+  /**
+   * Whether one of the keys has been destroyed since this process read it. What another process knew to be erased it has
+   * carried on to other places, where it opens with no key (`domain/erased.ts`).
+   */
+  async #destroyed(context: SealingContext, ids: readonly string[]): Promise<boolean> {
+    const keys = await this.#keysOf(context, ids, true);
+    return [...keys.values()].some(({ key }) => key === undefined);
+  }
+
+  async #keysOf(
+    context: SealingContext,
+    ids: readonly string[],
+    fresh = false,
+  ): Promise<ReadonlyMap<string, DataKey>> {
     try {
-      return await this.keys.byIds(context.tenant, ids);
+      return await this.keys.byIds(context.tenant, ids, fresh);
     } catch (error) {
       // Whoever asked for the record is to be told which record it is.
       throw isAppError(error, 'integrity-failure') ? unreadable(context, error) : error;

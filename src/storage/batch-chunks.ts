@@ -5,7 +5,8 @@ import type { Reservation } from './idempotency.js';
 import { partHash, type KeyedResult } from './keyed-result.js';
 import type { NewRevision } from './new-revision.js';
 import type { Placed } from './record-locator.js';
-import type { DetailLocation } from './record-row.js';
+import type { CallContext, WrittenItems } from './manager-types.js';
+import { envelopeHead, type DetailLocation, type RevisionFacts } from './record-row.js';
 
 /** The items of a batch that are committed together: same partition, at most 100 rows with the key's row. */
 export interface Chunk {
@@ -68,4 +69,16 @@ export function packOf(
     offset += length + newline.length;
   }
   return { bytes: Buffer.concat(revisions.flatMap(({ bytes }) => [bytes, newline])), packed };
+}
+
+/** What is answered of the first revisions of a batch, in order. */
+export function writtenOf(
+  type: RecordType,
+  { tenant }: CallContext,
+  facts: readonly RevisionFacts[],
+): WrittenItems {
+  return {
+    items: facts.map((one) => envelopeHead(type, tenant, one)),
+    eventIds: facts.map(({ eventId }) => eventId),
+  };
 }

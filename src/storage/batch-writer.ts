@@ -1,27 +1,26 @@
 import pLimit from 'p-limit';
 import { createData, acceptCreate, type AcceptedCreate } from '../domain/apply-change.js';
 import { AppError, invalid, isAppError, type Issue } from '../domain/errors.js';
-import type { EnvelopeHead } from '../domain/envelope.js';
 import { newId, parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import { pointerOf } from '../domain/json-input.js';
 import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
-import { chunksOf, keyOf, packOf, resultOf, type Chunk, type Packed } from './batch-chunks.js';
+import { chunksOf, keyOf, packOf, resultOf, writtenOf, type Chunk, type Packed } from './batch-chunks.js';
 import { commitPlan } from './commit.js';
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { findKeyedResult, findOwnResult, keyedRow } from './keyed-result.js';
 import { BLOB_CONTAINERS, partitionKey, revisionKey } from './keys.js';
 import { enrollLinks } from './lineage-rows.js';
 import type { ListRefresh } from './list-refresh.js';
-import type { CallContext, StorageManagerOptions, WrittenBatch } from './manager-types.js';
+import type { CallContext, StorageManagerOptions, WrittenBatch, WrittenItems } from './manager-types.js';
 import { factsOf, newRevision, type NewRevision } from './new-revision.js';
 import { isFault, type Row, type RowOperation } from './ports.js';
 import { packBlobName, placeOf } from './record-location.js';
 import { assertNameFree, type Placed, type RecordLocator } from './record-locator.js';
 import type { RecordReader } from './record-reader.js';
-import { envelopeHead, parseRevisionRow } from './record-row.js';
+import { parseRevisionRow, type RevisionFacts } from './record-row.js';
 import { revisionOperations, type WritePlan } from './write-plan.js';
 
 /** Transactions of one batch that are under way at once. */
@@ -79,7 +78,7 @@ export class BatchWriter {
         return { id, ref: placeOf(type, call.tenant, id, data), data, links: linksOf(type, id, data) };
       });
     const reserved = await this.#reserve(type, call, fresh, placed, budget);
-    if ('replay' in reserved) return { items: reserved.replay, replayed: true };
+    if ('replay' in reserved) return { ...reserved.replay, replayed: true };
     const { reservation } = reserved;
     const ids = reservation?.ids ?? fresh;
     const byId = new Map(accepted.map((item, at) => [ids[at] as string, item]));
@@ -103,7 +102,7 @@ export class BatchWriter {
     await this.lists.committed(type, call.tenant, batch.written);
     const earlier = chunks.filter((_, at) => stored[at] === undefined);
     await this.#caughtUp(batch, earlier.flatMap((chunk) => chunk.ids)); // prettier-ignore
-    return { items: await this.#heads(batch, ids, stored), replayed: false };
+    return { ...(await this.#heads(batch, ids, stored)), replayed: false };
   }
 
   /**
@@ -237,9 +236,7 @@ export class BatchWriter {
     ids: readonly string[],
     placed: (ids: readonly string[]) => readonly Placed[],
     budget: Budget,
-  ): Promise<
-    { readonly reservation: Reservation | undefined } | { readonly replay: readonly EnvelopeHead[] }
-  > {
+  ): Promise<{ readonly reservation: Reservation | undefined } | { readonly replay: WrittenItems }> {
     if (call.idempotency === undefined) return { reservation: undefined };
     const committed = async (reservation: Reservation) => {
       // Another number of items is another body, and finds nothing that fits.
@@ -267,17 +264,14 @@ export class BatchWriter {
     { type, call, budget }: Batch,
     ids: readonly string[],
     stored: readonly (readonly NewRevision[] | undefined)[],
-  ): Promise<readonly EnvelopeHead[]> {
+  ): Promise<WrittenItems> {
     if (stored.includes(undefined)) return this.#storedHeads(type, call, ids, budget);
     const nowhere = { blob: '', offset: 0, length: 0 };
     const revisions = stored.flatMap((part) => part ?? []);
-    const heads = new Map(
-      revisions.map((revision) => [
-        revision.id,
-        envelopeHead(type, call.tenant, factsOf(revision, nowhere, undefined)),
-      ]),
+    const facts = new Map(
+      revisions.map((revision) => [revision.id, factsOf(revision, nowhere, undefined)] as const),
     );
-    return ids.map((id) => heads.get(id) as EnvelopeHead);
+    return writtenOf(type, call, ids.map((id) => facts.get(id) as RevisionFacts)); // prettier-ignore
   }
 
   #caughtUp({ type, call }: Pick<Batch, 'type' | 'call'>, ids: readonly string[]): Promise<void> {
@@ -289,12 +283,11 @@ export class BatchWriter {
     call: CallContext,
     ids: readonly string[],
     budget: Budget,
-  ): Promise<readonly EnvelopeHead[]> {
+  ): Promise<WrittenItems> {
     const limit = pLimit(PARALLEL);
     const rows = ids.map((id) => limit(() => this.#firstRevision(type, call.tenant, id, budget)));
-    return (await Promise.all(rows)).map((row, at) =>
-      envelopeHead(type, call.tenant, parseRevisionRow(row, ids[at] as string)),
-    );
+    const facts = (await Promise.all(rows)).map((row, at) => parseRevisionRow(row, ids[at] as string));
+    return writtenOf(type, call, facts);
   }
 
   async #firstRevision(type: RecordType, tenant: string, id: string, budget: Budget): Promise<Row> {

@@ -24,6 +24,8 @@ export interface KeyedResult {
 export interface AnsweredPart {
   readonly seq: number;
   readonly totals: Totals;
+  /** The event of the entry that was added; rows of before there was this have none. */
+  readonly event_id?: string | undefined;
   /** Where nothing was added, because this entry said it already; number 0 came with the record. */
   readonly standing?: { readonly seq: number; readonly name: string } | undefined;
 }

@@ -69,8 +69,12 @@ export interface StorageManagerOptions {
 export interface StoredRecord {
   readonly envelope: Envelope;
   readonly etag: string;
+  /** The event of the change that made the revision; absent where what is shown is not just that. */
+  readonly eventId?: string | undefined;
   /** How the record is shown to who may not see its sensitive values; absent where it has none, and in answers. */
   readonly hidden?: Hidden;
+  /** In answers: sensitive values are shown in clear, whether they were sealed or an older version had them in clear. */
+  readonly sensitive?: true;
   /** Only from reads of types that are kept in memory: how this one was answered. */
   readonly served?: Served;
 }
@@ -87,6 +91,8 @@ export interface StoredRevision {
   readonly secrets: Secrets;
   /** The event of the change that made it. */
   readonly eventId: string;
+  /** What is sensitive by now lies there in clear: an older declaration did not seal it. */
+  readonly inClear: boolean;
 }
 
 /** Whether a read was answered from memory, else why not; `ageMs`: how long ago what was kept was read from storage. */
@@ -98,10 +104,17 @@ export interface Served {
 /** The result of a write; `replayed` when an Idempotency-Key had been answered before. */
 export interface WrittenRecord extends StoredRecord {
   readonly replayed: boolean;
+  /** The event of what was written, or that it is told by already; absent in a few answers of before there was this. */
+  readonly eventId?: string | undefined;
 }
 
-export interface WrittenBatch {
+export interface WrittenItems {
   readonly items: readonly EnvelopeHead[];
+  /** The event of each item. */
+  readonly eventIds: readonly string[];
+}
+
+export interface WrittenBatch extends WrittenItems {
   readonly replayed: boolean;
 }
 

@@ -51,6 +51,11 @@ export function cameWith(
   };
 }
 
+/** The event that tells of a standing entry: its own, or that of the record it came with. */
+export function toldBy(record: StoredRecord, standing: OpenPart | undefined): string | undefined {
+  return standing === undefined || standing.seq === 0 ? record.eventId : standing.eventId;
+}
+
 /** The latest time that entries have had with this one. */
 export function latestTime(
   { timeMember }: PartsDeclaration,

@@ -1,8 +1,5 @@
 import { acceptPart, addPart } from '../domain/apply-change.js';
-import type { AuditEvent } from '../domain/audit-event.js';
-import { buildEvent } from '../domain/build-event.js';
 import { formatTime } from '../domain/clock.js';
-import type { SealedSecrets } from '../domain/commitment.js';
 import { AppError } from '../domain/errors.js';
 import { newId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
@@ -20,8 +17,16 @@ import type { CallContext, StorageManagerOptions, StoredRecord, WrittenRecord } 
 import type { PartReader } from './part-reader.js';
 import { headRow, partKey, partNameKey, partRow, type PartsHead } from './part-rows.js';
 import { sealPart, wholePart, type OpenPart, type PartsRef } from './part-sealing.js';
-import { cameWith, latestTime, namedOperations, unchangedPlan, type Standing } from './part-standing.js';
-import { pendingEvent, sealEvent } from './pending-event.js';
+import {
+  cameWith,
+  latestTime,
+  namedOperations,
+  toldBy,
+  unchangedPlan,
+  type Standing,
+} from './part-standing.js';
+import { partEvent } from './part-event.js';
+import { pendingEvent } from './pending-event.js';
 import type { Row, RowOperation } from './ports.js';
 import type { RecordReader } from './record-reader.js';
 import { broken } from './record-row.js';
@@ -139,6 +144,7 @@ export class PartWriter {
         const come = { seq: part.seq, totals: added.totals };
         return {
           ...(await this.reader.answered(type, parts, record, come, [part], budget)),
+          eventId: part.eventId,
           replayed: false,
         };
       }
@@ -186,7 +192,8 @@ export class PartWriter {
         return replay;
       }
     }
-    return { ...(await this.reader.unchanged(type, parts, record, head, previous, budget)), replayed: false };
+    const unchanged = await this.reader.unchanged(type, parts, record, head, previous, budget);
+    return { ...unchanged, eventId: toldBy(record, previous), replayed: false };
   }
 
   /** Parses the body, and names the entry where the caller does not. */
@@ -234,7 +241,10 @@ export class PartWriter {
     const held = await sealPart(this.tools, type, parts, ref, envelope, seq, entry);
     const { checksum } = held;
     const said = { part: parts.path, seq, checksum, ...(previous === undefined ? {} : { previous_checksum: previous.checksum }) }; // prettier-ignore
-    const { event, sealed } = await this.#event(type, adding, id, call, nowMs, { ...said, ...details });
+    const { event, sealed } = await partEvent(this.tools, type, adding, id, call, nowMs, {
+      ...said,
+      ...details,
+    });
     const latest = latestTime(parts, entry, head.latest);
     const part = { seq, replaces: previous?.seq, ...held, eventId: event.event_id, addedAt: formatTime(nowMs), latest }; // prettier-ignore
     const row = headRow(key, id, { seq, totals, addedMs: nowMs, latest });
@@ -246,42 +256,15 @@ export class PartWriter {
     ];
     if (reservation !== undefined) {
       const revisions = [{ id, revision: envelope.revision }];
-      const result = { fingerprint: reservation.fingerprint, revisions, part: { seq, totals } };
+      const result = {
+        fingerprint: reservation.fingerprint,
+        revisions,
+        part: { seq, totals, event_id: event.event_id },
+      };
       operations.push(keyedRow(key, reservation.hash, result, this.tools.clock.now()));
     }
     const witness = { rowKey: partKey(id, seq), eventId: event.event_id };
     return { plan: { partition: ref, blob: undefined, operations, witness }, part };
-  }
-
-  async #event(
-    type: RecordType,
-    { verb }: AddingDeclaration,
-    id: string,
-    call: CallContext,
-    nowMs: number,
-    details: Addition['details'],
-  ): Promise<{ readonly event: AuditEvent; readonly sealed: SealedSecrets }> {
-    const { entropy, pseudonym, secretBox } = this.tools;
-    const { event, secrets } = buildEvent(
-      {
-        eventId: newId('evt', nowMs, entropy),
-        timestampMs: nowMs,
-        tenant: call.tenant,
-        actor: await pseudonym(call.tenant, call.actor),
-        eventType: 'record.action',
-        severity: 'info',
-        action: verb,
-        resourceType: type.recordType,
-        resourceId: id,
-        outcome: 'success',
-        details,
-        correlationId: call.correlationId,
-        ipAddress: call.ipAddress,
-        sessionId: call.sessionId,
-      },
-      entropy,
-    );
-    return { event, sealed: await sealEvent(secretBox, event, secrets, call.actor) };
   }
 
   async #reserve(
@@ -328,14 +311,17 @@ export class PartWriter {
       throw new AppError('integrity-failure', 'An idempotency row names no part.');
     const record = await this.records.getRevision(type, call.tenant, first.id, first.revision);
     const { standing } = part;
-    if (standing === undefined)
-      return { ...(await this.reader.answered(type, parts, record, part, [], budget)), replayed: true };
+    if (standing === undefined) {
+      const answered = await this.reader.answered(type, parts, record, part, [], budget);
+      return { ...answered, eventId: part.event_id, replayed: true };
+    }
     // Nothing was added: what was shown is what stood then, whatever stands for its name now.
     const ref = this.reader.placeOf(type, parts, call.tenant, first.id);
     const shown =
       standing.seq === 0
         ? cameWith(parts, record, standing.name)
         : await this.reader.entry(ref, first.id, standing.seq, budget);
-    return { ...(await this.reader.unchanged(type, parts, record, part, shown, budget)), replayed: true };
+    const unchanged = await this.reader.unchanged(type, parts, record, part, shown, budget);
+    return { ...unchanged, eventId: toldBy(record, shown), replayed: true };
   }
 }

@@ -77,8 +77,11 @@ export class RecordReader {
       revision === undefined
         ? await this.recordRow(type, tenant, id, budget)
         : await this.#facts(type, tenant, id, revision, budget);
-    const { stored, secrets } = await this.details.read(type, tenant, facts, budget);
-    return { stored, secrets, eventId: facts.eventId };
+    const detail = await this.details.read(type, tenant, facts, budget);
+    const { stored, secrets } = detail;
+    const { hidden } = this.stored(type, tenant, facts, detail);
+    const inClear = (hidden?.openings.size ?? 0) > Object.keys(secrets).length;
+    return { stored, secrets, eventId: facts.eventId, inClear };
   }
 
   /** What the row of a revision says. Throws `record-not-found`, `integrity-failure`. */
@@ -178,7 +181,7 @@ export class RecordReader {
     const envelope = this.#envelope(type, tenant, facts, detail);
     const hidden = hiddenOf(type, detail, envelope.data, this.tools.entropy);
     const etag = revisionEtag(facts.revision, facts.eventId);
-    return { envelope, etag, ...(hidden === undefined ? {} : { hidden }) };
+    return { envelope, etag, eventId: facts.eventId, ...(hidden === undefined ? {} : { hidden }) };
   }
 
   #envelope(type: RecordType, tenant: string, facts: RevisionFacts, detail: Detail): Envelope {

@@ -162,6 +162,20 @@ export function integrityEvidence(
   return typeof id === 'string' ? { id, revision: Number(revision), what: String(what) } : undefined;
 }
 
+/**
+ * Like `integrityEvidence`, also for what lies beside the record, a key or a pseudonym: the place that does not hold
+ * together, and `-` for the id. Of the keys' rows only those with random names are named: that of a subject is a hash of
+ * whom it is about, and events are kept for ever.
+ */
+export function integrityPlace(error: unknown): { id: string; revision: number; what: string } | undefined {
+  const evidence = integrityEvidence(error);
+  if (evidence !== undefined || !isAppError(error, 'integrity-failure')) return evidence;
+  const { table, row, what } = error.evidence;
+  const key = typeof row === 'string' && row.startsWith('k:') ? row : undefined;
+  const place = [table, key, what].filter((word) => typeof word === 'string').join(' ');
+  return { id: '-', revision: 0, what: place === '' ? error.message : place };
+}
+
 function factsOf(row: Row): RevisionFacts {
   const columns = row.properties;
   const text = (name: string): string => String(columns[name] ?? '');

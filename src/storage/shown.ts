@@ -11,7 +11,8 @@ export function shownTo<T extends StoredRecord>(
   record: T,
 ): Omit<T, 'hidden'> {
   const { hidden, ...shown } = record;
-  if (hidden === undefined || maySeeSensitive === true) return shown;
+  if (hidden === undefined) return shown;
+  if (maySeeSensitive === true) return { ...shown, sensitive: true };
   const { salts: _, ...envelope } = shown.envelope;
   return { ...shown, envelope: { ...envelope, data: hidden.committed }, etag: maskedEtag(shown.etag) };
 }

@@ -93,9 +93,15 @@ export class TimedCache<V extends object> {
     return { value, reason, ageMs: reason === 'hit' ? this.#elapsed() - beganMs : 0 };
   }
 
-  /** After a write: whoever reads from now on is not given what was kept, nor what is being loaded. */
-  forget(key: string, counts: CacheCounts): void {
-    if (this.#entries.delete(key)) counts.invalidated += 1;
+  /**
+   * After a write: whoever reads from now on is not given what was kept, nor what is being loaded. Whether there was
+   * something, and what if it was loaded already.
+   */
+  forget(key: string, counts: CacheCounts): { readonly known: boolean; readonly value?: V | undefined } {
+    const value = this.#entries.peek(key, { allowStale: true })?.value;
+    const known = this.#entries.delete(key);
+    if (known) counts.invalidated += 1;
+    return { known, value };
   }
 }
 

@@ -24,7 +24,7 @@ import { assertLimit } from './page-limit.js';
 import { partsOf, wayTo } from './part-reader.js';
 import { acceptedOnce, type PutCondition } from './put-writer.js';
 import type { SeriesQuery } from './series-reader.js';
-import { integrityEvidence } from './record-row.js';
+import { integrityPlace } from './record-row.js';
 import { shownTo } from './shown.js';
 import type { CacheCounts } from './timed-cache.js';
 
@@ -109,7 +109,7 @@ export class UnifiedStorageManager {
   async list(type: RecordType, query: ListQuery, call: CallContext): Promise<SummaryPage> {
     assertLimit(query.limit);
     const found: IntegrityFinding[] = [];
-    const page = await this.#on.lister.list(type, call.tenant, query, found);
+    const page = await this.#audited(type, call, () => this.#on.lister.list(type, call.tenant, query, found));
     for (const finding of found) await this.#report(finding, call);
     return page;
   }
@@ -136,7 +136,8 @@ export class UnifiedStorageManager {
     return this.#answered(type, call, async () => {
       const write = () => this.#on.writer.change(type, id, patchChange(type, patch, ifMatch), call);
       const record = await this.#on.reads.writing(type, call.tenant, id, write);
-      return { ...(await this.#complete(type, call, record)), replayed: record.replayed };
+      const { eventId, replayed } = record;
+      return { ...(await this.#complete(type, call, record)), eventId, replayed };
     });
   }
 
@@ -329,8 +330,8 @@ export class UnifiedStorageManager {
     try {
       return await work();
     } catch (error) {
-      const evidence = integrityEvidence(error);
-      if (evidence !== undefined) await this.#report({ recordType: type.recordType, ...evidence }, call);
+      const place = integrityPlace(error);
+      if (place !== undefined) await this.#report({ recordType: type.recordType, ...place }, call);
       throw error;
     }
   }

@@ -12,7 +12,7 @@ import { decisionType } from '../../src/records/decision.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import type { Row, StoragePorts } from '../../src/storage/ports.js';
 import { readRange } from '../../src/storage/range.js';
-import { caller, STORAGES, testPlatform } from '../support/platform.js';
+import { caller, testPlatform, type STORAGES } from '../support/platform.js';
 import { add, additionsOf, bodyOf } from '../support/subjects.js';
 
 export const TENANT = 'default';
@@ -20,7 +20,7 @@ export const TENANT = 'default';
 export type Told = Finding & { readonly repaired: boolean };
 
 /** A clock on which waiting is over at once: everything is old already when it is looked at. */
-export class PassingClock implements Clock {
+class PassingClock implements Clock {
   #ms = 0;
   slept = 0;
   constructor(private readonly startMs = Date.now()) {}
@@ -104,7 +104,7 @@ export async function fsckWorld(kind: (typeof STORAGES)[number], events = 270): 
 }
 
 /** Events that are of no record. */
-export async function emitted({ emitter }: Platform, count: number): Promise<void> {
+async function emitted({ emitter }: Platform, count: number): Promise<void> {
   for (let done = 0; done < count; done += 90) {
     const atMs = Date.now();
     await emitter.emit(

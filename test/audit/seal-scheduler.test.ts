@@ -205,3 +205,50 @@ describe('the seal scheduler', () => {
     expect(await streamLines(ports)).toHaveLength(5);
   });
 });
+
+describe('whoever waits for a seal', () => {
+  it('has the next round begin now, and hears of its end', async () => {
+    const seals = scheduler();
+    seals.committed(DECISIONS);
+    let ended = false;
+    void seals.soon(TENANT).then(() => (ended = true));
+    await settle();
+    expect(runs).toHaveLength(1);
+    expect(runs[0]).toMatchObject({ partitions: [DECISIONS], atMs: 0 });
+    expect(ended).toBe(false);
+    runs[0]?.end();
+    await settle();
+    expect(ended).toBe(true);
+  });
+
+  it('hears of the round after the one that is on, or that there is none', async () => {
+    const seals = scheduler();
+    seals.committed(DECISIONS);
+    await clock.advance(1000);
+    seals.committed(OTHER);
+    let ended = 0;
+    void seals.soon(TENANT).then(() => (ended += 1));
+    runs[0]?.end();
+    await settle();
+    expect([runs.length, ended]).toEqual([2, 0]);
+    void seals.soon(TENANT).then(() => (ended += 1));
+    runs[1]?.end(new Error('no answer'));
+    await settle();
+    expect([runs.length, ended]).toEqual([2, 2]);
+  });
+
+  it('has it looked everywhere where this process knows of nothing, and again when another was at it', async () => {
+    const seals = scheduler();
+    void seals.soon(TENANT);
+    await settle();
+    expect(runs[0]).toMatchObject({ partitions: [], atMs: 0 });
+    runs[0]?.end({ sealed: 0, busy: true });
+    await clock.advance(1999);
+    expect(runs).toHaveLength(1);
+    await clock.advance(1);
+    expect(runs).toHaveLength(2);
+    runs[1]?.end();
+    await clock.advance(60_000);
+    expect(runs).toHaveLength(2);
+  });
+});

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FindingCode } from '../../src/audit/fsck/findings.js';
 import { formatCheckpoint } from '../../src/audit/log/checkpoint.js';
 import { ed25519Signer, signNote } from '../../src/audit/log/signed-note.js';
-import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
+import { checksumOf } from '../../src/domain/canonical-json.js';
 import type { Row } from '../../src/storage/ports.js';
 import { checkpointOf, logFiles, ran, serveLog } from '../cli/support.js';
 import { signingKeyPem, TEST_LOG_KEYS, TEST_ORIGIN } from '../support/log-keys.js';
@@ -68,7 +68,7 @@ const row = async (world: FsckWorld, table: string, prefix: string, at = 0): Pro
   if (found === undefined) throw new Error(`there is no ${prefix} in ${table}`);
   return found;
 };
-const { decisionType, covenantType, agentStateType, conversationType } = TYPES;
+const { covenantType, agentStateType, conversationType } = TYPES;
 /** Of the decision that has two revisions. */
 const twice = async (world: FsckWorld, key: 'r' | 'v'): Promise<Row> => {
   const second = (await rowsIn(world, 'decisions', 'v:')).find(({ properties }) => properties['revision'] === 2) as Row; // prettier-ignore
@@ -78,7 +78,7 @@ const moved = async (world: FsckWorld): Promise<Row> =>
   (await rowsIn(world, 'conversationmessages', 'p:')).find(({ rowKey, properties }) => rowKey.endsWith('03') && properties['blob'] !== undefined) as Row; // prettier-ignore
 const forgedEntry = (properties: Row['properties'], change: object) => {
   const entry = { ...(JSON.parse(String(properties['entry_0'])) as object), ...change };
-  return { entry_0: JSON.stringify(entry), checksum: checksumOf(entry as Json) };
+  return { entry_0: JSON.stringify(entry), checksum: checksumOf(entry) };
 };
 const stepOf = (world: FsckWorld): Promise<Row> => row(world, 'workflowsteps', 'p:');
 

@@ -153,7 +153,10 @@ export class Vandal {
 
   async #write(container: string, name: string, bytes: Uint8Array, append: boolean): Promise<void> {
     const { blobs } = this.world.ports;
-    if (!append) return void (await blobs.putOnce(container, name, bytes, 'application/octet-stream'));
+    if (!append) {
+      await blobs.putOnce(container, name, bytes, 'application/octet-stream');
+      return;
+    }
     await blobs.createAppend(container, name);
     if (bytes.length > 0) await blobs.append(container, name, bytes, 0);
   }

@@ -27,7 +27,18 @@ describe.each(STORAGES)('the command and the platform $name', (kind) => {
       env: {},
       openFsck: () => Promise.reject(new Error('there is no storage')),
       deadline: (ms) => ({ signal: AbortSignal.timeout(ms), clear: () => undefined }),
-      readFile: async (path) => files[path] ?? Promise.reject(new Error('no such file')),
+      readFile: async (path) =>
+        files[path] ?? Promise.reject(Object.assign(new Error('no such file'), { code: 'ENOENT' })),
+      writeFile: (path, bytes) => {
+        files[path] = bytes;
+        return Promise.resolve();
+      },
+      listFiles: (folder) =>
+        Promise.resolve(
+          Object.keys(files).flatMap((name) =>
+            name.startsWith(`${folder}/`) ? [name.slice(folder.length + 1)] : [],
+          ),
+        ),
       fetch: async (url) => {
         const path = String(url).slice(BASE.length);
         asked.push(path);

@@ -4,9 +4,13 @@ import { formatCheckpoint } from '../../src/audit/log/checkpoint.js';
 import type { LocalNoteSigner } from '../../src/audit/log/signed-note.js';
 import { signNote } from '../../src/audit/log/signed-note.js';
 import { bundleBytes, changedTiles, TILE_WIDTH, tileBytes, tilePath } from '../../src/audit/log/tiles.js';
+import { listFiles, readFile, writeFile } from '../../src/cli/files.js';
 import type { FsckStorage } from '../../src/cli/io.js';
 import { run } from '../../src/cli/run.js';
 import { WholeTree } from '../audit/log/support.js';
+
+/** Files as the command has them on a machine. */
+export const filesOnDisk = { readFile, writeFile, listFiles };
 
 /** What a run of the command left behind. */
 export interface Ran {
@@ -35,9 +39,16 @@ export async function ran(
     readFile: (path) => {
       const content = files[path];
       return content === undefined
-        ? Promise.reject(new Error('no such file'))
+        ? Promise.reject(Object.assign(new Error('no such file'), { code: 'ENOENT' }))
         : Promise.resolve(Buffer.from(content));
     },
+    writeFile: () => Promise.reject(new Error('a read-only disk')),
+    listFiles: (folder) =>
+      Promise.resolve(
+        Object.keys(files).flatMap((name) =>
+          name.startsWith(`${folder}/`) ? [name.slice(folder.length + 1)] : [],
+        ),
+      ),
     fetch: globalThis.fetch,
     sleep: (ms) => {
       slept.push(ms);

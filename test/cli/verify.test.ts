@@ -51,7 +51,7 @@ describe('business-records verify', () => {
   it.each([
     ['no command', [], 'Usage'],
     ['a command that there is not', ['prove'], 'unknown command'],
-    ['no file', ['verify', ...KEY], 'missing required argument'],
+    ['no file', ['verify', ...KEY], 'either a file or --dir'],
     ['no key', ['verify', 'proof.json'], '--vkey'],
     ['a key that is none', ['verify', 'proof.json', '--vkey', 'x'], 'the verifier key is not of the form'],
     ['an option that there is not', ['verify', 'proof.json', '--fast', ...KEY], 'unknown option'],

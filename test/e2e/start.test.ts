@@ -52,7 +52,7 @@ describe('npm start', { timeout: 120_000 }, () => {
     const sealed = await acme().eventually(`/audit-events?resource_id=${id}`, (answer) => changesIn(answer).length === 2, 8_000); // prettier-ignore
     expect(changesIn(sealed).map((event) => event['leaf_index'])).toEqual([1, 0]);
     const reads = await acme().eventually(`/audit-events?resource_id=${id}&event_type=record.read`, (answer) => eventsIn(answer).length === 1, 8_000); // prettier-ignore
-    expect(eventsIn(reads)[0]).toMatchObject({ action: 'read', details: { revision: 2, sensitive: false } });
+    expect(eventsIn(reads)[0]).toMatchObject({ action: 'read', details: { revision: 2, sensitive: true } });
   });
 
   it('stores what the inbox promised within 5 s', async () => {

@@ -10,6 +10,8 @@ interface Touched {
   readonly now: () => Promise<string>;
 }
 
+const KEPT: readonly string[] = ['keys', 'actors'];
+
 type Method = (...args: readonly unknown[]) => Promise<unknown>;
 
 /**
@@ -31,9 +33,14 @@ export class HostileStorage {
     return this.#storage.contents();
   }
 
-  /** Everything is gone, as if by a hand from outside. */
-  empty(): void {
+  /** Everything is gone, as if by a hand from outside, but keys and what they open: a process keeps them for a while. */
+  async empty(): Promise<void> {
+    const { rows } = this.#storage.contents();
     this.#storage = memoryStorage({ clock: this.clock });
+    for (const { table, row } of rows.filter((each) => KEPT.includes(each.table)))
+      await this.#storage.ports.tables.commit(table, row.partitionKey, [
+        { kind: 'insert', rowKey: row.rowKey, properties: row.properties },
+      ]);
     this.forget();
   }
 
@@ -88,9 +95,11 @@ export class HostileStorage {
 /** Everything that lies in a storage, as one comparable text. */
 export function dumpOf({ rows, blobs, messages }: HostileStorage['contents']): string {
   const lines = [
-    ...rows.map(
-      ({ table, row }) => `${table} ${row.partitionKey} ${row.rowKey} ${JSON.stringify(row.properties)}`,
-    ),
+    ...rows
+      .filter(({ table }) => table !== 'keys')
+      .map(
+        ({ table, row }) => `${table} ${row.partitionKey} ${row.rowKey} ${JSON.stringify(row.properties)}`,
+      ),
     ...blobs.map(
       ({ container, name, bytes }) => `${container} ${name} ${Buffer.from(bytes).toString('base64')}`,
     ),

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isAppError } from '../../src/domain/errors.js';
 import type { Platform } from '../../src/platform.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
+import { QUEUES } from '../../src/storage/keys.js';
 import { committedOf } from '../support/committed.js';
 import type { Survey, SurveyedRecord, SurveyedRevision } from './invariants-survey.js';
 
@@ -35,5 +36,27 @@ export async function openedSurvey(
     for (const revision of record.revisions) revisions.push(await open(revision));
     records.set(id, { ...record, revisions });
   }
-  return { survey: { ...survey, records }, violations };
+  const messages = await Promise.all(
+    survey.contents.messages.map((message) => openedMessage(platform, message, violations)),
+  );
+  return { survey: { ...survey, records, contents: { ...survey.contents, messages } }, violations };
+}
+
+/** A message that was set aside, with what was sealed of it beside it. */
+async function openedMessage<T extends { readonly queue: string; readonly text: string }>(
+  platform: Platform,
+  message: T,
+  violations: string[],
+): Promise<T> {
+  if (message.queue !== QUEUES.inboxPoison) return message;
+  const aside = JSON.parse(message.text) as Parameters<Platform['poison']['original']>[0];
+  try {
+    const original = await platform.poison.original(aside);
+    if (original !== '' && message.text.includes(original))
+      violations.push(`${aside.message_id} was set aside in clear`);
+    return { ...message, text: JSON.stringify({ ...aside, original: JSON.parse(original) as unknown }) };
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return message;
+  }
 }

@@ -9,13 +9,13 @@ vi.mock('lru-cache', () => import('../support/small-caches.js'));
 const foundAt: string[] = [];
 
 describe('a mistake in the wiring', () => {
-  for (const { name, within, plant } of PLANTED)
+  for (const { name, within, from = 1, plant } of PLANTED)
     it(`is found within ${within} schedules: ${name}`, { timeout: 300_000 }, async () => {
-      let seed = 0;
+      let seed = from - 1;
       let violations: readonly string[] = [];
-      while (violations.length === 0 && seed < within)
+      while (violations.length === 0 && seed < from - 1 + within)
         ({ violations } = await simulate((seed += 1), { plant }));
-      expect(violations, `schedules 1 to ${within} all hold`).not.toEqual([]);
+      expect(violations, `${within} schedules from ${from} on all hold`).not.toEqual([]);
       foundAt.push(`${name} at ${seed}`);
       // What tells of the bug is the bug: the same schedule without it holds.
       expect((await simulate(seed)).violations).toEqual([]);

@@ -56,6 +56,7 @@ describe('the configuration', () => {
         address: { perSecond: 2000, burst: 2000 },
       },
       auditReads: 'buffered',
+      anchoring: { enabled: true, schedule: '18 */5 * * * *', copies: undefined, witness: undefined },
     });
   });
 

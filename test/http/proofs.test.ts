@@ -8,6 +8,7 @@ import { aCovenant } from '../support/covenants.js';
 import { created, newTenant, vote } from '../support/decisions.js';
 import { httpHost, type HttpHost, type Reply } from '../support/http-harness.js';
 import { TEST_LOG_KEYS } from '../support/log-keys.js';
+import { writeOldDecision } from '../support/old-decision.js';
 import { openStorage, STORAGES } from '../support/platform.js';
 import { contentFaults, publishedFaults, seenIn } from '../support/published-log.js';
 import type { StorageUnderTest } from '../support/storages.js';
@@ -134,6 +135,19 @@ describe.each(STORAGES)('proofs $name', (kind) => {
     }
   });
 
+  it('of what is older than the encryption of its values shows them in clear, to who may see them alone', async () => {
+    const { id } = await writeOldDecision(storage.ports, tenant);
+    await seal();
+    const path = `/decisions/${id}/proof`;
+    const refused = await host.get(path, as);
+    expect([refused.status, refused.code]).toEqual([403, 'forbidden']);
+    expect(refused.text).not.toContain('grace');
+    const reply = await host.get(path, { tenant, roles: 'records.auditor,records.sensitive-reader' });
+    expect(reply.text).toContain('grace');
+    const report = await verifyRecordProof(reply.text, { vkey });
+    expect(report.verdict, JSON.stringify(report)).toBe('yes');
+  });
+
   it.each([
     ['revision=0', 400],
     ['revision=x', 400],
@@ -188,7 +202,7 @@ describe.each(STORAGES)('proofs $name', (kind) => {
       await seal();
       const checkpoint = await log('checkpoint');
       expect(checkpoint.headers['content-type']).toBe('text/plain; charset=utf-8');
-      expect(checkpoint.headers['cache-control']).toBe('no-cache');
+      expect(checkpoint.headers['cache-control']).toBe('private, no-cache');
       const seen = seenIn(tenant, checkpoint.text);
       if (typeof seen === 'string') throw new Error(seen);
       sizes.push(seen.size);
@@ -244,9 +258,10 @@ describe.each(STORAGES)('proofs $name', (kind) => {
     expect((await verifyRecordProof(reply.text, { vkey })).verdict).toBe('yes');
   });
 
-  it('cost two reads of the record, one of the event, and a few of the log', async () => {
+  it('cost two reads of the record, one of the event, and a few of the log, once the keys are known', async () => {
     const counted = countingPorts(storage.ports);
     const measured = httpHost(counted.ports);
+    expect((await measured.get(`${decision}/proof`, as)).status).toBe(200);
     counted.reset();
     expect((await measured.get(`${decision}/proof`, as)).status).toBe(200);
     const counts = counted.counts();

@@ -4,6 +4,7 @@ import { countingPorts, type CountingPorts } from '../support/counting-ports.js'
 import { aCovenant } from '../support/covenants.js';
 import { created, MINIMAL, newTenant, vote } from '../support/decisions.js';
 import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
+import { writeOldDecision } from '../support/old-decision.js';
 import { openStorage, STORAGES } from '../support/platform.js';
 import type { StorageUnderTest } from '../support/storages.js';
 
@@ -60,9 +61,9 @@ describe.each(STORAGES)('reads in the audit trail $name', (kind) => {
     await got(`/decisions/${id}/lineage?direction=down`, as);
     await got('/decisions?status=queued&decision_type=strategic', as);
     expectSame(await told(as.tenant), [
-      ['read', 'decision', id, { revision: 2, sensitive: false }],
-      ['as_of', 'decision', id, { revision: 1, sensitive: false }],
-      ['revision', 'decision', id, { revision: 1, sensitive: false }],
+      ['read', 'decision', id, { revision: 2, sensitive: true }],
+      ['as_of', 'decision', id, { revision: 1, sensitive: true }],
+      ['revision', 'decision', id, { revision: 1, sensitive: true }],
       ['list_revisions', 'decision', id, { count: 2, sensitive: false }],
       ['lineage', 'decision', id, { direction: 'down', count: 1, sensitive: false }],
       ['list', 'decision', '-', { count: 1, filters: ['status', 'decision_type'], sensitive: false }], // prettier-ignore
@@ -86,9 +87,9 @@ describe.each(STORAGES)('reads in the audit trail $name', (kind) => {
     await got(`/metrics/${metric.envelope.id}/values`, as);
     const events = await told(as.tenant);
     expectSame(events, [
-      ['read', 'agent_state', put.envelope.id, { revision: 1, sensitive: false }],
-      ['as_of', 'agent_state', put.envelope.id, { revision: 1, sensitive: false }],
-      ['list_parts', 'workflow_execution', flow.envelope.id, { parts: 'steps', count: 1, sensitive: false }],
+      ['read', 'agent_state', put.envelope.id, { revision: 1, sensitive: true }],
+      ['as_of', 'agent_state', put.envelope.id, { revision: 1, sensitive: true }],
+      ['list_parts', 'workflow_execution', flow.envelope.id, { parts: 'steps', count: 1, sensitive: true }],
       ['list_parts', 'metric', metric.envelope.id, { parts: 'values', count: 3, sensitive: false }],
     ]);
   });
@@ -119,6 +120,17 @@ describe.each(STORAGES)('reads in the audit trail $name', (kind) => {
     expect(whole.text).not.toContain(EMAIL);
   });
 
+  it('say it also of what an older version has in clear, without salts', async () => {
+    const as = { tenant: newTenant() };
+    const { id } = await writeOldDecision(storage.ports, as.tenant);
+    for (const roles of [READER, SENSITIVE])
+      expect((await got(`/decisions/${id}`, { ...as, roles })).text.includes('grace')).toBe(roles === SENSITIVE); // prettier-ignore
+    expectSame(await told(as.tenant), [
+      ['read', 'decision', id, { revision: 1, sensitive: false }],
+      ['read', 'decision', id, { revision: 1, sensitive: true }],
+    ]);
+  });
+
   it('are reads also when the answer is 304 or comes from memory', async () => {
     const as = { tenant: newTenant() };
     const put = await host.request('PUT', '/agents/cfo/a-1', { ...as, body: { status: 'idle' } });
@@ -128,9 +140,9 @@ describe.each(STORAGES)('reads in the audit trail $name', (kind) => {
     expect(again.headers['cache-status']).toContain('hit');
     await got(`/agents/${id}`, { ...as, headers: { 'if-none-match': first.etag } }, 304);
     expectSame(await told(as.tenant), [
-      ['read', 'agent_state', id, { revision: 1, sensitive: false }],
-      ['read', 'agent_state', id, { revision: 1, sensitive: false }],
-      ['read', 'agent_state', id, { revision: 1, sensitive: false, not_modified: true }],
+      ['read', 'agent_state', id, { revision: 1, sensitive: true }],
+      ['read', 'agent_state', id, { revision: 1, sensitive: true }],
+      ['read', 'agent_state', id, { revision: 1, sensitive: true, not_modified: true }],
     ]);
   });
 
@@ -158,7 +170,7 @@ describe.each(STORAGES)('reads in the audit trail $name', (kind) => {
       resource_type: 'decision',
       resource_id: id,
       outcome: 'success',
-      details: { revision: 1, sensitive: false },
+      details: { revision: 1, sensitive: true },
       correlation_id: 'c-7',
       ip_address: { $commitment: expect.any(String) },
       session_id: { $commitment: expect.any(String) },

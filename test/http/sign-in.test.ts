@@ -72,7 +72,8 @@ describe.each(STORAGES)('sign-in $name', (kind) => {
   });
 
   it('lets a person write and an application read, in the tenant of their token, under their own names', async () => {
-    const person = await signed(userClaims(issuer.authority, Date.now()), keys[0]);
+    const roles = ['records.reader', 'records.writer', 'records.sensitive-reader'];
+    const person = await signed(userClaims(issuer.authority, Date.now(), { roles }), keys[0]);
     const stored = await host.post('/decisions', MINIMAL, bearer(person));
     expect(stored.status).toBe(201);
     const { id, data } = stored.envelope;

@@ -61,7 +61,8 @@ const slower = astray((ports) => async ({ port, method, args }, run, known) => {
   return found;
 });
 
-const every = (): boolean => true;
+/** But keys: what is under another tenant's does not open, and the platform says so before it tells anything. */
+const every = (table: string): boolean => !['keys', 'actors'].includes(table);
 
 /** Each is found within the runs of the test. */
 export const LEAKS: readonly Leak[] = [

@@ -60,6 +60,7 @@ export class Told {
 
   hear({ tenant, path }: Sent, reply: Reply): void {
     if (reply.status >= 400 || reply.status === 304) return;
+    if (reply.headers['content-type']?.includes('json') !== true) return;
     const body = reply.json;
     const type = RECORD_TYPES.find(({ recordType }) => recordType === body['record_type']);
     if (type !== undefined && body['data'] !== undefined)
@@ -161,6 +162,15 @@ const WAYS: readonly Way[] = [
   (draw, told) => recordPath(told.record({ ...draw, foreign: false }), (path) => get(path, { 'if-none-match': told.record({ ...draw, foreign: true }).etag })), // prettier-ignore
   (draw, told) => recordPath(told.record({ ...draw, foreign: false }), (path, known) => patch(path, known, told.record({ ...draw, foreign: true }).etag)), // prettier-ignore
   (draw, told) => post('/audit-events', { event_type: 'login', action: 'login', resource_type: 'session', resource_id: told.record(draw).id, outcome: 'success' }, draw), // prettier-ignore
+  (draw, told) => get(`/audit-events/${told.event(draw)}/proof`),
+  (draw, told) => get(`/audit-events/${told.event(draw)}/proof`),
+  (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/proof`)),
+  (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/proof?revision=1`)),
+  () => get('/audit/log/checkpoint'),
+  () => get('/audit/log/vkey'),
+  (draw) => get(`/audit/log/tile/${of(['0/000', 'entries/000', '0/000.p/1', 'entries/000.p/1'], draw.pick)}`),
+  () => get('/audit/log/anchor'),
+  () => get('/audit/platform/checkpoint'),
   () => get('/configuration'),
   (draw, told) => ({ method: 'PUT', path: '/configuration', options: { body: { list_limit_default: 1 + (draw.pick % 3) }, ...(draw.other % 2 === 0 ? {} : { ifMatch: told.record(draw).etag }) } }), // prettier-ignore
 ];

@@ -35,6 +35,8 @@ export interface Seen {
 
 /** The delivery of a message has the name of its invocation, which the test does not draw. */
 const RANDOM = /(?<="correlation_id":")[0-9a-f-]{36}(?=")/g;
+/** In base64: what checkpoints and proofs are made of. */
+const HASHES = /(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43,}={0,2}/g;
 const START_MS = Date.UTC(2026, 0, 1);
 const STEP_MS = 1_000;
 const JOBS = [
@@ -86,9 +88,11 @@ export class World {
     const reply = await this.host.request(method, path, { ...options, headers: { 'x-correlation-id': `step-${step}`, ...options.headers }, tenant }); // prettier-ignore
     const calls = this.#counting.calls.map((call) => `${call.port}.${call.method} ${String(call.args[0])}`);
     await this.#settle();
-    const text = (
-      reply.code === undefined ? reply.text : reply.text.replace(reply.problem.instance, '')
-    ).replace(RANDOM, '');
+    const said = reply.code === undefined ? reply.text : reply.text.replace(reply.problem.instance, '');
+    // Hashes and signatures are over what is random in events; that there are as many says the rest.
+    const text = path.startsWith('/audit/log/tile/')
+      ? String(said.length > 0)
+      : said.replace(RANDOM, '').replace(HASHES, (hash) => `<${hash.length}>`);
     return { reply, seen: { status: reply.status, headers: reply.headers, text, calls } };
   }
 

@@ -46,6 +46,37 @@ describe.each(STORAGES)('a record with erased values $name', (kind) => {
     close();
   });
 
+  it('is read by a process that still remembers the key, after another has carried the commitments on', async () => {
+    const { ports, close } = await openStorage(kind);
+    const [first, other] = [testPlatform(ports).manager, testPlatform(ports).manager];
+    const { id } = (await first.create(decisionType, BODY, call)).envelope;
+    expect((await other.get(decisionType, id, call)).envelope.data).toMatchObject({ created_by: 'Ada' });
+    await testKeyRing(ports).dataKeys.destroySubject(call.tenant, 'Ada');
+
+    const { manager } = testPlatform(ports);
+    const changed = await manager.patch(decisionType, id, { title: 'U' }, (await manager.get(decisionType, id, call)).etag, call); // prettier-ignore
+    expect(changed.envelope.data).toMatchObject({ title: 'U', created_by: COMMITMENT });
+    expect((await other.get(decisionType, id, call)).envelope).toEqual(changed.envelope);
+    const voted = await other.act(decisionType, id, 'votes', { ...VOTE, agent: 'cfo' }, undefined, call);
+    expect(voted.envelope.data).toMatchObject({ created_by: COMMITMENT });
+    close();
+  });
+
+  it('does not get them back from a process that had read them, under the next key of whom they were about', async () => {
+    const { ports, close } = await openStorage(kind);
+    const { id } = (await testPlatform(ports).manager.create(decisionType, BODY, call)).envelope;
+    const { manager } = testPlatform(ports);
+    const read = await manager.get(decisionType, id, call);
+    expect(read.envelope.data).toMatchObject({ created_by: 'Ada' });
+    await testKeyRing(ports).dataKeys.destroySubject(call.tenant, 'Ada');
+
+    const patch = () => manager.patch(decisionType, id, { title: 'U' }, read.etag, call);
+    await expect(patch()).rejects.toMatchObject({ code: 'storage-unavailable', retryAfterS: 1 });
+    expect((await patch()).envelope.data).toMatchObject({ title: 'U', created_by: COMMITMENT });
+    expect((await manager.create(decisionType, BODY, call)).envelope.data).toMatchObject({ created_by: 'Ada' }); // prettier-ignore
+    close();
+  });
+
   it('keeps rules that compare its values: two people of a list who are gone are still two', async () => {
     const { ports, close } = await openStorage(kind);
     const body = { conversation_type: 'boardroom', participants: ['Ada', 'Eve', 'Bob'] };

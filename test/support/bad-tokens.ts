@@ -127,7 +127,7 @@ export async function badTokens(world: BadTokenWorld): Promise<readonly BadToken
     await claims('an end in the past', { exp: now - 61 }, 'expired', true),
     await claims('no end', { exp: undefined }, 'claims', true),
     await claims('an end that is no number', { exp: 'never' }, 'claims', true),
-    await claims('a beginning in the future', { nbf: now + 61 }, 'not-yet-valid', true),
+    await claims('a beginning in the future', { nbf: now + 120 }, 'not-yet-valid', true),
     await claims('no beginning', { nbf: undefined }, 'claims', true),
     await claims('no application: an ID token', { azp: undefined, nonce: 'n' }, 'claims', true),
     await claims('a person without an id', { oid: undefined }, 'claims', true),

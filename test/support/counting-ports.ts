@@ -6,8 +6,8 @@ export interface CountingPorts {
   /** Every call since the last reset, in the order they began. */
   readonly calls: PortCall[];
   reset(): void;
-  /** Number of calls by `port.method`, such as `tables.commit`. */
-  counts(): Record<string, number>;
+  /** Number of calls by `port.method`, such as `tables.commit`; of those that `only` lets through. */
+  counts(only?: (call: PortCall) => boolean): Record<string, number>;
 }
 
 /** Records every call of any ports, so that a test can assert what an operation costs. */
@@ -20,9 +20,9 @@ export function countingPorts(ports: StoragePorts): CountingPorts {
     }),
     calls,
     reset: () => void calls.splice(0),
-    counts() {
+    counts(only = () => true) {
       const counts: Record<string, number> = {};
-      for (const { port, method } of calls)
+      for (const { port, method } of calls.filter(only))
         counts[`${port}.${method}`] = (counts[`${port}.${method}`] ?? 0) + 1;
       return counts;
     },

@@ -13,6 +13,11 @@ import { handle } from '../../src/http/handle.js';
 import type { Problem } from '../../src/http/problem.js';
 import type { Resource } from '../../src/http/resource.js';
 import { auditEventResource, auditEventsResource } from '../../src/http/resources/audit-events.js';
+import {
+  anchorResource,
+  platformCheckpointResource,
+  platformVkeyResource,
+} from '../../src/http/resources/anchors.js';
 import { checkpointResource, tileResource, vkeyResource } from '../../src/http/resources/audit-log.js';
 import { configurationResource } from '../../src/http/resources/configuration.js';
 import { collectionBatchResource } from '../../src/http/resources/collection-batch.js';
@@ -62,6 +67,9 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   'audit/log/checkpoint': checkpointResource,
   'audit/log/tile/{*path}': tileResource,
   'audit/log/vkey': vkeyResource,
+  'audit/log/anchor': anchorResource,
+  'audit/platform/checkpoint': platformCheckpointResource,
+  'audit/platform/vkey': platformVkeyResource,
   configuration: configurationResource,
   health: healthResource,
   jobs: jobsResource,
@@ -128,7 +136,8 @@ export class Reply {
   }
   /** The code of a problem document; undefined for any other answer. */
   get code(): ErrorCode | undefined {
-    const type = this.text === '' ? undefined : (this.json['type'] as string | undefined);
+    const isJson = this.text !== '' && this.headers['content-type']?.includes('json') === true;
+    const type = isJson ? (this.json['type'] as string | undefined) : undefined;
     return type?.slice(type.indexOf('#') + 1) as ErrorCode | undefined;
   }
   get pointers(): readonly string[] {

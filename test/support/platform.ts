@@ -24,6 +24,8 @@ export interface TestPlatformOptions {
   readonly rateLimits?: PlatformOptions['rateLimits'];
   /** Off, unless a test is about it: events of reads are in nobody's counts. */
   readonly auditReads?: PlatformOptions['auditReads'];
+  /** Without a witness and copies, unless a test says otherwise. */
+  readonly anchoring?: PlatformOptions['anchoring'];
   /** That of background work; by default one on which waiting never ends. */
   readonly backgroundClock?: Clock;
 }
@@ -54,6 +56,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     ...(options.types === undefined ? {} : { types: options.types }),
     rateLimits: options.rateLimits ?? RATE_LIMITS,
     auditReads: options.auditReads ?? 'off',
+    ...(options.anchoring === undefined ? {} : { anchoring: options.anchoring }),
     ...(options.migrating === undefined ? {} : { migrating: options.migrating }),
   });
 }

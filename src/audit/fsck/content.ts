@@ -28,10 +28,14 @@ export async function contentOf(
     if (isFault(error, 'archived')) return undefined;
     if (!isFault(error, 'refused')) throw error;
   }
-  if (bytes === undefined) return void found('revision.content', where, `records/${blob} is not there, or ends before`); // prettier-ignore
+  if (bytes === undefined) {
+    found('revision.content', where, `records/${blob} is not there, or ends before`);
+    return undefined;
+  }
   const stored = verifyStored(bytes, envelopeHead(type, ref.tenant, facts));
   if (!('broken' in stored)) return stored;
-  return void found('revision.content', where, `records/${blob} does not hold: ${stored.broken}`);
+  found('revision.content', where, `records/${blob} does not hold: ${stored.broken}`);
+  return undefined;
 }
 
 /** The data of a revision with its sensitive values in their places; what was erased stays a commitment. */
@@ -49,11 +53,12 @@ export async function openedData(
     const place = { tenant: ref.tenant, type: type.recordType, id, revision };
     const secrets = await reads.tools.secretBox.open(place, sealed);
     if (secretsMatch(stored.data, Object.keys(sealed), secrets)) return discloseData(stored.data, secrets);
-    return void found('sealed.unopened', where, 'a value does not open its commitment');
+    found('sealed.unopened', where, 'a value does not open its commitment');
   } catch (error) {
     if (!isAppError(error, 'integrity-failure')) throw error;
-    return void found('sealed.unopened', where, String(error.evidence['what'] ?? 'a value does not open'));
+    found('sealed.unopened', where, String(error.evidence['what'] ?? 'a value does not open'));
   }
+  return undefined;
 }
 
 /** Whether the hashes that a record's row has of sensitive members are those of the opened values. */

@@ -69,10 +69,13 @@ async function checkChanged(reads: Reads, tenant: string, event: LeafEvent, foun
   const missing = (detail: string): void => {
     found('event.revision', `leaf ${String(event.leaf)}`, `${event.facts.event_id}: ${detail}`);
   };
-  if (typeof place === 'string') return missing(place);
+  if (typeof place === 'string') {
+    missing(place);
+    return;
+  }
   const row = await reads.row(place.table, place.key, place.rowKey);
-  if (row === undefined) return missing(`${rowAt(place.table, place.key, place.rowKey)} is not there`);
-  if (row.properties['event_id'] !== event.facts.event_id)
+  if (row === undefined) missing(`${rowAt(place.table, place.key, place.rowKey)} is not there`);
+  else if (row.properties['event_id'] !== event.facts.event_id)
     missing(`${rowAt(place.table, place.key, place.rowKey)} has another event`);
   else if (place.checksum !== undefined && row.properties['checksum'] !== place.checksum)
     missing(`${rowAt(place.table, place.key, place.rowKey)} has another checksum`);

@@ -75,7 +75,7 @@ export interface Finding {
 /** How what was found is made whole; `name` tells repairs that are one. */
 export interface Repair {
   readonly name: string;
-  run(): Promise<void>;
+  run(): Promise<unknown>;
 }
 
 /** A finding that may be of something under way. */

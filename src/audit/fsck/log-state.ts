@@ -34,7 +34,7 @@ export async function checkLogState(reads: Reads, tenant: string, found: Found):
   const seen = await look(reads, tenant, found);
   if (seen === undefined) return { size: 0, settled: 0 };
   const { head, finished, note } = seen;
-  const repair: Repair = { name: `seal ${tenant}`, run: async () => void (await reads.tools.seal(tenant)) };
+  const repair: Repair = { name: `seal ${tenant}`, run: () => reads.tools.seal(tenant) };
   const checkpoint = note === undefined ? undefined : openCheckpoint(reads, tenant, note, found);
   const least = head === undefined ? 0 : finished ? head.tree_size : (followsOf(head.stage) ?? 0);
   const at = `${ledger}/${tenant}/checkpoint`;

@@ -113,7 +113,8 @@ async function checkEntry(reads: Reads, place: Place, id: string, row: Row, foun
   try {
     entry = parsePartRow(row, id);
   } catch {
-    return found('part.content', where, 'it is not what its checksum says', since);
+    found('part.content', where, 'it is not what its checksum says', since);
+    return;
   }
   const held = await heldBy(reads, id, entry, found, where);
   const event = await eventOf(reads, ref, entry.eventId);
@@ -191,7 +192,10 @@ async function checkName(
   if (!rowIntact(row)) return;
   const seq = Number(row.properties['seq']);
   const stored = await reads.row(ref.table, keyOf(ref), partKey(id, seq));
-  if (stored === undefined) return found('part.name', where, `there is no entry ${String(seq)}`, { sinceMs: row.timestampMs }); // prettier-ignore
+  if (stored === undefined) {
+    found('part.name', where, `there is no entry ${String(seq)}`, { sinceMs: row.timestampMs });
+    return;
+  }
   if (!rowIntact(stored)) return;
   try {
     const held = await heldBy(reads, id, parsePartRow(stored, id), () => undefined, where);

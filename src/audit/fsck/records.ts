@@ -90,11 +90,16 @@ async function checkRecord(reads: Reads, type: RecordType, ref: PartitionRef, ro
     if (isRecord) found('record.differs', where, 'it is the row of another record', since);
     return;
   }
-  if ((last?.facts.revision ?? 0) < record.revision)
-    return void found('revision.missing', rowAt(ref.table, keyOf(ref), revisionKey(id, record.revision)), 'the record row is of this revision', since);
+  if ((last?.facts.revision ?? 0) < record.revision) {
+    found('revision.missing', rowAt(ref.table, keyOf(ref), revisionKey(id, record.revision)), 'the record row is of this revision', since);
+    return;
+  }
   if (last === undefined) return;
   const wrong = differing(comparable(record), comparable(last.facts));
-  if (wrong.length > 0) return void found('record.differs', where, `it differs from revision ${String(last.facts.revision)} in ${wrong.join(', ')}`, since);
+  if (wrong.length > 0) {
+    found('record.differs', where, `it differs from revision ${String(last.facts.revision)} in ${wrong.join(', ')}`, since);
+    return;
+  }
   await checkLists(reads, type, ref, { row, record, stored: last.stored }, found);
   if (reads.tools.open && last.stored !== undefined && type.blindMembers.length > 0) {
     const data = await openedData(reads, type, ref, last.facts, last.stored, () => undefined, where);

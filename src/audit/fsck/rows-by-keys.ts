@@ -17,9 +17,10 @@ export async function rowsByKeys(
   const sorted = [...new Set(rowKeys)].sort();
   const wanted = new Set(sorted);
   const found = new Map<string, Row>();
-  const last = sorted.at(-1);
-  for (let at = 0; at < sorted.length && last !== undefined;) {
-    const page = await reads.page(table, key, { from: sorted[at] as string, to: `${last}!` }, PAGE);
+  const to = `${sorted.at(-1) ?? ''}!`;
+  let at = 0;
+  while (at < sorted.length) {
+    const page = await reads.page(table, key, { from: sorted[at] as string, to }, PAGE);
     for (const row of page.rows) if (wanted.has(row.rowKey)) found.set(row.rowKey, row);
     const end = page.rows.at(-1)?.rowKey;
     if (!page.more || end === undefined) break;

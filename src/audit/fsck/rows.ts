@@ -77,7 +77,7 @@ async function checkIndexed(reads: Reads, type: RecordType | undefined, ref: Par
   const { tables } = reads.tools.ports;
   const remove = { kind: 'delete', rowKey: row.rowKey, etag: row.etag } as const;
   const guard = owner === undefined || key !== keyOf(ref) ? [] : [{ kind: 'replace', rowKey: owner.rowKey, properties: owner.properties, etag: owner.etag } as const];
-  const repair = { name: `index row ${keyOf(ref)} ${row.rowKey}`, run: async () => void (await reads.budget().retry(() => tables.commit(ref.table, keyOf(ref), [remove, ...guard]))) };
+  const repair = { name: `index row ${keyOf(ref)} ${row.rowKey}`, run: () => reads.budget().retry(() => tables.commit(ref.table, keyOf(ref), [remove, ...guard])) };
   found('index.extra', rowAt(ref.table, keyOf(ref), row.rowKey), `${id} does not name it`, { sinceMs: row.timestampMs, repair });
 } // prettier-ignore
 

@@ -15,6 +15,8 @@ const CONTROL = /[\0-\t\v-\x1f]/;
 
 /** The type byte of Ed25519 in front of a public key (signed-note, signature types). */
 const ED25519 = 1;
+/** That of Ed25519 cosignatures (C2SP tlog-cosignature, format). */
+export const COSIGNATURE_V1 = 4;
 const ED25519_KEY_BYTES = 32;
 
 /** One line of signatures. */
@@ -91,24 +93,25 @@ export function signaturesBy(note: Note, key: Pick<NoteKey, 'name' | 'keyId'>): 
 }
 
 /** What the id of a key is the first 4 bytes of the SHA-256 of: name, newline, type, public key. */
-export function keyIdInput(name: string, publicKey: Uint8Array): Uint8Array {
-  return concat(new TextEncoder().encode(`${name}\n`), Uint8Array.of(ED25519), publicKey);
+export function keyIdInput(name: string, publicKey: Uint8Array, type = ED25519): Uint8Array {
+  return concat(new TextEncoder().encode(`${name}\n`), Uint8Array.of(type), publicKey);
 }
 
 /** `<name>+<key id>+<base64 of type and public key>`, as in Go's sumdb/note. */
-export function formatVkey({ name, keyId, publicKey }: NoteKey): string {
-  return `${name}+${keyId}+${toBase64(concat(Uint8Array.of(ED25519), publicKey))}`;
+export function formatVkey({ name, keyId, publicKey }: NoteKey, type = ED25519): string {
+  return `${name}+${keyId}+${toBase64(concat(Uint8Array.of(type), publicKey))}`;
 }
 
 /** Takes a verifier key apart. That its id is that of its key is for the caller to check, who can hash. */
-export function splitVkey(vkey: string): NoteKey | Malformed {
+export function splitVkey(vkey: string, type = ED25519): NoteKey | Malformed {
   if (vkey.length > LIMITS.headerValueChars * 4) return { malformed: 'is longer than a verifier key may be' };
   const parts = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(vkey);
   if (parts === null) return { malformed: 'is not of the form <name>+<key id>+<key>' };
   const [, name = '', keyId = '', encoded = ''] = parts;
   const key = fromBase64(encoded);
   if (!isKeyName(name) || key === undefined) return { malformed: 'is not of the form <name>+<key id>+<key>' };
-  if (key[0] !== ED25519) return { malformed: 'is not an Ed25519 key' };
+  if (key[0] !== type)
+    return { malformed: type === ED25519 ? 'is not an Ed25519 key' : 'is not the key of an Ed25519 witness' };
   if (key.length !== 1 + ED25519_KEY_BYTES)
     return { malformed: 'has a key of another length than Ed25519 has' };
   return { name, keyId, publicKey: key.subarray(1) };

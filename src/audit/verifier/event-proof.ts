@@ -32,7 +32,7 @@ export interface ProvenEvent {
 }
 
 /** A proof and the checkpoint in it, taken apart. */
-interface OpenedProof {
+export interface OpenedProof {
   readonly proof: TlogProof;
   readonly note: Note;
   readonly checkpoint: Checkpoint;
@@ -77,14 +77,14 @@ async function included(event: string, { proof, checkpoint }: OpenedProof): Prom
 }
 
 /** A verifier key whose id is that of its key. */
-async function readKey(vkey: string): Promise<NoteKey | Malformed> {
+export async function readKey(vkey: string): Promise<NoteKey | Malformed> {
   const key = splitVkey(vkey);
   if (isMalformed(key)) return key;
   const hash = toHex(await sha256(keyIdInput(key.name, key.publicKey)));
   return hash.startsWith(key.keyId) ? key : { malformed: 'has a key id that is not that of its key' };
 }
 
-async function signed(note: Note, key: NoteKey): Promise<object> {
+export async function signed(note: Note, key: NoteKey): Promise<object> {
   const message = utf8(note.text);
   const checked = await Promise.all(
     signaturesBy(note, key).map(async ({ signature }) => ({

@@ -5,7 +5,7 @@ import { mismatch, shownEnvelope, UNPROVEN, type ShownEnvelope } from './envelop
 import { checkProof, factsOf, readEvent, type ProvenEvent, type VerifyOptions } from './event-proof.js';
 import { parseJsonObject } from './json-text.js';
 import { sha256 } from './platform-crypto.js';
-import { Checklist, type ProofReport } from './report.js';
+import { Checklist, type ProofReport, type ProvenFacts } from './report.js';
 
 /** The proof document of a record: its envelope, the exact bytes of its event, and a tlog-proof@v1. */
 interface ProofDocument {
@@ -61,7 +61,7 @@ export async function verifyRecordProof(text: string, options: VerifyOptions): P
   );
   if (document === undefined) {
     list.skip('commitments', 'checksum', 'event', 'proof', 'inclusion', 'key', 'checkpoint', 'signature');
-    return list.report(() => undefined);
+    return list.report<ProvenFacts>(() => undefined);
   }
   const { envelope } = document;
   const data = await checkData(list, envelope);

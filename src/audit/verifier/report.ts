@@ -10,7 +10,9 @@ import type { Malformed } from '../log/encoding.js';
  * - `inclusion`: the event's exact bytes are the entry at that index of the tree with that root;
  * - `checkpoint`: it is the log of that tenant and of that key;
  * - `key`: the verifier key is one;
- * - `signature`: the key signed the checkpoint.
+ * - `signature`: the key signed the checkpoint;
+ * - `witness`: each witness that is asked for cosigned the checkpoint of the platform log;
+ * - `anchored`: the entry holds a checkpoint of the tenant's log that its key signed.
  */
 export type CheckName =
   | 'document'
@@ -21,7 +23,9 @@ export type CheckName =
   | 'inclusion'
   | 'checkpoint'
   | 'key'
-  | 'signature';
+  | 'signature'
+  | 'witness'
+  | 'anchored';
 
 /** `unsupported`: this platform cannot check it. `skipped`: something before it failed and there is nothing to check. */
 export type CheckOutcome = 'pass' | 'fail' | 'unsupported' | 'skipped';
@@ -60,12 +64,14 @@ export interface ProvenFacts {
   };
 }
 
-export interface ProofReport {
+export interface Report<Facts> {
   readonly verdict: Verdict;
   readonly checks: readonly Check[];
   /** Only with the verdict `yes`. */
-  readonly proven?: ProvenFacts;
+  readonly proven?: Facts;
 }
+
+export type ProofReport = Report<ProvenFacts>;
 
 /** Collects checks; what throws inside of one is its failure. */
 export class Checklist {
@@ -102,7 +108,7 @@ export class Checklist {
     for (const name of names) this.add(name, 'skipped', 'there is nothing to check: see above');
   }
 
-  report(proven: () => ProvenFacts | undefined): ProofReport {
+  report<Facts>(proven: () => Facts | undefined): Report<Facts> {
     const has = (outcome: CheckOutcome): boolean => this.#checks.some((check) => check.outcome === outcome);
     const facts = has('fail') || has('unsupported') || has('skipped') ? undefined : proven();
     if (facts !== undefined) return { verdict: 'yes', checks: this.#checks, proven: facts };

@@ -33,6 +33,16 @@ export const HEADERS = {
     description: 'Only when a request with this key was answered before: this is the first answer again.',
     schema: { type: 'string', enum: ['true'] },
   },
+  'Preference-Applied': {
+    description:
+      'RFC 7240: `wait=` and the seconds, when everything this wrote was in the log before they were over.',
+    schema: { type: 'string', pattern: '^wait=[0-9]+$' },
+  },
+  Link: {
+    description:
+      'RFC 8288: with that, the address of the proof (`rel="proof"`), for the role `records.auditor`.',
+    schema: { type: 'string', pattern: '^<[^<>]+>; rel="proof"$' },
+  },
   'Cache-Status': {
     description: 'RFC 9211: whether the answer came from memory; `Cache-Control: no-cache` goes past it.',
     schema: { type: 'string' },
@@ -64,6 +74,9 @@ export const HEADERS = {
     schema: { type: 'string', pattern: rateList('r', 't') },
   },
 } satisfies Record<string, oas31.HeaderObject>;
+
+/** With the answer to a write that waited for its receipt. */
+export const RECEIPT: Headers = ['Link', 'Preference-Applied'];
 
 /** On every answer to who was authenticated, or where nobody need be. */
 export const RATE_HEADERS = {

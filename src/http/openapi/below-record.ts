@@ -3,7 +3,7 @@ import type { AddingDeclaration, PartsDeclaration } from '../../domain/parts.js'
 import type { ActionDeclaration, RecordType } from '../../domain/record-type.js';
 import { recordActionResource } from '../resources/record-action.js';
 import { addingsOf, partsHaveTimes, viewsOf } from './abilities.js';
-import { answer, camelCase, notModified } from './answers.js';
+import { answer, camelCase, notModified, RECEIPT } from './answers.js';
 import { CHANGE_PROBLEMS, describe, type Paths } from './operation.js';
 import { inputOf, shownEntry, type RecordSchemas } from './record-schemas.js';
 import { pageOf, rollup, sample } from './shared-schemas.js';
@@ -21,7 +21,7 @@ function act(
     tag: type.collection,
     summary: `Act on a ${type.recordType}: ${path}`,
     description: `In the audit trail: \`${action.verb}\`.`,
-    parameters: ['Id', 'IfMatch', 'IdempotencyKey'],
+    parameters: ['Id', 'IfMatch', 'IdempotencyKey', 'Prefer'],
     body: { schema: actions[path] ?? z.unknown() },
     answers:
       action.makesRevision === true
@@ -29,8 +29,9 @@ function act(
             'ETag',
             'Location',
             'Idempotency-Replayed',
+            ...RECEIPT,
           ])
-        : answer(200, 'The record after it.', envelope, ['ETag', 'Idempotency-Replayed']),
+        : answer(200, 'The record after it.', envelope, ['ETag', 'Idempotency-Replayed', ...RECEIPT]),
     problems: CHANGE_PROBLEMS,
   });
 }
@@ -42,9 +43,9 @@ function add(type: RecordType, { name, envelope }: RecordSchemas, path: string, 
     kind: 'part.add',
     summary: `Add to a ${type.recordType}: ${path}`,
     description: `No revision of the record. In the audit trail: \`${adding.verb}\`.`,
-    parameters: ['Id', 'IfMatch', 'IdempotencyKey'],
+    parameters: ['Id', 'IfMatch', 'IdempotencyKey', 'Prefer'],
     body: { schema: inputOf(name, path, adding.input), example: adding.example },
-    answers: answer(200, 'The record after it.', envelope, ['ETag', 'Idempotency-Replayed']),
+    answers: answer(200, 'The record after it.', envelope, ['ETag', 'Idempotency-Replayed', ...RECEIPT]),
     problems: CHANGE_PROBLEMS,
   });
 }

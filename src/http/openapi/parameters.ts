@@ -121,6 +121,13 @@ export const PARAMETERS = {
       pattern: '^[\\x21-\\x7e]+$',
     },
   },
+  Prefer: {
+    name: 'Prefer',
+    in: 'header',
+    description: `RFC 7240: \`wait=n\` lets the answer wait up to n seconds, 1 to ${LIMITS.receiptWaitS}, until what was written is in the log; who asks for more waits that long. Without effect on what is written, and on its status. Other preferences are ignored.`,
+    schema: { type: 'string' },
+    example: 'wait=5',
+  },
   IfMatch: {
     name: 'If-Match',
     in: 'header',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { submittedEvent } from '../../audit/external-events.js';
 import { tenantConfiguration } from '../../domain/tenant-configuration.js';
 import { auditEventResource, auditEventsResource } from '../resources/audit-events.js';
+import { anchorResource, platformCheckpointResource, platformVkeyResource } from '../resources/anchors.js';
 import { checkpointResource, tileResource, vkeyResource } from '../resources/audit-log.js';
 import { configurationResource } from '../resources/configuration.js';
 import { healthResource } from '../resources/health.js';
@@ -9,7 +10,7 @@ import { inboxResource, operationResource } from '../resources/inbox.js';
 import { jobRunResource, jobsResource } from '../resources/jobs.js';
 import { eventProofResource } from '../resources/proofs.js';
 import type { Operation } from '../resource.js';
-import { answer, notModified } from './answers.js';
+import { answer, notModified, RECEIPT } from './answers.js';
 import { describe, type Paths } from './operation.js';
 import { auditEvent, health, job, jobRun, operation, pageOf } from './shared-schemas.js';
 
@@ -42,9 +43,9 @@ export function platformPaths(): Paths {
         id: 'createAuditEvent',
         tag: 'audit-events',
         summary: 'Record an event of another system',
-        parameters: ['IdempotencyKey'],
+        parameters: ['IdempotencyKey', 'Prefer'],
         body: { schema: submittedEvent, example: EXTERNAL_EVENT },
-        answers: answer(201, 'The event; it is listed once it is sealed.', auditEvent, ['Location', 'Idempotency-Replayed']), // prettier-ignore
+        answers: answer(201, 'The event; it is listed once it is sealed.', auditEvent, ['Location', 'Idempotency-Replayed', ...RECEIPT]), // prettier-ignore
         problems: [409],
       }),
       get: describe(auditEventsResource.GET, {
@@ -96,6 +97,7 @@ export function platformPaths(): Paths {
       }),
     },
     ...logPaths(),
+    ...anchorPaths(),
     '/configuration': {
       get: describe(configurationResource.GET, {
         id: 'getConfiguration',
@@ -232,6 +234,58 @@ function logPaths(): Paths {
         id: 'getLogVerifierKeys',
         tag: 'audit-log',
         summary: 'Read what checkpoints of the log are verified with',
+        description: 'A line for each key, the one that signs now first.',
+        answers: textOf('The verifier keys.'),
+      }),
+    },
+  };
+}
+
+/** What shows outside that a log was cut or replaced. */
+function anchorPaths(): Paths {
+  return {
+    '/audit/log/anchor': {
+      get: describe(anchorResource.GET, {
+        id: 'getLogAnchor',
+        tag: 'audit-log',
+        summary: 'Read the latest anchor of the log',
+        description: 'A checkpoint of the log, the entry of the platform log with it, and the proof that it is there under the published checkpoint, with the cosignatures of the witness.', // prettier-ignore
+        answers: {
+          200: {
+            description: 'What `verify-anchor` checks.',
+            content: {
+              'application/json': {
+                schema: {
+                  type: 'object' as const,
+                  required: ['checkpoint', 'entry', 'proof'],
+                  properties: {
+                    checkpoint: { type: 'string' as const, description: 'The signed note.' },
+                    entry: { type: 'string' as const, description: 'The exact bytes of the entry.' },
+                    proof: { type: 'string' as const, description: 'C2SP tlog-proof of the entry.' },
+                  },
+                  additionalProperties: false,
+                },
+              },
+            },
+          },
+        },
+        problems: [404],
+      }),
+    },
+    '/audit/platform/checkpoint': {
+      get: describe(platformCheckpointResource.GET, {
+        id: 'getPlatformCheckpoint',
+        tag: 'audit-log',
+        summary: 'Read the published checkpoint of the platform log',
+        answers: textOf('The signed note, with cosignatures.'),
+        problems: [404],
+      }),
+    },
+    '/audit/platform/vkey': {
+      get: describe(platformVkeyResource.GET, {
+        id: 'getPlatformVerifierKeys',
+        tag: 'audit-log',
+        summary: 'Read what checkpoints of the platform log are verified with',
         description: 'A line for each key, the one that signs now first.',
         answers: textOf('The verifier keys.'),
       }),

@@ -10,7 +10,7 @@ import { recordProofResource } from '../resources/proofs.js';
 import { lineageResource } from '../resources/lineage.js';
 import { revisionResource, revisionsResource } from '../resources/revisions.js';
 import { actionPaths, partPaths, viewPaths } from './below-record.js';
-import { answer, camelCase, notModified, type Headers } from './answers.js';
+import { answer, camelCase, notModified, RECEIPT, type Headers } from './answers.js';
 import { CHANGE_PROBLEMS, describe, joined, type Paths } from './operation.js';
 import { nameParameters } from './parameters.js';
 import { filterOf, type RecordSchemas } from './record-schemas.js';
@@ -65,9 +65,10 @@ function create(type: RecordType, { name, create: schema, envelope }: RecordSche
     id: camelCase('create', name),
     tag: type.collection,
     summary: `Create a ${type.recordType}`,
-    parameters: ['IdempotencyKey'],
+    parameters: ['IdempotencyKey', 'Prefer'],
     body: { schema, ...exampleOf(type) },
     answers: answer(201, 'The record.', envelope, [
+      ...RECEIPT,
       'ETag',
       'Location',
       'Idempotency-Replayed',
@@ -97,9 +98,9 @@ function createBatch(type: RecordType, { name, create: schema }: RecordSchemas) 
     summary: `Create up to ${LIMITS.batchItems} records`,
     description:
       'Validated as a whole before anything is stored. Not atomic against a storage fault: interrupted is 503, and the same key completes it.', // prettier-ignore
-    parameters: ['IdempotencyKey'],
+    parameters: ['IdempotencyKey', 'Prefer'],
     body: { schema: z.strictObject({ items }), example: { items: [type.example] } },
-    answers: answer(201, 'The envelopes in the order of the items.', z.strictObject({ items: z.array(envelopeHead) }), ['Idempotency-Replayed', ...versioned(type)]), // prettier-ignore
+    answers: answer(201, 'The envelopes in the order of the items.', z.strictObject({ items: z.array(envelopeHead) }), ['Idempotency-Replayed', 'Preference-Applied', ...versioned(type)]), // prettier-ignore
     problems: [409],
   });
 }
@@ -123,9 +124,9 @@ function patch(type: RecordType, { name, patch: schema, envelope }: RecordSchema
     id: camelCase('patch', name),
     tag: type.collection,
     summary: `Change a ${type.recordType}`,
-    parameters: ['Id', 'IfMatchRequired'],
+    parameters: ['Id', 'IfMatchRequired', 'Prefer'],
     body: { schema },
-    answers: answer(200, 'The new revision.', envelope, ['ETag']),
+    answers: answer(200, 'The new revision.', envelope, ['ETag', ...RECEIPT]),
     problems: [...CHANGE_PROBLEMS, 428],
   });
 }
@@ -169,11 +170,11 @@ function namedPaths(type: RecordType, { name, put: schema, envelope }: RecordSch
     id: camelCase('put', name),
     tag: type.collection,
     summary: `Create or replace the ${type.recordType} of a name`,
-    parameters: [...segments, 'IfMatch', 'IfNoneMatchAny'],
+    parameters: [...segments, 'IfMatch', 'IfNoneMatchAny', 'Prefer'],
     body: { schema: schema ?? z.unknown() },
     answers: {
-      ...answer(200, 'The record, replaced.', envelope, ['ETag']),
-      ...answer(201, 'The record, created.', envelope, ['ETag', 'Location']),
+      ...answer(200, 'The record, replaced.', envelope, ['ETag', ...RECEIPT]),
+      ...answer(201, 'The record, created.', envelope, ['ETag', 'Location', ...RECEIPT]),
     },
     problems: CHANGE_PROBLEMS,
   });

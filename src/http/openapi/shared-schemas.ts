@@ -32,6 +32,7 @@ const EVENT_TYPES = names<AuditEventType>({
   'job.completed': true,
   'message.poisoned': true,
   'configuration.changed': true,
+  'checkpoint.logged': true,
   external: true,
 });
 

@@ -1,7 +1,7 @@
 import { AUDIT_FILTERS } from '../../audit/audit-reader.js';
 import { cursorOf, periodOf } from '../query.js';
 import { API_BASE, type Resource } from '../resource.js';
-import { idOf, JSON_BODY, pageItemsOf, replayed } from './shared.js';
+import { eventProofPath, idOf, JSON_BODY, pageItemsOf, replayed } from './shared.js';
 
 /** `/audit-events`: sealed events, newest first; and those of other systems, which are posted. */
 export const auditEventsResource: Resource = {
@@ -11,7 +11,8 @@ export const auditEventsResource: Resource = {
     run: async ({ services, body, call }) => {
       const { event, replayed: again } = await services.externalEvents.store(body, call);
       const location = `${API_BASE}/audit-events/${event.event_id}`;
-      return { status: 201, headers: { location, ...replayed({ replayed: again }) }, body: event };
+      const receipt = { eventIds: [event.event_id], proof: eventProofPath(event.event_id) };
+      return { status: 201, headers: { location, ...replayed({ replayed: again }) }, body: event, receipt };
     },
   },
   GET: {

@@ -17,7 +17,9 @@ export const collectionBatchResource: Resource = {
       const type = typeOf(input);
       const batch = await input.services.manager.createBatch(type, itemsOf(input.body), input.call);
       const shows = batch.items.map((item) => item.schema_version);
-      return { status: 201, headers: replayed(batch), body: { items: batch.items }, shows };
+      // Where each proof is follows from its item, and a hundred of them would be more than proxies take.
+      const receipt = { eventIds: batch.eventIds };
+      return { status: 201, headers: replayed(batch), body: { items: batch.items }, shows, receipt };
     },
   },
 };

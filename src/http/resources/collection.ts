@@ -11,7 +11,7 @@ export const collectionResource: Resource = {
     run: async (input) => {
       const type = typeOf(input);
       const record = await input.services.manager.create(type, input.body, input.call);
-      return written(201, record, { location: recordPath(type, record.envelope.id) });
+      return written(input, 201, record, { location: recordPath(type, record.envelope.id) });
     },
   },
   GET: {

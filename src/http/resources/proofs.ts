@@ -19,7 +19,8 @@ export const eventProofResource: Resource = {
 
 /**
  * `/{collection}/{id}/proof`: a revision as it was stored, the event that says so, and that the log has the event. Sensitive
- * values are commitments but for those that are to be disclosed, which takes a role that may see them.
+ * values are commitments but for those that are to be disclosed, and those that a revision older than their encryption has
+ * in clear; either takes a role that may see them.
  */
 export const recordProofResource: Resource = {
   GET: {
@@ -31,12 +32,15 @@ export const recordProofResource: Resource = {
       if (disclose.length > 0 && call.maySeeSensitive !== true)
         throw new AppError('forbidden', 'No role of the caller allows to disclose sensitive values.');
       const stored = await services.manager.getStored(typeOf(input), idOf(input), revision, call);
+      // It is shown as it was stored, or its checksum would not be that of the event.
+      if (stored.inClear && call.maySeeSensitive !== true)
+        throw new AppError('forbidden', 'This revision is older than the encryption of its sensitive values, and no role of the caller allows to see them.'); // prettier-ignore
       const envelope = provableEnvelope(stored.stored, stored.secrets, disclose);
       const { event, proof } = await services.auditLog.proofs.ofCommitted(stored.eventId, call);
       const shown = {
         revision: stored.stored.revision,
         disclosed: disclose.length,
-        sensitive: disclose.length > 0,
+        sensitive: disclose.length > 0 || stored.inClear,
       };
       return {
         status: 200,

@@ -6,7 +6,7 @@ import type { Page } from '../../storage/manager-types.js';
 import { addingOf } from '../../storage/part-reader.js';
 import { assertKnown, cursorOf, periodOf, timeOf } from '../query.js';
 import type { Answer, Input, Resource } from '../resource.js';
-import { idOf, JSON_BODY, pageItemsOf, putConditionOf, readOf, recordPath, shown, shownAs, showsSensitive, theBody, typeOf, written } from './shared.js'; // prettier-ignore
+import { added, idOf, JSON_BODY, pageItemsOf, putConditionOf, readOf, recordPath, shown, shownAs, theBody, typeOf, written } from './shared.js'; // prettier-ignore
 
 /**
  * `/{collection}/{id}/{action}`: a typed action such as `votes`; parts of a record such as `steps`; a view such as
@@ -48,8 +48,8 @@ export const recordActionResource: Resource = {
         putConditionOf(input),
         input.call,
       );
-      if (!record.created) return written(200, record);
-      return written(201, record, { location: recordPath(type, record.envelope.id) });
+      if (!record.created) return written(input, 200, record);
+      return written(input, 201, record, { location: recordPath(type, record.envelope.id) });
     },
   },
   POST: {
@@ -64,7 +64,8 @@ export const recordActionResource: Resource = {
       const action = input.params['action'] ?? '';
       if (addingOf(type, action) !== undefined) {
         const condition = input.headers.get('if-match') ?? undefined;
-        return written(
+        return added(
+          input,
           200,
           await input.services.manager.addPart(type, idOf(input), action, input.body, condition, input.call),
         );
@@ -84,9 +85,11 @@ export const recordActionResource: Resource = {
         ifMatch,
         input.call,
       );
-      if (declared.makesRevision !== true) return written(200, record);
+      if (declared.makesRevision !== true) return written(input, 200, record);
       const { id, revision } = record.envelope;
-      return written(201, record, { location: `${recordPath(type, id)}/revisions/${String(revision)}` });
+      return written(input, 201, record, {
+        location: `${recordPath(type, id)}/revisions/${String(revision)}`,
+      });
     },
   },
 };
@@ -142,7 +145,8 @@ function partsPage(input: Input, { items, nextCursor }: Page<RecordData>): Answe
   const details = {
     parts: input.params['action'] ?? '',
     count: items.length,
-    sensitive: showsSensitive(items),
+    // Exactly where values of an entry are shown in clear their salts are beside them.
+    sensitive: items.some(({ salts }) => salts !== undefined),
   };
   const read = readOf(input, 'list_parts', idOf(input), details);
   return { status: 200, body: { items, next_cursor: nextCursor }, read };

@@ -31,7 +31,7 @@ export const recordResource: Resource = {
         ifMatch,
         input.call,
       );
-      return written(200, record);
+      return written(input, 200, record);
     },
   },
 };

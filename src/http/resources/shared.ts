@@ -36,7 +36,7 @@ export function shown(input: Input, record: StoredRecord, action: ReadAction = '
 /** Like `shown`, for something that follows from a record; `as` is what its event says besides. */
 export function shownAs(
   input: Input,
-  { envelope, etag }: StoredRecord,
+  { envelope, etag, sensitive }: StoredRecord,
   body: unknown,
   as: { readonly action: ReadAction; readonly view?: string },
   more: Readonly<Record<string, string>> = {},
@@ -47,7 +47,7 @@ export function shownAs(
   const read = readOf(input, action, envelope.id, {
     revision: envelope.revision,
     ...details,
-    sensitive: showsSensitive([envelope]),
+    sensitive: sensitive === true,
     ...(unchanged ? { not_modified: true } : {}),
   });
   return unchanged ? { status: 304, headers, read } : { status: 200, headers, body, read };
@@ -62,11 +62,6 @@ export function readOf(
 ): ReadShown | undefined {
   if (details['count'] === 0) return undefined;
   return { action, resourceType: typeOf(input).recordType, resourceId, details };
-}
-
-/** Whether sensitive values are in clear in what is shown: exactly then their salts are beside them. */
-export function showsSensitive(shown: readonly { readonly salts?: unknown }[]): boolean {
-  return shown.some(({ salts }) => salts !== undefined);
 }
 
 /** The schema version a record is stored in. */
@@ -97,18 +92,36 @@ export async function pageItemsOf({ query, services, call }: Input): Promise<num
   return (await services.configurations.of(call)).list_limit_default;
 }
 
-/** The answer to a write of one record. */
+/** The answer to a write of one revision. */
 export function written(
+  input: Input,
   status: number,
   record: WrittenRecord,
   headers: Readonly<Record<string, string>> = {},
 ): Answer {
+  const { id, revision } = record.envelope;
   return {
     status,
     headers: { etag: record.etag, ...replayed(record), ...headers },
     body: record.envelope,
     shows: [storedIn(record)],
+    receipt: receiptOf(record, `${recordPath(typeOf(input), id)}/proof?revision=${String(revision)}`),
   };
+}
+
+/** The answer to an addition to a record: what proves it is the proof of its event. */
+export function added(input: Input, status: number, record: WrittenRecord): Answer {
+  const { eventId = '' } = record;
+  return { ...written(input, status, record), receipt: receiptOf(record, eventProofPath(eventId)) };
+}
+
+function receiptOf({ eventId }: WrittenRecord, proof: string): Answer['receipt'] {
+  return eventId === undefined ? undefined : { eventIds: [eventId], proof };
+}
+
+/** Address of the proof of an event. */
+export function eventProofPath(eventId: string): string {
+  return `${API_BASE}/audit-events/${eventId}/proof`;
 }
 
 export function replayed(result: { readonly replayed: boolean }): Readonly<Record<string, string>> {

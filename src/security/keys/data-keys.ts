@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import { formatTime } from '../../domain/clock.js';
+import { AppError } from '../../domain/errors.js';
 import { LIMITS } from '../../domain/limits.js';
 import { Budget } from '../../storage/backoff.js';
 import { isFault, type Row, type RowOperation } from '../../storage/ports.js';
@@ -66,15 +67,19 @@ export class DataKeys {
 
   /**
    * The keys that subjects have now, made where there is none, by subject. The first use of a subject costs 1 read and 1
-   * transaction, the first in a process 2 reads, then nothing for five minutes.
+   * transaction, the first in a process 2 reads, then nothing for five minutes. Throws `storage-unavailable`, once, where
+   * it learns that a key which this process may have opened something with was destroyed.
    */
   async ofSubjects(tenant: string, subjects: readonly string[]): Promise<ReadonlyMap<string, DataKey>> {
     return inParallel(subjects, (subject) => this.#ofSubject(tenant, subject));
   }
 
-  /** Keys by their ids, destroyed ones too. One read each the first time in a process. Throws for one there is not. */
-  async byIds(tenant: string, ids: readonly string[]): Promise<ReadonlyMap<string, DataKey>> {
-    return inParallel(ids, (id) => this.#byId(tenant, id));
+  /**
+   * Keys by their ids, destroyed ones too. One read each the first time in a process, and with `fresh` each time. Throws
+   * for one there is not.
+   */
+  async byIds(tenant: string, ids: readonly string[], fresh = false): Promise<ReadonlyMap<string, DataKey>> {
+    return inParallel(ids, (id) => this.#byId(tenant, id, fresh));
   }
 
   /**
@@ -158,12 +163,12 @@ export class DataKeys {
     return (await this.#ids.read(cacheName(tenant, subject), load, this.#counts)).value;
   }
 
-  async #byId(tenant: string, id: string): Promise<DataKey> {
+  async #byId(tenant: string, id: string, fresh = false): Promise<DataKey> {
     const load = async () => {
       const value = await this.#budget().retry(() => this.#find(tenant, id));
       return { value, ttlMs: LIMITS.keysKeptMs, bytes: 1 };
     };
-    return (await this.#keys.read(cacheName(tenant, id), load, this.#counts)).value;
+    return (await this.#keys.read(cacheName(tenant, id), load, this.#counts, fresh)).value;
   }
 
   async #find(tenant: string, id: string): Promise<DataKey> {
@@ -183,7 +188,7 @@ export class DataKeys {
     for (;;) {
       const id = await budget.retry(async () => {
         const row = await findKeyRow(this.tools.tables, tenant, rowKey);
-        if (row !== undefined) this.#forgetKeys(tenant, destroyedIn(row));
+        if (row !== undefined && this.#forgetKeys(tenant, destroyedIn(row))) throw outlived();
         const known = row === undefined ? '' : textOf(row, 'data_key');
         return known === '' ? this.#make(tenant, rowKey, row) : known;
       });
@@ -234,8 +239,10 @@ export class DataKeys {
     this.#ids.forget(cacheName(tenant, subject), this.#counts);
   }
 
-  #forgetKeys(tenant: string, ids: readonly string[]): void {
-    for (const id of ids) this.#keys.forget(cacheName(tenant, id), this.#counts);
+  /** True where this process remembered one of them as one that opens something. */
+  #forgetKeys(tenant: string, ids: readonly string[]): boolean {
+    const forgotten = ids.map((id) => this.#keys.forget(cacheName(tenant, id), this.#counts));
+    return forgotten.some(({ known, value }) => known && (value === undefined || value.key !== undefined));
   }
 
   #budget(): Budget {
@@ -252,6 +259,14 @@ async function inParallel<T>(
   if (distinct.length <= PARALLEL) return new Map(await Promise.all(distinct.map(entry)));
   const limit = pLimit(PARALLEL);
   return new Map(await Promise.all(distinct.map((name) => limit(entry, name))));
+}
+
+/**
+ * For whoever may hold what it has opened with a key that it learns now to have been destroyed: sealed under the subject's
+ * next key it would be back.
+ */
+function outlived(): AppError {
+  return new AppError('storage-unavailable', 'A key that was in use has been destroyed meanwhile.', { retryAfterS: 1 }); // prettier-ignore
 }
 
 function destroyedIn(row: Row): readonly string[] {
