@@ -32,7 +32,7 @@ describe('the command as a process', () => {
       format: 'esm',
       target: 'node20',
       banner: {
-        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+        js: "import { createRequire as requireForBundle } from 'node:module'; const require = requireForBundle(import.meta.url);",
       },
     });
     writeFileSync(join(folder, 'proof.json'), await documentOf(made));
