@@ -4,8 +4,11 @@ import type { StoragePorts } from '../../src/storage/ports.js';
 import { readRange } from '../../src/storage/range.js';
 import { assertRevisionOrder, headOf, naiveRoot, streamLines } from '../audit/support.js';
 import { takeAll } from '../support/courier.js';
-import { ask, type Answered } from './kill-client.js';
+import { ask, eventually, type Answered } from './kill-client.js';
 import type { Deed, Load } from './kill-load.js';
+
+/** How long the sealer may take for what reading makes it seal. */
+const QUIET_MS = 15_000;
 
 /** Reads what the platform holds of a tenant, through one host. */
 class Reader {
@@ -110,7 +113,7 @@ async function logFaults(
   tenant: string,
 ): Promise<readonly string[]> {
   const wrong: string[] = [];
-  const lines = await streamLines(ports, tenant);
+  const { lines, head } = await logOf(ports, tenant);
   assertRevisionOrder(lines);
   const told = new Map<string, number>();
   for (const { event } of lines)
@@ -122,11 +125,21 @@ async function logFaults(
       told.delete(`${id} ${n}`);
     }
   if (told.size > 0) wrong.push(`events of nothing: ${[...told.keys()].join(', ')}`);
-  const head = await headOf(ports, tenant);
   if (head.tree_size !== lines.length)
     wrong.push(`the log has ${head.tree_size} leaves and ${lines.length} lines`);
   if (head.root !== naiveRoot(lines.map(({ text }) => Buffer.from(text)))) wrong.push('the root is another');
   return wrong;
+}
+
+/** The lines and their head: the reads of this verdict are events too, and may be sealed while it looks. */
+async function logOf(ports: StoragePorts, tenant: string) {
+  const read = async () => ({ lines: await streamLines(ports, tenant), head: await headOf(ports, tenant) });
+  let log = await read();
+  await eventually(async () => {
+    log = await read();
+    return log.head.tree_size === log.lines.length;
+  }, QUIET_MS);
+  return log;
 }
 
 /** How many events of a tenant are not sealed yet. */

@@ -49,8 +49,7 @@ function drawn(world: World, random: Random, tenant: string, name: string): { ac
     () => promising(base),
     ...(type.named === undefined ? [] : [() => putting(base, random.pick(['one', 'other']))]),
     ...(target === undefined ? [] : [() => patching(base, target.id)]),
-    // What has to be done before is done by others, now and then: such an act is tried more often.
-    ...ways.flatMap((way) => Array(way.after.length > 0 ? 6 : 2).fill(() => adding(base, target?.id ?? '', way)) as (() => ReturnType<typeof adding>)[]), // prettier-ignore
+    ...ways.flatMap((way) => Array(chained(way, ways) ? 10 : 2).fill(() => adding(base, target?.id ?? '', way)) as (() => ReturnType<typeof adding>)[]), // prettier-ignore
   ];
   const { act, send } = random.pick(acts)();
   const keyed = act.kind !== 'put' && act.kind !== 'patch' && random.chance(0.7);
@@ -59,6 +58,10 @@ function drawn(world: World, random: Random, tenant: string, name: string): { ac
     send,
   };
 }
+
+/** What has to be done before is done by others, now and then: such acts, and those they wait for, are tried more often. */
+const chained = (way: Addition, ways: readonly Addition[]): boolean =>
+  way.after.length > 0 || ways.some(({ after }) => after.some(({ path }) => path === way.path));
 
 type Base = Pick<TypeAct, 'name' | 'type' | 'tenant' | 'beganMs' | 'exactly'>;
 type Drawn = { readonly act: Omit<TypeAct, 'state' | 'told' | 'operation'>; readonly send: Send };

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { Migration, RecordData, RecordType } from '../../src/domain/record-type.js';
 import type { Platform } from '../../src/platform.js';
@@ -208,7 +209,7 @@ async function outcomeOf(type: RecordType, write: Write, fault: Fault | undefine
   const told = Object.entries(answer).map(([name, value]) => [name, value, (stored.envelope as unknown as Record<string, unknown>)[name]] as const); // prettier-ignore
   return {
     calls,
-    differs: told.filter(([, said, is]) => JSON.stringify(said) !== JSON.stringify(is)),
+    differs: told.filter(([, said, is]) => !isDeepStrictEqual(said, is)),
     there: await lookAt(stage, type, subject.id),
   };
 }

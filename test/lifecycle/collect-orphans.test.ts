@@ -46,7 +46,7 @@ describe('the orphan of', () => {
     expect(await world.collect()).toEqual({ listed: 2, named: 1, collected: 1 });
     world.assertSound(true);
     const read = await platform.manager.get(decisionType, made.envelope.id, call);
-    expect(read).toEqual({ envelope: made.envelope, etag: made.etag });
+    expect(read).toMatchObject({ envelope: made.envelope, etag: made.etag });
     const patched = await platform.manager.patch(decisionType, made.envelope.id, { title: 'Two' }, made.etag, call); // prettier-ignore
     expect(patched.envelope.revision).toBe(2);
   });

@@ -127,7 +127,7 @@ describe('the package', () => {
     const read = await get(`/decisions/${id}`);
     expect(read.envelope).toEqual(made.envelope);
     const sealed = await eventually(
-      `/audit-events?resource_id=${id}`,
+      `/audit-events?resource_id=${id}&event_type=record.created`,
       (answer) => eventsIn(answer).length === 1,
       30_000,
     );

@@ -30,6 +30,26 @@ export const script = (length: number): fc.Arbitrary<readonly Draw[]> =>
     { minLength: length, maxLength: length, size: 'max' },
   );
 
+/**
+ * Every way to ask, in turn, by one who has something and then by one who asks for that of the first and has nothing of
+ * its own yet: so that each route has answered and each leak had its chance, whatever else is drawn.
+ */
+export function inTurn(): readonly Draw[] {
+  const kinds = Array.from({ length: WAYS.length + HAPPENINGS.length + 1 }, (_, what) => what);
+  const draw = (tenant: number, what: number, n: number, foreign: boolean): Draw => ({ tenant, what, pick: n, other: n, foreign }); // prettier-ignore
+  const all = (tenant: number, n: number, foreign: boolean): readonly Draw[] =>
+    kinds.map((what) => draw(tenant, what, n, foreign));
+  const created = RECORD_TYPES.flatMap((_, n) => [0, 0].map((what) => draw(0, what, n, false)));
+  return [
+    ...created,
+    ...all(0, 2, false),
+    ...all(0, 4, false),
+    ...all(1, 4, true),
+    ...all(1, 2, true),
+    ...all(1, 2, false),
+  ];
+}
+
 interface Known {
   readonly tenant: string;
   readonly type: RecordType;
@@ -129,6 +149,8 @@ const WAYS: readonly Way[] = [
   (draw) => post(`/${of(COLLECTIONS, draw.pick)}`, bodyFor(of(RECORD_TYPES, draw.pick), draw), draw),
   (draw) => post(`/${of(COLLECTIONS, draw.pick)}`, bodyFor(of(RECORD_TYPES, draw.pick), draw), draw),
   (draw, told) => post('/decisions', { decision_type: 'strategic', title: 'Linked', metadata: { derived_from: [told.record(draw).id] } }, draw), // prettier-ignore
+  (draw, told) => post('/decisions', { decision_type: 'strategic', title: 'Linked', metadata: { derived_from: [told.record(draw).id] } }, draw), // prettier-ignore
+  (draw, told) => post('/decisions', { decision_type: 'strategic', title: 'Linked', metadata: { derived_from: [told.record(draw).id] } }, draw), // prettier-ignore
   (draw) => post(`/${of(COLLECTIONS, draw.pick)}/batch`, { items: [0, 1].map((other) => bodyFor(of(RECORD_TYPES, draw.pick), { ...draw, other })) }, draw), // prettier-ignore
   (draw) => post(`/inbox/${of(COLLECTIONS, draw.pick)}`, bodyFor(of(RECORD_TYPES, draw.pick), draw), draw),
   (draw, told) => get(`/operations/${told.operation(draw)}`),
@@ -139,6 +161,8 @@ const WAYS: readonly Way[] = [
   (draw, told) => recordPath(told.record(draw), (path) => get(`${path}?as_of=${TIME}`)),
   (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/revisions?limit=1`)),
   (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/revisions/${1 + (draw.other % 2)}`)),
+  (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/lineage?direction=${draw.other % 2 === 0 ? 'up' : 'down'}`)), // prettier-ignore
+  (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/lineage?direction=${draw.other % 2 === 0 ? 'up' : 'down'}`)), // prettier-ignore
   (draw, told) => recordPath(told.record(draw), (path) => get(`${path}/lineage?direction=${draw.other % 2 === 0 ? 'up' : 'down'}`)), // prettier-ignore
   (draw, told) => recordPath(told.record(draw), (path, { type }) => (type.parts === undefined ? undefined : get(`${path}/${type.parts.path}?limit=1`))), // prettier-ignore
   (draw, told) => recordPath(told.record(draw), (path, { type }) => get(`${path}/${of([...Object.keys(type.views ?? {}), 'nothing'], draw.pick)}`)), // prettier-ignore
@@ -171,9 +195,12 @@ const WAYS: readonly Way[] = [
   (draw) => get(`/audit/log/tile/${of(['0/000', 'entries/000', '0/000.p/1', 'entries/000.p/1'], draw.pick)}`),
   () => get('/audit/log/anchor'),
   () => get('/audit/platform/checkpoint'),
+  () => get('/audit/platform/vkey'),
   () => get('/configuration'),
   (draw, told) => ({ method: 'PUT', path: '/configuration', options: { body: { list_limit_default: 1 + (draw.pick % 3) }, ...(draw.other % 2 === 0 ? {} : { ifMatch: told.record(draw).etag }) } }), // prettier-ignore
 ];
+
+const HAPPENINGS: readonly Happening[] = ['seal', 'seal', 'seal', 'deliver', 'jobs'];
 
 function recordPath(
   known: Known,
@@ -203,7 +230,7 @@ function named(draw: Draw, make: (path: string, body: RecordData) => Request): R
 /** What a step of a script comes to, now that it is known what there is. */
 export function actOf(draw: Draw, step: number, told: Told): Act | undefined {
   const tenant = of(TENANTS, draw.tenant);
-  const kinds = WAYS.length + 6;
+  const kinds = WAYS.length + 1 + HAPPENINGS.length;
   const kind = draw.what % kinds;
   if (kind < WAYS.length) {
     const request = of(WAYS, kind)(draw, told);
@@ -214,7 +241,7 @@ export function actOf(draw: Draw, step: number, told: Told): Act | undefined {
   return {
     kind: 'happen',
     step,
-    what: of(['seal', 'seal', 'seal', 'deliver', 'jobs'] as const, kind - WAYS.length - 1),
+    what: of(HAPPENINGS, kind - WAYS.length - 1),
   };
 }
 

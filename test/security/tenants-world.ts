@@ -58,6 +58,7 @@ export class World {
   readonly #counting: CountingPorts;
   #entropy: Entropy = seededEntropy();
   #nowMs = START_MS;
+  #sleptMs = 0;
 
   /** `plant` stands between the host and its storage; calls are counted below it. */
   constructor(
@@ -66,8 +67,12 @@ export class World {
   ) {
     const clock: Clock = {
       now: () => this.#nowMs,
-      monotonic: () => this.#nowMs,
-      sleep: () => new Promise((resolve) => setImmediate(resolve)),
+      monotonic: () => this.#nowMs + this.#sleptMs,
+      // Only budgets see that time went by: they end, whatever a planted mistake makes somebody try again.
+      sleep: (ms) => {
+        this.#sleptMs += ms;
+        return new Promise((resolve) => setImmediate(resolve));
+      },
     };
     this.#counting = countingPorts(ports);
     this.host = httpHost(plant(this.#counting.ports), {
@@ -130,6 +135,7 @@ export class World {
 
   #at(step: number, who: string): void {
     this.#nowMs = START_MS + step * STEP_MS;
+    this.#sleptMs = 0;
     this.#entropy = seededEntropy(`${step} ${who}`);
   }
 

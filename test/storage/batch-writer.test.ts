@@ -6,6 +6,7 @@ import { partitionKey, prefixRange } from '../../src/storage/keys.js';
 import { StorageFault, type RowOperation, type StoragePorts } from '../../src/storage/ports.js';
 import { withRowChecksum } from '../../src/storage/row-checksum.js';
 import { voidRow } from '../../src/storage/void-row.js';
+import { testKeyRing } from '../support/key-ring.js';
 import { memoryPorts } from '../support/memory-ports.js';
 import { caller, testPlatform } from '../support/platform.js';
 import { VirtualClock } from '../support/virtual-clock.js';
@@ -141,7 +142,8 @@ describe('a batch under a key', () => {
 
   it('waits for the sweeper where the row of an earlier use has not expired, and replaces it where it has', async () => {
     const hash = keyHash('default', IDEMPOTENCY);
-    const earlier = { fingerprint: 'f', revisions: [{ id: 'dec_earlier', revision: 1 }] };
+    const fingerprint = await testKeyRing(ports, { clock }).blindIndex.blind('default', 'idempotency', 'f');
+    const earlier = { fingerprint, revisions: [{ id: 'dec_earlier', revision: 1 }] };
     await apply(keyedRow(KEY, hash, earlier, START));
     await expect(stored(host(), keyed)).rejects.toMatchObject({
       code: 'storage-unavailable',

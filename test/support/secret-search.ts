@@ -70,7 +70,8 @@ function base64At(bytes: Uint8Array, offset: number): readonly (readonly [string
 /** A content as text, as it is and in lower case, and whatever is packed in it. */
 function unpacked(content: string | Uint8Array, depth = DEPTH): readonly string[] {
   const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : Buffer.from(content);
-  if (depth > 0 && bytes[0] === 0x1f && bytes[1] === 0x8b) return unpacked(gunzipSync(bytes), depth - 1);
+  const packed = depth > 0 ? gunzipped(bytes) : undefined;
+  if (packed !== undefined) return unpacked(packed, depth - 1);
   const text = bytes.toString('utf8');
   const inner = depth === 0 ? [] : (text.match(/[A-Za-z0-9+/_-]{16,}={0,2}/g) ?? []);
   const decoded = inner
@@ -79,6 +80,16 @@ function unpacked(content: string | Uint8Array, depth = DEPTH): readonly string[
     .filter(isText)
     .flatMap((one) => unpacked(one, depth - 1));
   return [text, text.toLowerCase(), ...decoded];
+}
+
+/** What is packed in bytes, where they are gzip: of random ones some begin as it does. */
+function gunzipped(bytes: Buffer): Buffer | undefined {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return undefined;
+  try {
+    return gunzipSync(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether bytes may be worth looking into: text, or gzip. */
