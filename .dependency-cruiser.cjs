@@ -152,7 +152,13 @@ module.exports = {
       'cli-delegates',
       { path: '^src/cli/', pathNot: '^src/cli/bin\\.ts$' },
       '^src/(cli|storage|audit|lifecycle|security|records|domain|telemetry)/',
-      'The command stands beside HTTP and queues; bin.ts alone hands it the machine, and the storage of its environment.',
+      'The command stands beside HTTP and queues.',
+    ),
+    only(
+      'cli-is-handed-the-machine',
+      { path: '^src/cli/bin\\.ts$' },
+      '^src/cli/(run|files)\\.ts$|^src/composition\\.ts$',
+      'The one file that hands the command its machine, and opens the storage of its environment; it does nothing itself.',
     ),
     only(
       'azure-implements-ports',

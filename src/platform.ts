@@ -276,6 +276,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     fsck: {
       ...common,
       types: registry.types,
+      keyedTenantsAfter: ring.rotation.tenantsAfter.bind(ring.rotation),
       vkeys: options.logKeys.vkeys,
       seal: sealer.sealTenant.bind(sealer),
     },

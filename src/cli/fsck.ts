@@ -1,4 +1,5 @@
-import { fsckTenant, type FsckResult } from '../audit/fsck/fsck.js';
+import { fsckTenant, NOTHING, sum, type FsckResult } from '../audit/fsck/fsck.js';
+import { isKnown, tenantsOf } from '../audit/fsck/tenants.js';
 import type { Finding } from '../audit/fsck/findings.js';
 import { isTenant, SYSTEM_TENANT } from '../storage/keys.js';
 import { CannotTell, EXIT, printable, type CliIo, type ExitCode } from './io.js';
@@ -23,8 +24,10 @@ export async function fsck(args: FsckArguments, io: CliIo): Promise<ExitCode> {
     throw new CannotTell('--tenant is not the name of a tenant');
   const storage = await io.openFsck({ open, repair });
   try {
-    const tenants = tenant === undefined ? await storage.tools.directory.tenants() : [tenant];
-    let all: FsckResult = { pieces: 0, findings: 0, repaired: 0, info: 0 };
+    if (tenant !== undefined && !(await isKnown(storage.tools, tenant)))
+      throw new CannotTell(`there is nothing of a tenant ${tenant} in this storage`);
+    const tenants = tenant === undefined ? await tenantsOf(storage.tools) : [tenant];
+    let all = NOTHING;
     for (const one of tenants) {
       io.complain(`${one}: begins\n`);
       const result = await fsckTenant(storage.tools, one, {
@@ -32,7 +35,7 @@ export async function fsck(args: FsckArguments, io: CliIo): Promise<ExitCode> {
         report: (finding) => io.out(json ? `${JSON.stringify(finding)}\n` : lineOf(finding)),
         progress: (said) => io.complain(`${printable(said)}\n`),
       });
-      all = { pieces: all.pieces + result.pieces, findings: all.findings + result.findings, repaired: all.repaired + result.repaired, info: all.info + result.info }; // prettier-ignore
+      all = sum(all, result);
     }
     io.out(
       json ? `${JSON.stringify({ tenants: tenants.length, ...all })}\n` : summaryOf(tenants.length, all),
@@ -49,11 +52,12 @@ function lineOf({ code, tenant, where, detail, repairable, level, repaired }: Re
   return `${what.padEnd(7)}${code.padEnd(20)} ${printable(tenant)}: ${printable(where)}: ${printable(detail)}${can}\n`;
 }
 
-function summaryOf(tenants: number, { findings, repaired, info }: FsckResult): string {
-  const verdict = findings === 0 ? 'everything holds' : `${String(findings)} things do not hold`;
+function summaryOf(tenants: number, { findings, repaired, info, untold }: FsckResult): string {
+  const verdict = findings === 0 ? 'everything holds' : `${String(findings)} findings`;
   const rest = [
     ...(repaired === 0 ? [] : [`${String(repaired)} mended`]),
     ...(info === 0 ? [] : [`${String(info)} for information`]),
+    ...(untold === 0 ? [] : [`${String(untold)} of them not printed`]),
   ];
-  return `${[`${verdict}, of ${String(tenants)} tenants`, ...rest].join('; ')}\n`;
+  return `${[`${verdict}, tenants: ${String(tenants)}`, ...rest].join('; ')}\n`;
 }

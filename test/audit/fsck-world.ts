@@ -20,7 +20,7 @@ export const TENANT = 'default';
 export type Told = Finding & { readonly repaired: boolean };
 
 /** A clock on which waiting is over at once: everything is old already when it is looked at. */
-class PassingClock implements Clock {
+export class PassingClock implements Clock {
   #ms = 0;
   slept = 0;
   constructor(private readonly startMs = Date.now()) {}
@@ -47,16 +47,17 @@ export interface FsckWorld {
 export async function fsckOf(
   ports: StoragePorts,
   asked: { readonly repair?: boolean; readonly open?: boolean; readonly tenant?: string; readonly clock?: Clock } = {},
-): Promise<{ readonly result: FsckResult; readonly told: readonly Told[] }> {
+): Promise<{ readonly result: FsckResult; readonly told: readonly Told[]; readonly progress: readonly string[] }> {
   const { repair = false, open = false, tenant = TENANT, clock = new PassingClock() } = asked;
   const told: Told[] = [];
+  const progress: string[] = [];
   const platform = testPlatform(ports, { clock });
   const result = await fsckTenant({ ...platform.fsck, open }, tenant, {
     repair,
     report: (finding) => void told.push(finding),
-    progress: () => undefined,
+    progress: (said) => void progress.push(said),
   });
-  return { result, told };
+  return { result, told, progress };
 } // prettier-ignore
 
 const call = caller({ ipAddress: '10.0.0.1', sessionId: 'session' });

@@ -61,6 +61,7 @@ const LOG: readonly Deed[] = [
   { name: 'deletes the head', code: 'head.missing', do: (v) => v.blob(...ledger('head'), () => undefined) },
   { name: 'writes another root into the head', code: 'head.invalid', do: (v) => v.blob(...ledger('head'), (bytes) => { const json = JSON.parse(bytes.toString('utf8')) as object; return Buffer.from(JSON.stringify({ ...json, root: 'cd'.repeat(32) })); }) },
   { name: 'writes another edge and its root into the head', code: 'head.root', do: (v) => v.blob(...ledger('head'), v.otherEdge) },
+  { name: 'makes the head count what never was', code: 'checkpoint.behind', do: (v) => v.blob(...ledger('head'), v.longerHead) },
 ]; // prettier-ignore
 
 const row = async (world: FsckWorld, table: string, prefix: string, at = 0): Promise<Row> => {
@@ -118,6 +119,14 @@ const RECORDS: readonly Deed[] = [
   { name: 'leaves content that no row names', code: 'blob.orphan', do: async (v, w) => { const one = await twice(w, 'v'); const name = String(one.properties['blob']); return v.put('records', name.replace('/2-', '/3-'), await v.read('records', name)); } },
 ]; // prettier-ignore
 
+const DIRECTORY = ['system', '_system:tenants', '_system:partitions.default'] as const;
+const DIRECTORIES: readonly Deed[] = [
+  { name: 'drops a month of records from the directory', code: 'directory.missing', mended: true, azurite: true, do: async (v, w) => v.goneFrom(DIRECTORY[0], DIRECTORY[2], `decisions:${(await row(w, 'decisions', 'r:')).partitionKey.split(':')[1] ?? ''}`) },
+  { name: 'drops a day of events from the directory', code: 'directory.missing', mended: true, do: async (v, w) => v.goneFrom(DIRECTORY[0], DIRECTORY[2], `auditevents:${(await row(w, 'auditevents', 'r:')).partitionKey.split(':')[1] ?? ''}`) },
+  { name: 'drops a tenant from the directory', code: 'directory.missing', mended: true, do: (v) => v.goneFrom(DIRECTORY[0], DIRECTORY[1], TENANT) },
+  { name: 'makes the directory lead elsewhere', code: 'directory.altered', do: async (v, w) => v.rowAt(DIRECTORY[0], DIRECTORY[2], `decisions:${(await row(w, 'decisions', 'r:')).partitionKey.split(':')[1] ?? ''}`, { partition: '1999-01' }) },
+]; // prettier-ignore
+
 const PARTS: readonly Deed[] = [
   { name: 'deletes an entry', code: 'part.missing', do: async (v, w) => v.gone('workflowsteps', await stepOf(w)) },
   { name: 'counts fewer entries', code: 'part.missing', do: async (v, w) => v.row('conversationmessages', await row(w, 'conversationmessages', `h:${(await moved(w)).rowKey.split(':')[1] ?? ''}`), { seq: 2 }, true) },
@@ -131,7 +140,7 @@ const PARTS: readonly Deed[] = [
   { name: 'deletes the record of entries', code: 'part.record', do: async (v, w) => { const id = (await moved(w)).rowKey.split(':')[1] ?? ''; return v.gone(conversationType.table, await row(w, conversationType.table, `r:${id}`)); } },
 ]; // prettier-ignore
 
-const DEEDS = [...LOG, ...EVENTS, ...RECORDS, ...PARTS];
+const DEEDS = [...LOG, ...EVENTS, ...RECORDS, ...DIRECTORIES, ...PARTS];
 
 describe.each(STORAGES)('whoever has the key of the account $name', (kind) => {
   let world: FsckWorld;

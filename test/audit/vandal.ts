@@ -44,6 +44,13 @@ export class Vandal {
     return Buffer.from(JSON.stringify({ ...head, edge, root: rootOf({ size: head.tree_size, edge }) }));
   };
 
+  /** A head of a log so long that nobody could walk it, whose root follows from its edge. */
+  readonly longerHead = (bytes: Buffer): Buffer => {
+    const [size, edge] = [2 ** 40, ['ab'.repeat(32)]];
+    const head = JSON.parse(bytes.toString('utf8')) as object;
+    return Buffer.from(JSON.stringify({ ...head, tree_size: size, edge, root: rootOf({ size, edge }) }));
+  };
+
   async only(container: string, prefix: string): Promise<string> {
     return (await this.world.ports.blobs.list(container, prefix)).names[0] ?? '';
   }
@@ -92,6 +99,12 @@ export class Vandal {
   async gone(table: string, row: Row): Promise<void> {
     this.#restore(table, row);
     await this.#delete(table, row);
+  }
+
+  async goneFrom(table: string, partitionKey: string, rowKey: string): Promise<void> {
+    const row = await this.world.ports.tables.find(table, partitionKey, rowKey);
+    if (row === undefined) throw new Error(`there is no ${rowKey}`);
+    await this.gone(table, row);
   }
 
   /** Deletes the first row of a table without a directory whose key begins so. */

@@ -25,16 +25,23 @@ function verdictOn(line: string | undefined, entry: string | undefined, hash: st
   return 'log.leaf';
 } // prettier-ignore
 
+export interface BundleDone {
+  /** Where the next lines begin. */
+  readonly stream: StreamPlace | undefined;
+  /** Neither lines nor entries nor hashes are there: whatever the head says, the log does not go so far. */
+  readonly nothing: boolean;
+}
+
 /**
  * One bundle: its entries, the lines of the streams and the hashes of the tile are the same leaves; full tiles are what
- * the tile above says; and each event has what follows from it. Resolves to where the next lines begin.
+ * the tile above says; and each event has what follows from it.
  */
-export async function checkBundle(reads: Reads, asked: BundleAsked, found: Found): Promise<StreamPlace | undefined> {
+export async function checkBundle(reads: Reads, asked: BundleAsked, found: Found): Promise<BundleDone> {
   const { tenant, index, size, settled } = asked;
   const repair: Repair = { name: `tiles ${tenant}`, run: () => repairTiles(reads, tenant) };
   const bundle = tileIn(size, { level: 'entries', index });
   const tile = tileIn(size, { level: 0, index });
-  if (bundle === undefined || tile === undefined) return asked.stream;
+  if (bundle === undefined || tile === undefined) return { stream: asked.stream, nothing: true };
   const [entries, hashes, { lines, next }] = await Promise.all([
     reads.leaves.entries(tenant, bundle),
     reads.leaves.hashes(tenant, tile),
@@ -64,7 +71,7 @@ export async function checkBundle(reads: Reads, asked: BundleAsked, found: Found
     return own === undefined ? [] : [own];
   });
   await checkEvents(reads, tenant, events, found);
-  return next;
+  return { stream: next, nothing: entries === undefined && hashes === undefined && lines.length === 0 };
 } // prettier-ignore
 
 /** Where a tile is the last below a full one, or the last of its level, the one above is made of those below it. */

@@ -4,11 +4,12 @@ import { partitionKey, recordKey, revisionKey } from '../../storage/keys.js';
 import type { Row, RowOperation } from '../../storage/ports.js';
 import { partKey, partsPartition } from '../../storage/part-rows.js';
 import { timeOfId } from '../../storage/record-location.js';
-import { SYSTEM_TABLE } from '../../storage/directory.js';
+import { SYSTEM_TABLE, type PartitionRef } from '../../storage/directory.js';
 import { INDEX_TABLE } from '../clear-order.js';
 import { leafHash } from '../merkle.js';
 import type { Found } from './findings.js';
 import { indexRowsOf, sealedIn, type LeafEvent } from './leaf-event.js';
+import { checkListed } from './listed.js';
 import { rowsByKeys } from './rows-by-keys.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
@@ -25,7 +26,11 @@ export async function checkEvents(
     day.push(event);
     days.set(event.indexKey, day);
   }
-  for (const [key, ofDay] of days) await checkIndex(reads, tenant, key, ofDay, found);
+  for (const [key, ofDay] of days) {
+    const partition = key.slice(partitionKey(tenant, '').length);
+    await checkListed(reads, { tenant, table: INDEX_TABLE, partition }, found);
+    await checkIndex(reads, tenant, key, ofDay, found);
+  }
   const limit = pLimit(AT_ONCE);
   await Promise.all(events.map((event) => limit(() => checkChanged(reads, tenant, event, found))));
 }
@@ -73,12 +78,20 @@ async function checkChanged(reads: Reads, tenant: string, event: LeafEvent, foun
     missing(place);
     return;
   }
-  const row = await reads.row(place.table, place.key, place.rowKey);
-  if (row === undefined) missing(`${rowAt(place.table, place.key, place.rowKey)} is not there`);
-  else if (row.properties['event_id'] !== event.facts.event_id)
-    missing(`${rowAt(place.table, place.key, place.rowKey)} has another event`);
-  else if (place.checksum !== undefined && row.properties['checksum'] !== place.checksum)
-    missing(`${rowAt(place.table, place.key, place.rowKey)} has another checksum`);
+  const { ref, rowKey, checksum } = place;
+  const where = rowAt(ref.table, keyOf(ref), rowKey);
+  const row = await reads.row(ref.table, keyOf(ref), rowKey);
+  if (row !== undefined) await checkListed(reads, ref, found);
+  if (row === undefined) missing(`${where} is not there`);
+  else if (row.properties['event_id'] !== event.facts.event_id) missing(`${where} has another event`);
+  else if (checksum !== undefined && row.properties['checksum'] !== checksum)
+    missing(`${where} has another checksum`);
+}
+
+interface ChangedRow {
+  readonly ref: PartitionRef;
+  readonly rowKey: string;
+  readonly checksum: string | undefined;
 }
 
 /** The row that an event stands for; undefined where it is no change, words where it cannot be. */
@@ -86,23 +99,23 @@ async function changedRow(
   reads: Reads,
   tenant: string,
   { facts, resourceType, checksum, details }: LeafEvent,
-): Promise<{ readonly table: string; readonly key: string; readonly rowKey: string; readonly checksum: string | undefined } | string | undefined> {
+): Promise<ChangedRow | string | undefined> {
   const id = facts.resource_id;
   if (facts.event_type === 'configuration.changed') {
-    const key = partitionKey(tenant, 'configuration');
-    return { table: SYSTEM_TABLE, key, rowKey: `v:${facts.event_id}`, checksum: undefined };
+    const ref = { tenant, table: SYSTEM_TABLE, partition: 'configuration' };
+    return { ref, rowKey: `v:${facts.event_id}`, checksum: undefined };
   }
   const type = reads.tools.types.find(({ recordType }) => recordType === (facts.record_type ?? resourceType));
   if (type === undefined) return undefined;
   try {
     if (facts.record_type !== undefined && facts.revision !== undefined) {
       const ref = await reads.locator.locate(type, tenant, id, reads.budget());
-      return { table: ref.table, key: keyOf(ref), rowKey: revisionKey(id, facts.revision), checksum };
+      return { ref, rowKey: revisionKey(id, facts.revision), checksum };
     }
     const { part, seq } = details;
     if (facts.event_type !== 'record.action' || part !== type.parts?.path || typeof seq !== 'number') return undefined;
-    const key = partitionKey(tenant, partsPartition(timeOfId(type, id), id));
-    return { table: type.parts?.table ?? '', key, rowKey: partKey(id, seq), checksum: String(details['checksum']) };
+    const ref = { tenant, table: type.parts?.table ?? '', partition: partsPartition(timeOfId(type, id), id) };
+    return { ref, rowKey: partKey(id, seq), checksum: String(details['checksum']) };
   } catch (error) {
     if (isAppError(error, 'record-not-found', 'integrity-failure')) return `nothing says where ${id} is`;
     throw error;

@@ -26,6 +26,8 @@ export const FINDINGS = {
   'event.index': 'a row of the index of events is missing or differs from the leaf',
   'event.extra': 'the index of events has what the log does not have',
   'event.revision': 'an event is of a revision, or of an entry, that is not stored as it says',
+  'directory.missing': 'a partition that has data is not in the directory',
+  'directory.altered': 'a row of the directory names another partition than its key does',
   'row.altered': 'a row is not what was written',
   'record.missing': 'there are revisions and no record row',
   'record.differs': 'the record row is not its last revision',
@@ -60,6 +62,8 @@ export type FindingCode = keyof typeof FINDINGS;
 /** Said, and nothing wrong. */
 const INFO: ReadonlySet<FindingCode> = new Set(['blob.orphan', 'blob.unknown']);
 
+export const levelOf = (code: FindingCode): Finding['level'] => (INFO.has(code) ? 'info' : 'error');
+
 export interface Finding {
   readonly code: FindingCode;
   readonly tenant: string;
@@ -93,24 +97,48 @@ export interface Circumstances {
 /** Says what was found. */
 export type Found = (code: FindingCode, where: string, detail: string, circumstances?: Circumstances) => void;
 
-/** What one piece of work found, up to a limit for each code. */
+/**
+ * What one piece of work found: of each code the first `LIMITS.fsckRepeats` by where they are, so that looking twice shows the
+ * same ones in whatever order answers come, and how many more there were.
+ */
 export class Suspicions {
-  readonly all: Suspicion[] = [];
-  readonly #counts = new Map<FindingCode, number>();
-  /** Findings beyond the limit, by code. */
-  readonly more = new Map<FindingCode, number>();
+  readonly #kept = new Map<FindingCode, Map<string, Suspicion>>();
+  readonly #more = new Map<FindingCode, number>();
 
   constructor(private readonly tenant: string) {}
 
   readonly found: Found = (code, where, detail, { sinceMs = 0, repair } = {}) => {
-    const count = (this.#counts.get(code) ?? 0) + 1;
-    this.#counts.set(code, count);
-    if (count > LIMITS.fsckRepeats) return void this.more.set(code, count - LIMITS.fsckRepeats);
-    const level = INFO.has(code) ? 'info' : 'error';
     const { tenant } = this;
-    const repairable = repair !== undefined;
-    this.all.push({ code, tenant, where, detail, repairable, level, sinceMs, repair });
+    const level = levelOf(code);
+    this.#keep({ code, tenant, where, detail, repairable: repair !== undefined, level, sinceMs, repair });
   };
+
+  /** Takes over what was found of a part of the work. */
+  add(other: Suspicions): void {
+    for (const one of other.all) this.#keep(one);
+    for (const [code, count] of other.#more) this.#more.set(code, (this.#more.get(code) ?? 0) + count);
+  }
+
+  get all(): readonly Suspicion[] {
+    return [...this.#kept.values()].flatMap((ofCode) => [...ofCode.values()]);
+  }
+
+  /** Findings that were not kept, by code, each as often as it was met. */
+  get more(): ReadonlyMap<FindingCode, number> {
+    return this.#more;
+  }
+
+  #keep(one: Suspicion): void {
+    const { code, where } = one;
+    const ofCode = this.#kept.get(code) ?? new Map<string, Suspicion>();
+    this.#kept.set(code, ofCode);
+    if (ofCode.has(where) || ofCode.size < LIMITS.fsckRepeats) return void ofCode.set(where, one);
+    this.#more.set(code, (this.#more.get(code) ?? 0) + 1);
+    const last = [...ofCode.keys()].reduce((a, b) => (a > b ? a : b));
+    if (last < where) return;
+    ofCode.delete(last);
+    ofCode.set(where, one);
+  }
 }
 
 /** What tells one finding from another. */

@@ -1,7 +1,7 @@
 import { isAppError } from '../../domain/errors.js';
 import { isFault } from '../../storage/ports.js';
 import { LIMITS } from '../../domain/limits.js';
-import { identityOf, told, type Finding, type Suspicion } from './findings.js';
+import { identityOf, levelOf, told, type Finding, type FindingCode, type Suspicion } from './findings.js';
 import { checkPiece, FIRST, type Piece } from './pieces.js';
 import { Reads, type FsckTools } from './tools.js';
 
@@ -20,9 +20,11 @@ export interface FsckResult {
   readonly findings: number;
   readonly repaired: number;
   readonly info: number;
+  /** Of findings and info, those that nobody heard of: there were too many of their code in a piece. */
+  readonly untold: number;
 }
 
-const NOTHING: FsckResult = { pieces: 0, findings: 0, repaired: 0, info: 0 };
+export const NOTHING: FsckResult = { pieces: 0, findings: 0, repaired: 0, info: 0, untold: 0 };
 const PROGRESS_PIECES = 200;
 
 /**
@@ -40,8 +42,8 @@ export async function fsckTenant(tools: FsckTools, tenant: string, asked: FsckAs
   };
   let piece: Piece | undefined = FIRST;
   while (piece !== undefined) {
-    const { suspicions, next } = await checkPiece(reads, tenant, piece);
-    if (suspicions.length > 0) doubts.push({ piece, suspicions });
+    const { suspicions, more, next } = await checkPiece(reads, tenant, piece);
+    if (suspicions.length > 0) doubts.push({ piece, suspicions, more });
     result = { ...result, pieces: result.pieces + 1 };
     if (result.pieces % PROGRESS_PIECES === 0) asked.progress(`${tenant}: ${String(result.pieces)} pieces, now ${nameOf(piece)}`); // prettier-ignore
     if (doubts.length >= LIMITS.fsckDoubts) await settle();
@@ -54,38 +56,62 @@ export async function fsckTenant(tools: FsckTools, tenant: string, asked: FsckAs
 interface Doubt {
   readonly piece: Piece;
   readonly suspicions: readonly Suspicion[];
+  /** Findings beyond those, by code. */
+  readonly more: ReadonlyMap<FindingCode, number>;
 }
 
-/** Looks again at what was suspicious, repairs it if asked to, and says what there is. */
+/**
+ * Looks again at what was suspicious, repairs it if asked to, and says what there is. While something is repaired and there is
+ * more than could be told, again.
+ */
 async function settled(
   reads: Reads,
   tenant: string,
-  doubts: readonly Doubt[],
+  first: readonly Doubt[],
   asked: FsckAsked,
 ): Promise<FsckResult> {
-  const sure = await confirmed(reads, tenant, doubts);
-  const before = findingsOf(sure);
-  const after = asked.repair ? findingsOf(await repaired(reads, tenant, sure)) : before;
-  const left = new Set(after.map(identityOf));
   let result = NOTHING;
-  for (const finding of before) {
-    const mended = !left.has(identityOf(finding));
-    asked.report({ ...told(finding), repaired: mended });
-    const counted = finding.level === 'info' ? { info: 1 } : mended ? { repaired: 1 } : { findings: 1 };
-    result = sum(result, { ...NOTHING, ...counted });
+  const said = new Set<string>();
+  for (let doubts = first; ;) {
+    const sure = await confirmed(reads, tenant, doubts, asked);
+    const standing = asked.repair ? await repaired(reads, tenant, sure) : sure;
+    const left = new Set(findingsOf(standing).map(identityOf));
+    const before = result.repaired;
+    for (const finding of findingsOf(sure).filter((one) => !said.has(identityOf(one)))) {
+      said.add(identityOf(finding));
+      const mended = !left.has(identityOf(finding));
+      asked.report({ ...told(finding), repaired: mended });
+      result = sum(result, mended ? { ...NOTHING, repaired: 1 } : counted(finding.code, 1));
+    }
+    const crowded = standing.filter(({ more }) => more.size > 0);
+    if (result.repaired === before || crowded.length === 0)
+      return crowded.reduce((all, { more }) => sum(all, untold(more)), result);
+    doubts = await looked(reads, tenant, crowded);
   }
-  return result;
 }
 
+/** An error is a finding; what is said for information is none. */
+const counted = (code: FindingCode, count: number): FsckResult =>
+  levelOf(code) === 'info' ? { ...NOTHING, info: count } : { ...NOTHING, findings: count };
+
+const untold = (more: Doubt['more']): FsckResult =>
+  [...more].reduce((all, [code, count]) => sum(all, { ...counted(code, count), untold: count }), NOTHING);
+
 /** What is found a second time, after everything it is about has become old. */
-async function confirmed(reads: Reads, tenant: string, doubts: readonly Doubt[]): Promise<readonly Doubt[]> {
+async function confirmed(
+  reads: Reads,
+  tenant: string,
+  doubts: readonly Doubt[],
+  { progress }: FsckAsked,
+): Promise<readonly Doubt[]> {
   const { clock } = reads.tools;
   let standing = await again(reads, tenant, doubts);
   const newest = Math.max(0, ...findingsOf(standing).map(({ sinceMs }) => sinceMs));
-  const young = newest + LIMITS.fsckYoungMs - clock.now();
+  // By its own clock the service may be ahead of us: what seems to be of the future is waited for no longer.
+  const young = Math.min(newest + LIMITS.fsckYoungMs - clock.now(), LIMITS.fsckYoungMs);
   if (standing.length > 0 && young > 0) {
-    // By its own clock the service may be ahead of us: what seems to be of the future is waited for no longer.
-    await clock.sleep(Math.min(young, LIMITS.fsckYoungMs));
+    progress(`${tenant}: something suspicious was just written and may be under way; looks again in ${String(Math.ceil(young / 1000))} s`); // prettier-ignore
+    await clock.sleep(young);
     standing = await again(reads, tenant, standing);
   }
   return standing;
@@ -93,15 +119,30 @@ async function confirmed(reads: Reads, tenant: string, doubts: readonly Doubt[])
 
 /** The pieces done again, with what is found in both. */
 async function again(reads: Reads, tenant: string, doubts: readonly Doubt[]): Promise<readonly Doubt[]> {
+  const now = await looked(reads, tenant, doubts);
+  return doubts.flatMap((doubt, at) => {
+    const { suspicions, more } = now[at] as Doubt;
+    const known = new Set(doubt.suspicions.map(identityOf));
+    const both = suspicions.filter((suspicion) => known.has(identityOf(suspicion)));
+    const beyond = new Map<FindingCode, number>();
+    for (const [code, count] of doubt.more) {
+      const of = (all: readonly Suspicion[]): number => all.filter((one) => one.code === code).length;
+      const now = (more.get(code) ?? 0) + of(suspicions) - of(both);
+      if (now > 0) beyond.set(code, Math.min(count, now));
+    }
+    return both.length + beyond.size > 0 ? [{ piece: doubt.piece, suspicions: both, more: beyond }] : [];
+  });
+}
+
+/** The pieces done anew, whatever is found in them; one for each. */
+async function looked(reads: Reads, tenant: string, doubts: readonly Doubt[]): Promise<readonly Doubt[]> {
   reads.leaves.forget();
-  const standing: Doubt[] = [];
-  for (const { piece, suspicions } of doubts) {
-    const known = new Set(suspicions.map(identityOf));
-    const now = (await checkPiece(reads, tenant, piece)).suspicions;
-    const both = now.filter((suspicion) => known.has(identityOf(suspicion)));
-    if (both.length > 0) standing.push({ piece, suspicions: both });
+  const now: Doubt[] = [];
+  for (const { piece } of doubts) {
+    const { suspicions, more } = await checkPiece(reads, tenant, piece);
+    now.push({ piece, suspicions, more });
   }
-  return standing;
+  return now;
 }
 
 /** Each finding once. */
@@ -143,12 +184,13 @@ async function repair(findings: readonly Suspicion[]): Promise<boolean> {
   return repairs.size > 0;
 }
 
-function sum(a: FsckResult, b: FsckResult): FsckResult {
+export function sum(a: FsckResult, b: FsckResult): FsckResult {
   return {
     pieces: a.pieces + b.pieces,
     findings: a.findings + b.findings,
     repaired: a.repaired + b.repaired,
     info: a.info + b.info,
+    untold: a.untold + b.untold,
   };
 }
 

@@ -11,6 +11,7 @@ import { listPartition } from '../../storage/record-location.js';
 import { createdAtOf, indexKeysOf, summaryOf, type RecordRow } from '../../storage/record-row.js';
 import { rowIntact, withRowChecksum } from '../../storage/row-checksum.js';
 import type { Found, Repair } from './findings.js';
+import { checkListed } from './listed.js';
 import { rowsByKeys } from './rows-by-keys.js';
 import { differing, keyOf, rowAt, type Reads } from './tools.js';
 
@@ -60,6 +61,7 @@ async function checkIndexRows(reads: Reads, type: RecordType, ref: PartitionRef,
   const repair: Repair = { name: `lists ${ref.tenant} ${record.id}`, run: () => elsewhere === undefined ? relist(reads, type, ref, row) : relistElsewhere(reads, type, elsewhere, row) };
   const since = { sinceMs: row.timestampMs, repair };
   if (elsewhere !== undefined) {
+    await checkListed(reads, elsewhere, found);
     const listed = await reads.row(at.table, key, listedKey(record.id));
     const current = listed !== undefined && rowIntact(listed) && Number(listed.properties['revision']) === record.revision && listed.properties['index_keys'] === JSON.stringify(record.indexKeys);
     // Until its event is sealed, lists may be behind.

@@ -19,6 +19,8 @@ export class LogLeaves {
   readonly #reader: LogReader;
   readonly #tiles = new LRUCache<string, readonly string[]>({ max: TILES_KEPT });
   readonly #sizes = new LRUCache<string, number>({ max: 1000 });
+  /** Sizes that finished rounds gave logs, whatever their checkpoints say; logs only grow. */
+  readonly #covered = new LRUCache<string, number>({ max: 1000 });
 
   constructor(tools: LeavesTools) {
     this.#reader = new LogReader({ blobs: tools.ports.blobs, clock: tools.clock, entropy: tools.entropy });
@@ -36,7 +38,7 @@ export class LogLeaves {
     return bytes === undefined ? undefined : bundleEntries(bytes, tile.width);
   }
 
-  /** The hash of a leaf, as the tile has it; undefined where no checkpoint covers it, or the tile is not there. */
+  /** The hash of a leaf, as the tile has it; undefined where the log does not go so far, or the tile is not there. */
   async leaf(tenant: string, index: number): Promise<string | undefined> {
     const number = Math.floor(index / TILE_WIDTH);
     const at = index % TILE_WIDTH;
@@ -49,6 +51,11 @@ export class LogLeaves {
     return hashes?.[at];
   }
 
+  /** Says how many leaves a log has, so that they are found where its checkpoint is gone, or one from before. */
+  cover(tenant: string, size: number): void {
+    this.#covered.set(tenant, Math.max(size, this.#covered.get(tenant) ?? 0));
+  }
+
   /** Forgets what was read: before what was found is looked at again. */
   forget(): void {
     this.#tiles.clear();
@@ -57,7 +64,7 @@ export class LogLeaves {
 
   /** The size of a log that has an index, as far as there is one. */
   async #sizeFor(tenant: string, index: number): Promise<number> {
-    const known = this.#sizes.get(tenant) ?? 0;
+    const known = Math.max(this.#sizes.get(tenant) ?? 0, this.#covered.get(tenant) ?? 0);
     if (known > index) return known;
     const size = (await this.#orNothing(() => this.#reader.checkpoint(tenant)))?.size ?? 0;
     this.#sizes.set(tenant, size);

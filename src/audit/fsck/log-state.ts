@@ -10,6 +10,7 @@ import { openNote, verifierOf, type NoteVerifier } from '../log/signed-note.js';
 import { subtreeReader } from '../log/tiles.js';
 import { nodeHash } from '../merkle.js';
 import type { Found, Repair } from './findings.js';
+import { repairCheckpoint } from './repair-checkpoint.js';
 import type { Reads } from './tools.js';
 
 /** How far a log has come. */
@@ -34,7 +35,7 @@ export async function checkLogState(reads: Reads, tenant: string, found: Found):
   const seen = await look(reads, tenant, found);
   if (seen === undefined) return { size: 0, settled: 0 };
   const { head, finished, note } = seen;
-  const repair: Repair = { name: `seal ${tenant}`, run: () => reads.tools.seal(tenant) };
+  const repair: Repair = { name: `seal ${tenant}`, run: () => repairCheckpoint(reads.tools, tenant) };
   const checkpoint = note === undefined ? undefined : openCheckpoint(reads, tenant, note, found);
   const least = head === undefined ? 0 : finished ? head.tree_size : (followsOf(head.stage) ?? 0);
   const at = `${ledger}/${tenant}/checkpoint`;
@@ -51,6 +52,7 @@ export async function checkLogState(reads: Reads, tenant: string, found: Found):
   const tree = head !== undefined && finished ? { size: head.tree_size, root: head.root } : checkpoint;
   if (tree !== undefined && tree.size > 0) await checkRoot(reads, tenant, tree, found);
   const covered = checkpoint === undefined || size < least ? least : size;
+  reads.leaves.cover(tenant, least);
   return { size: covered, settled: head === undefined ? covered : Math.min(least, covered) };
 }
 

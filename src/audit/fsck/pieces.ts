@@ -4,7 +4,7 @@ import { INDEX_TABLE } from '../clear-order.js';
 import { checkBlobs } from './blobs.js';
 import { checkBundle } from './bundle.js';
 import { checkEventRows } from './event-rows.js';
-import { Suspicions, type Suspicion } from './findings.js';
+import { Suspicions, type FindingCode, type Suspicion } from './findings.js';
 import { checkLogState } from './log-state.js';
 import { checkParts } from './parts.js';
 import { checkRecords } from './records.js';
@@ -34,7 +34,8 @@ export const FIRST: Piece = { kind: 'log' };
 
 export interface PieceDone {
   readonly suspicions: readonly Suspicion[];
-  readonly more: ReadonlyMap<string, number>;
+  /** Findings beyond those, by code. */
+  readonly more: ReadonlyMap<FindingCode, number>;
   /** What comes after it; undefined when the tenant is done. */
   readonly next: Piece | undefined;
 }
@@ -55,8 +56,9 @@ async function nextOf(reads: Reads, tenant: string, piece: Piece, suspicions: Su
     }
     case 'bundle': {
       const { index, size, settled } = piece;
-      const stream = await checkBundle(reads, { tenant, index, size, settled, stream: piece.stream }, found);
-      return (index + 1) * TILE_WIDTH < size ? { ...piece, index: index + 1, stream } : { kind: 'tenant' };
+      const { stream, nothing } = await checkBundle(reads, { tenant, index, size, settled, stream: piece.stream }, found);
+      const more = !nothing && (index + 1) * TILE_WIDTH < size;
+      return more ? { ...piece, index: index + 1, stream } : { kind: 'tenant' };
     }
     case 'tenant':
       await checkTenantRows(reads, tenant, found);
@@ -82,13 +84,11 @@ async function lookInto(
   suspicions: Suspicions,
 ): Promise<string | undefined> {
   const { found } = suspicions;
-  const pass = ({ code, where, detail, sinceMs, repair }: Suspicion): void =>
-    found(code, where, detail, { sinceMs, repair });
   const type = typeOf(reads, ref.table);
   if (look === 'events') return checkEventRows(reads, ref, after, found);
-  if (look === 'records' && type !== undefined) return checkRecords(reads, type, ref, after, pass);
+  if (look === 'records' && type !== undefined) return checkRecords(reads, type, ref, after, suspicions);
   if (look === 'parts' && type?.parts !== undefined)
-    return checkParts(reads, { type, parts: type.parts, ref }, after, pass);
+    return checkParts(reads, { type, parts: type.parts, ref }, after, suspicions);
   return checkRows(reads, type, ref, after, found);
 }
 

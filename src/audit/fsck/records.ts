@@ -14,7 +14,7 @@ import {
 import { rowIntact } from '../../storage/row-checksum.js';
 import { checkBlinds, contentOf, openedData } from './content.js';
 import { eventOf } from './event-of.js';
-import { Suspicions, type Found, type Suspicion } from './findings.js';
+import { Suspicions, type Found } from './findings.js';
 import { checkLists } from './lists.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
@@ -31,7 +31,7 @@ export async function checkRecords(
   type: RecordType,
   ref: PartitionRef,
   after: string | undefined,
-  found: (suspicion: Suspicion) => void,
+  suspicions: Suspicions,
 ): Promise<string | undefined> {
   const { to, from } = prefixRange('r:');
   const page = await reads.page(ref.table, keyOf(ref), { from: after === undefined ? from : keyAfter(after), to }, RECORDS); // prettier-ignore
@@ -39,7 +39,7 @@ export async function checkRecords(
   await Promise.all(
     page.rows.map((row) =>
       limit(async () => {
-        for (const one of await checkSettled(reads, type, ref, row)) found(one);
+        suspicions.add(await checkSettled(reads, type, ref, row));
       }),
     ),
   );
@@ -47,14 +47,14 @@ export async function checkRecords(
 }
 
 /** One record, looked at again while somebody changes it. */
-async function checkSettled(reads: Reads, type: RecordType, ref: PartitionRef, first: Row): Promise<readonly Suspicion[]> {
+async function checkSettled(reads: Reads, type: RecordType, ref: PartitionRef, first: Row): Promise<Suspicions> {
   let row = first;
   for (let attempt = 1; ; attempt += 1) {
     const suspicions = new Suspicions(ref.tenant);
     await checkRecord(reads, type, ref, row, suspicions.found);
-    if (suspicions.all.length === 0 || attempt === ATTEMPTS) return suspicions.all;
+    if (suspicions.all.length === 0 || attempt === ATTEMPTS) return suspicions;
     const now = await reads.row(ref.table, keyOf(ref), row.rowKey);
-    if (now === undefined || now.etag === row.etag) return suspicions.all;
+    if (now === undefined || now.etag === row.etag) return suspicions;
     row = now;
   }
 } // prettier-ignore

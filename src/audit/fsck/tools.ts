@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { BlindIndex } from '../../domain/blind-index.js';
 import type { Clock, Entropy } from '../../domain/clock.js';
 import type { SecretBox } from '../../domain/commitment.js';
@@ -16,12 +17,14 @@ export interface FsckTools {
   readonly directory: Directory;
   readonly clock: Clock;
   readonly entropy: Entropy;
+  /** Tenants that have a key, after one; up to `limit`, ascending. */
+  readonly keyedTenantsAfter: (after: string | undefined, limit: number) => Promise<readonly string[]>;
   readonly types: readonly RecordType[];
   readonly vkeys: LogKeys['vkeys'];
   readonly secretBox: SecretBox;
   readonly blindIndex: BlindIndex;
   /** Seals, or finishes sealing, what is pending of a tenant: how a checkpoint is made anew. */
-  readonly seal: (tenant: string) => Promise<unknown>;
+  readonly seal: (tenant: string) => Promise<{ readonly busy: boolean }>;
   /** Whether sealed values are opened too. */
   readonly open: boolean;
 }
@@ -33,6 +36,8 @@ export const AT_ONCE = 8;
 export class Reads {
   readonly leaves: LogLeaves;
   readonly locator: RecordLocator;
+  /** What is in the directory stays there. */
+  readonly #listed = new LRUCache<string, true>({ max: 1000 });
 
   constructor(readonly tools: FsckTools) {
     this.leaves = new LogLeaves(tools);
@@ -46,6 +51,15 @@ export class Reads {
   /** One point read. */
   row(table: string, key: string, rowKey: string): Promise<Row | undefined> {
     return this.budget().retry(() => this.tools.ports.tables.find(table, key, rowKey));
+  }
+
+  /** How a partition is in the directory. Two point reads, until it is listed. */
+  async listing(ref: PartitionRef): Promise<'listed' | 'missing' | 'altered'> {
+    const name = `${keyOf(ref)} ${ref.table}`;
+    if (this.#listed.has(name)) return 'listed';
+    const state = await this.budget().retry(() => this.tools.directory.stateOf(ref));
+    if (state === 'listed') this.#listed.set(name, true);
+    return state;
   }
 
   /** One range read. */
