@@ -59,5 +59,5 @@ function summaryOf(tenants: number, { findings, repaired, info, untold }: FsckRe
     ...(info === 0 ? [] : [`${String(info)} for information`]),
     ...(untold === 0 ? [] : [`${String(untold)} of them not printed`]),
   ];
-  return `${[`${verdict}, tenants: ${String(tenants)}`, ...rest].join('; ')}\n`;
+  return `${[verdict, `tenants: ${String(tenants)}`, ...rest].join('; ')}\n`;
 }
