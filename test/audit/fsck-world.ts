@@ -100,7 +100,9 @@ export async function fsckWorld(kind: (typeof STORAGES)[number], events = 270): 
   await sealer.sealTenant(TENANT);
   await platform.configurations.put(DEFAULT_CONFIGURATION, {}, call);
   await sealer.sealTenant(TENANT);
-  await manager.create(decisionType, { decision_type: 'strategic', title: 'It waits' }, call);
+  await platform.inbox.accept(decisionType, { decision_type: 'strategic', title: 'Later' }, call);
+  const keyed = { ...call, idempotency: { key: 'once', scope: '/api/decisions', fingerprint: 'f' } };
+  await manager.create(decisionType, { decision_type: 'strategic', title: 'It waits' }, keyed);
   return { ports: storage.ports, platform, close: () => storage.close() };
 }
 
@@ -141,9 +143,11 @@ export async function rowsIn(world: FsckWorld, table: string, prefix: string): P
   return found;
 }
 
-/** Partitions of a table by month that no directory lists, for records made now. */
-export function monthsOf(table: string): readonly string[] {
-  const month = new Date().toISOString().slice(0, 7);
-  const digits = [...'0123456789abcdef'];
+/** Partitions of a table that no directory lists, for what was written now. */
+export function unlistedOf(table: string): readonly string[] {
+  const day = new Date().toISOString().slice(0, 10);
+  const [month, digits] = [day.slice(0, 7), [...'0123456789abcdef']];
+  if (table === 'operations') return [`${TENANT}:${day}`];
+  if (table === 'idempotency') return digits.flatMap((a) => digits.map((b) => `${TENANT}:${a}${b}`));
   return table === 'lineage' ? digits.map((digit) => `${TENANT}:${month}.${digit}`) : [`${TENANT}:${month}`];
 }

@@ -127,6 +127,11 @@ const DIRECTORIES: readonly Deed[] = [
   { name: 'makes the directory lead elsewhere', code: 'directory.altered', do: async (v, w) => v.rowAt(DIRECTORY[0], DIRECTORY[2], `decisions:${(await row(w, 'decisions', 'r:')).partitionKey.split(':')[1] ?? ''}`, { partition: '1999-01' }) },
 ]; // prettier-ignore
 
+const PROMISES: readonly Deed[] = [
+  { name: 'alters the reservation of a key', code: 'row.altered', do: (v) => v.rowIn('idempotency', 'k:', { fingerprint: 'other' }) },
+  { name: 'alters an operation', code: 'row.altered', do: (v) => v.rowIn('operations', 'r:', { status: 'succeeded' }) },
+]; // prettier-ignore
+
 const PARTS: readonly Deed[] = [
   { name: 'deletes an entry', code: 'part.missing', do: async (v, w) => v.gone('workflowsteps', await stepOf(w)) },
   { name: 'counts fewer entries', code: 'part.missing', do: async (v, w) => v.row('conversationmessages', await row(w, 'conversationmessages', `h:${(await moved(w)).rowKey.split(':')[1] ?? ''}`), { seq: 2 }, true) },
@@ -140,7 +145,7 @@ const PARTS: readonly Deed[] = [
   { name: 'deletes the record of entries', code: 'part.record', do: async (v, w) => { const id = (await moved(w)).rowKey.split(':')[1] ?? ''; return v.gone(conversationType.table, await row(w, conversationType.table, `r:${id}`)); } },
 ]; // prettier-ignore
 
-const DEEDS = [...LOG, ...EVENTS, ...RECORDS, ...DIRECTORIES, ...PARTS];
+const DEEDS = [...LOG, ...EVENTS, ...RECORDS, ...DIRECTORIES, ...PROMISES, ...PARTS];
 
 describe.each(STORAGES)('whoever has the key of the account $name', (kind) => {
   let world: FsckWorld;

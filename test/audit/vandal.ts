@@ -3,7 +3,7 @@ import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import { isFault, type Properties, type Row } from '../../src/storage/ports.js';
 import { readRange } from '../../src/storage/range.js';
 import { withRowChecksum } from '../../src/storage/row-checksum.js';
-import { monthsOf, TENANT, type FsckWorld } from './fsck-world.js';
+import { unlistedOf, TENANT, type FsckWorld } from './fsck-world.js';
 
 type Change = Buffer | ((bytes: Buffer) => Buffer | undefined);
 
@@ -109,9 +109,18 @@ export class Vandal {
 
   /** Deletes the first row of a table without a directory whose key begins so. */
   async goneAt(table: string, prefix: string): Promise<void> {
-    for (const key of monthsOf(table)) {
+    await this.gone(table, await this.#unlisted(table, prefix));
+  }
+
+  /** Writes to that row, whose checksum stays. */
+  async rowIn(table: string, prefix: string, change: Properties): Promise<void> {
+    await this.row(table, await this.#unlisted(table, prefix), change, false);
+  }
+
+  async #unlisted(table: string, prefix: string): Promise<Row> {
+    for (const key of unlistedOf(table)) {
       const [row] = await readRange(this.world.ports.tables, table, key, { from: prefix, to: `${prefix}~` });
-      if (row !== undefined) return this.gone(table, row);
+      if (row !== undefined) return row;
     }
     throw new Error(`there is no ${prefix} in ${table}`);
   }

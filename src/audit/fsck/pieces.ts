@@ -10,12 +10,12 @@ import { checkParts } from './parts.js';
 import { checkRecords } from './records.js';
 import { checkRows } from './rows.js';
 import type { StreamPlace } from './take-lines.js';
-import { checkTenantRows } from './tenant-rows.js';
+import { checkOperations, checkReservations, checkTenantRows, SHARDS } from './tenant-rows.js';
 import type { Reads } from './tools.js';
 import { TILE_WIDTH } from '../log/tiles.js';
 
 /** What is looked for in a partition, in this order. */
-type PartitionLook = 'rows' | 'records' | 'parts' | 'events';
+type PartitionLook = 'rows' | 'records' | 'parts' | 'events' | 'operations';
 
 /**
  * A bounded piece of the work of checking a tenant; what is found in it can be looked for again by doing it again. JSON, so
@@ -25,6 +25,7 @@ export type Piece =
   | { readonly kind: 'log' }
   | { readonly kind: 'bundle'; readonly index: number; readonly size: number; readonly settled: number; readonly stream?: StreamPlace | undefined }
   | { readonly kind: 'tenant' }
+  | { readonly kind: 'reservations'; readonly shard: number }
   /** The partition that the directory lists after `after`. */
   | { readonly kind: 'partition'; readonly after?: string | undefined }
   | { readonly kind: 'look'; readonly look: PartitionLook; readonly ref: ListedPartition; readonly after?: string | undefined }
@@ -62,7 +63,11 @@ async function nextOf(reads: Reads, tenant: string, piece: Piece, suspicions: Su
     }
     case 'tenant':
       await checkTenantRows(reads, tenant, found);
-      return { kind: 'partition' };
+      return { kind: 'reservations', shard: 0 };
+    case 'reservations': {
+      const shard = await checkReservations(reads, tenant, piece.shard, found);
+      return shard < SHARDS ? { kind: 'reservations', shard } : { kind: 'partition' };
+    }
     case 'partition': {
       const [ref] = await reads.budget().retry(() => reads.tools.directory.partitionsAfter(tenant, piece.after, 1));
       return ref === undefined ? { kind: 'blobs' } : followingLook(reads, ref, undefined);
@@ -86,6 +91,10 @@ async function lookInto(
   const { found } = suspicions;
   const type = typeOf(reads, ref.table);
   if (look === 'events') return checkEventRows(reads, ref, after, found);
+  if (look === 'operations') {
+    await checkOperations(reads, ref.tenant, ref.partition, found);
+    return undefined;
+  }
   if (look === 'records' && type !== undefined) return checkRecords(reads, type, ref, after, suspicions);
   if (look === 'parts' && type?.parts !== undefined)
     return checkParts(reads, { type, parts: type.parts, ref }, after, suspicions);
@@ -99,7 +108,7 @@ const typeOf = (reads: Reads, table: string): RecordType | undefined =>
 function followingLook(reads: Reads, ref: ListedPartition, done: PartitionLook | undefined): Piece {
   const type = typeOf(reads, ref.table);
   const own: readonly PartitionLook[] =
-    ref.table === INDEX_TABLE ? ['events'] : type === undefined ? ['rows'] : ['rows', ref.table === type.table ? 'records' : 'parts']; // prettier-ignore
+    ref.table === INDEX_TABLE ? ['events', 'operations'] : type === undefined ? ['rows'] : ['rows', ref.table === type.table ? 'records' : 'parts']; // prettier-ignore
   const look = own[done === undefined ? 0 : own.indexOf(done) + 1];
   return look === undefined ? { kind: 'partition', after: ref.listedAs } : { kind: 'look', look, ref };
 }
