@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FindingCode } from '../../src/audit/fsck/findings.js';
 import { formatCheckpoint } from '../../src/audit/log/checkpoint.js';
 import { ed25519Signer, signNote } from '../../src/audit/log/signed-note.js';
+import { bundleBytes, bundleEntries, TILE_WIDTH } from '../../src/audit/log/tiles.js';
 import { checksumOf } from '../../src/domain/canonical-json.js';
 import type { Row } from '../../src/storage/ports.js';
 import { checkpointOf, logFiles, ran, serveLog } from '../cli/support.js';
@@ -28,6 +29,8 @@ const flipIn = (text: string) => (bytes: Buffer) => {
 };
 const lines = (change: (lines: string[]) => string[]) => (bytes: Buffer) =>
   Buffer.from(change(bytes.toString('utf8').split('\n').slice(0, -1)).map((line) => `${line}\n`).join('')); // prettier-ignore
+const entries = (change: (entries: Uint8Array[]) => Uint8Array[]) => (bytes: Buffer) =>
+  Buffer.from(bundleBytes(change([...(bundleEntries(bytes, TILE_WIDTH) ?? [])])));
 const swapped = <T>(items: T[], a: number, b: number): T[] => items.map((item, at) => (at === a ? items[b] : at === b ? items[a] : item) as T); // prettier-ignore
 const ledger = (path: string): readonly [string, string] => ['ledger', `${TENANT}/${path}`];
 const signed = async (seed: number, size: number, root: string): Promise<Buffer> => {
@@ -46,10 +49,14 @@ const LOG: readonly Deed[] = [
   { name: 'deletes the stream', code: 'stream.missing', do: async (v) => v.blob('audit', await STREAM(v), () => undefined) },
   { name: 'begins another stream', code: 'stream.longer', do: (v) => v.append('audit', `${TENANT}/9999-01-01/0000.jsonl`, Buffer.from('{}\n')) },
   { name: 'flips a bit of an entry', code: 'log.entry', mended: true, azurite: true, do: (v) => v.blob(...ledger('tile/entries/000'), flipIn('event_id')) },
+  { name: 'changes the order of entries', code: 'log.entry', mended: true, do: (v) => v.blob(...ledger('tile/entries/000'), entries((all) => swapped(all, 1, 2))) },
+  { name: 'has an entry twice', code: 'log.entry', mended: true, do: (v) => v.blob(...ledger('tile/entries/000'), entries((all) => all.map((one, at) => (at === 5 ? (all[4] as Uint8Array) : one)))) },
   { name: 'cuts off a bundle', code: 'bundle.missing', mended: true, do: (v) => v.blob(...ledger('tile/entries/000'), (bytes) => bytes.subarray(0, -10)) },
   { name: 'deletes a bundle', code: 'bundle.missing', mended: true, do: (v) => v.blob(...ledger('tile/entries/000'), () => undefined) },
   { name: 'flips a bit of a tile', code: 'log.leaf', mended: true, do: (v) => v.blob(...ledger('tile/0/000'), (bytes) => (bytes.writeUInt8(bytes.readUInt8(70) ^ 1, 70), bytes)) },
   { name: 'changes the order of hashes', code: 'log.leaf', mended: true, do: (v) => v.blob(...ledger('tile/0/000'), (bytes) => Buffer.concat([bytes.subarray(32, 64), bytes.subarray(0, 32), bytes.subarray(64)])) },
+  { name: 'has a hash twice', code: 'log.leaf', mended: true, do: (v) => v.blob(...ledger('tile/0/000'), (bytes) => Buffer.concat([bytes.subarray(0, 32), bytes.subarray(0, -32)])) },
+  { name: 'cuts off a tile', code: 'tile.missing', mended: true, do: (v) => v.blob(...ledger('tile/0/000'), (bytes) => bytes.subarray(0, -32)) },
   { name: 'deletes a tile', code: 'tile.missing', mended: true, do: (v) => v.blob(...ledger('tile/0/000'), () => undefined) },
   { name: 'flips a bit of a tile above', code: 'tile.differs', mended: true, do: (v) => v.blob(...ledger('tile/1/000.p/1'), (bytes) => (bytes.writeUInt8(bytes.readUInt8(0) ^ 1, 0), bytes)) },
   { name: 'deletes the checkpoint', code: 'checkpoint.missing', mended: true, do: (v) => v.blob(...ledger('checkpoint'), () => undefined) },
@@ -57,6 +64,7 @@ const LOG: readonly Deed[] = [
   { name: 'signs with a key of their own', code: 'checkpoint.signature', do: async (v) => { const { tree_size, root } = await head(v); return v.blob(...ledger('checkpoint'), await signed(8, tree_size, root)); } },
   { name: 'signs another root with the real key', code: 'checkpoint.root', do: async (v) => v.blob(...ledger('checkpoint'), await signed(7, (await head(v)).tree_size, 'ab'.repeat(32))) },
   { name: 'signs more than there is with the real key', code: 'checkpoint.ahead', do: async (v) => v.blob(...ledger('checkpoint'), await signed(7, (await head(v)).tree_size + 1, 'ab'.repeat(32))) },
+  { name: 'writes another event into the log and signs it with the real key', code: 'log.line', azurite: true, do: (v) => v.rewrite(3, (root, size) => signed(7, size, root)) },
   { name: 'puts back an older checkpoint', code: 'checkpoint.behind', do: async (v) => v.blob(...ledger('checkpoint'), await signed(7, 1, v.firstLeaf())) },
   { name: 'deletes the head', code: 'head.missing', do: (v) => v.blob(...ledger('head'), () => undefined) },
   { name: 'writes another root into the head', code: 'head.invalid', do: (v) => v.blob(...ledger('head'), (bytes) => { const json = JSON.parse(bytes.toString('utf8')) as object; return Buffer.from(JSON.stringify({ ...json, root: 'cd'.repeat(32) })); }) },
@@ -96,6 +104,8 @@ const EVENTS: readonly Deed[] = [
 const RECORDS: readonly Deed[] = [
   { name: 'flips a bit of a record row', code: 'row.altered', azurite: true, do: async (v, w) => v.row('decisions', await twice(w, 'r'), { title: 'Other' }, false) },
   { name: 'rewrites a record row', code: 'record.differs', do: async (v, w) => v.row('decisions', await twice(w, 'r'), { checksum: 'ab'.repeat(32) }, true) },
+  { name: 'has a record row twice', code: 'record.differs', do: async (v, w) => { const one = await twice(w, 'r'); return v.copy('decisions', one, one.rowKey.replace(/.$/, (c) => (c === '0' ? '1' : '0'))); } },
+  { name: 'has a revision twice', code: 'revision.chain', do: async (v, w) => { const one = await twice(w, 'v'); return v.copy('decisions', one, one.rowKey.replace(/2$/, '3')); } },
   { name: 'takes a record back to its first revision', code: 'record.differs', do: async (v, w) => { const second = await twice(w, 'r'); const first = await row(w, 'decisions', `v:${String(second.properties['id'])}:0000000001`); const { revision, checksum, blob, event_id } = first.properties; return v.row('decisions', second, { revision: revision as number, checksum: checksum as string, blob: blob as string, event_id: event_id as string }, true); } },
   { name: 'deletes a record row', code: 'record.missing', do: async (v, w) => v.gone('decisions', await twice(w, 'r')) },
   { name: 'deletes the last revision', code: 'revision.missing', do: async (v, w) => v.gone('decisions', await twice(w, 'v')) },
@@ -104,6 +114,7 @@ const RECORDS: readonly Deed[] = [
   { name: 'gives a revision another event', code: 'revision.unlogged', do: async (v, w) => v.row('decisions', await twice(w, 'v'), { event_id: 'evt_0195b1f8-0000-7000-8000-000000000000' }, true) },
   { name: 'flips a bit of the content', code: 'revision.content', do: async (v, w) => v.blob('records', String((await twice(w, 'v')).properties['blob']), flipIn('title')) },
   { name: 'cuts off the content', code: 'revision.content', do: async (v, w) => v.blob('records', String((await twice(w, 'v')).properties['blob']), (bytes) => bytes.subarray(0, -5)) },
+  { name: 'changes the order of contents', code: 'revision.content', do: async (v, w) => { const second = await twice(w, 'v'); const first = await row(w, 'decisions', `v:${String(second.properties['id'])}:0000000001`); const [a, b] = [String(first.properties['blob']), String(second.properties['blob'])]; const [ofA, ofB] = [await v.read('records', a), await v.read('records', b)]; await v.blob('records', a, ofB); return v.blob('records', b, ofA); } },
   { name: 'deletes the content', code: 'revision.content', do: async (v, w) => v.blob('records', String((await twice(w, 'v')).properties['blob']), () => undefined) },
   { name: 'forges content, revision and record alike', code: 'revision.event', azurite: true, do: async (v, w) => v.forge(w, await twice(w, 'r'), await twice(w, 'v')) },
   { name: 'deletes a record and all that is of it', code: 'event.revision', do: async (v, w) => { const id = String((await twice(w, 'r')).properties['id']); for (const one of (await rowsIn(w, 'decisions', '')).filter(({ rowKey }) => rowKey.includes(id))) await v.gone('decisions', one); } },

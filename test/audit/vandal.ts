@@ -1,4 +1,5 @@
-import { leafHash, rootOf } from '../../src/audit/merkle.js';
+import { bundleBytes, rootOfComplete, TILE_WIDTH, tileBytes } from '../../src/audit/log/tiles.js';
+import { append, EMPTY_TREE, leafHash, nodeHash, rootOf } from '../../src/audit/merkle.js';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import { isFault, type Properties, type Row } from '../../src/storage/ports.js';
 import { readRange } from '../../src/storage/range.js';
@@ -50,6 +51,40 @@ export class Vandal {
     const head = JSON.parse(bytes.toString('utf8')) as object;
     return Buffer.from(JSON.stringify({ ...head, tree_size: size, edge, root: rootOf({ size, edge }) }));
   };
+
+  /**
+   * Another event in the place of one, in bundle and tiles, with head and checkpoint to fit: what is left to hold it against are
+   * the streams, which cannot be written to in the middle.
+   */
+  async rewrite(leaf: number, signed: (root: string, size: number) => Promise<Buffer>): Promise<void> {
+    const head = JSON.parse((await this.read('ledger', `${TENANT}/head`)).toString('utf8')) as {
+      tree_size: number;
+    };
+    const stream = await this.read('audit', await this.only('audit', `${TENANT}/`));
+    const texts = stream.toString('utf8').split('\n').slice(0, head.tree_size);
+    texts[leaf] = (texts[leaf] as string).replace('"outcome":"success"', '"outcome":"failure"');
+    const entries = texts.map((text) => Buffer.from(text));
+    const tree = entries.reduce((grown, entry) => append(grown, leafHash(entry)), EMPTY_TREE);
+    const hashes = entries.slice(0, TILE_WIDTH).map((entry) => leafHash(entry));
+    const root = rootOf(tree);
+    await this.blob(
+      'ledger',
+      `${TENANT}/tile/entries/000`,
+      Buffer.from(bundleBytes(entries.slice(0, TILE_WIDTH))),
+    );
+    await this.blob('ledger', `${TENANT}/tile/0/000`, Buffer.from(tileBytes(hashes)));
+    await this.blob(
+      'ledger',
+      `${TENANT}/tile/1/000.p/1`,
+      Buffer.from(rootOfComplete(hashes, nodeHash), 'hex'),
+    );
+    await this.blob(
+      'ledger',
+      `${TENANT}/head`,
+      Buffer.from(JSON.stringify({ ...head, edge: tree.edge, root })),
+    );
+    await this.blob('ledger', `${TENANT}/checkpoint`, await signed(root, head.tree_size));
+  }
 
   async only(container: string, prefix: string): Promise<string> {
     return (await this.world.ports.blobs.list(container, prefix)).names[0] ?? '';

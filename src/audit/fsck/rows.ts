@@ -40,9 +40,16 @@ export async function checkRows(
     if (isIndex) indexed.push(row);
   }
   const limit = pLimit(AT_ONCE);
+  // The rows of a record in several indexes are often in one page.
+  const read = new Map<string, Promise<Row | undefined>>();
+  const ownerOf = (at: string, id: string): Promise<Row | undefined> => {
+    const own = read.get(id) ?? reads.row(ref.table, at, recordKey(id));
+    read.set(id, own);
+    return own;
+  };
   await Promise.all([
     ...[...owners].map(([name, row]) => limit(() => checkOwner(reads, ref, name, row, found))),
-    ...indexed.map((row) => limit(() => checkIndexed(reads, type, ref, row, found))),
+    ...indexed.map((row) => limit(() => checkIndexed(reads, type, ref, row, ownerOf, found))),
   ]);
   return page.more ? page.rows.at(-1)?.rowKey : undefined;
 }
@@ -63,13 +70,16 @@ async function checkOwner(
   found(code, rowAt(ref.table, keyOf(ref), rowKey), `${row.rowKey} is there`, { sinceMs: row.timestampMs });
 }
 
+/** A record's row, in a partition by its key. */
+type OwnerOf = (key: string, id: string) => Promise<Row | undefined>;
+
 /** An index row is named by its record. */
-async function checkIndexed(reads: Reads, type: RecordType | undefined, ref: PartitionRef, row: Row, found: Found): Promise<void> {
+async function checkIndexed(reads: Reads, type: RecordType | undefined, ref: PartitionRef, row: Row, ownerOf: OwnerOf, found: Found): Promise<void> {
   if (type === undefined || ref.table !== type.table) return;
   const id = row.rowKey.slice(row.rowKey.lastIndexOf(':') + 1);
   const elsewhere = listPartition(type, ref.tenant);
   const key = elsewhere?.partition === ref.partition ? ownKey(type, ref, id) : keyOf(ref);
-  const owner = key === undefined ? undefined : await reads.row(ref.table, key, recordKey(id));
+  const owner = key === undefined ? undefined : await ownerOf(key, id);
   const keys = owner === undefined ? undefined : namedIn(owner);
   if (keys?.includes(row.rowKey) === true) return;
   // The record's own row is not what was written: what it would have named is not known.
