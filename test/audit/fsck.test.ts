@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ran } from '../cli/support.js';
 import { LIMITS } from '../../src/domain/limits.js';
-import { STORAGES, testPlatform } from '../support/platform.js';
+import { covenantType } from '../../src/records/covenant.js';
+import { decisionType } from '../../src/records/decision.js';
+import { caller, STORAGES, testPlatform } from '../support/platform.js';
 import { fsckOf, fsckWorld, PassingClock, rowsIn, TENANT, type FsckWorld } from './fsck-world.js';
+import { bodyOf } from '../support/subjects.js';
 import { Vandal } from './vandal.js';
 
 describe.each(STORAGES)('fsck $name', (kind) => {
@@ -19,6 +22,46 @@ describe.each(STORAGES)('fsck $name', (kind) => {
       world.close();
     }
   });
+});
+
+describe.each(STORAGES.filter(({ realTime }) => realTime))('fsck beside a platform at work $name', (kind) => {
+  it('takes nothing that is under way for a finding', async () => {
+    const world = await fsckWorld(kind, 30);
+    const { manager, sealer } = world.platform;
+    const call = caller();
+    let [stopped, written] = [false, 0];
+    const write = async () => {
+      while (!stopped) {
+        const { envelope } = await manager.create(decisionType, { decision_type: 'strategic', title: 'More' }, call); // prettier-ignore
+        const vote = { agent: 'cfo', vote: 'approve', confidence: 1 };
+        await manager.act(decisionType, envelope.id, 'votes', vote, undefined, call);
+        const covenant = await manager.create(covenantType, bodyOf(covenantType), call);
+        written += Number(covenant.envelope.revision > 0);
+      }
+    };
+    const seal = async () => {
+      while (!stopped) await sealer.sealTenant(TENANT);
+    };
+    const working = Promise.all([write(), seal()]);
+    // Whoever waits finds that what was begun has been finished.
+    const clock = new (class extends PassingClock {
+      override async sleep(ms: number): Promise<void> {
+        stopped = true;
+        await working;
+        await super.sleep(ms);
+      }
+    })();
+    try {
+      const { told } = await fsckOf(world.ports, { clock });
+      expect(told).toEqual([]);
+      // It has ended although they were still writing, or because it waited until they were done.
+      expect(written).toBeGreaterThan(0);
+    } finally {
+      stopped = true;
+      await working;
+      world.close();
+    }
+  }, 60_000);
 });
 
 describe.each(STORAGES.filter(({ realTime }) => !realTime))('fsck at work $name', (kind) => {

@@ -51,6 +51,7 @@ async function verdictOn(reads: Reads, tenant: string, name: string): Promise<Ve
   if (pack !== null) return packVerdict(reads, type, tenant, name);
   const [, , , partition = '', id = ''] = detail ?? lines ?? [];
   const rowKey = detail === null ? recordKey(id) : revisionKey(id, Number(detail[5]));
+  if (reads.isLater(id)) return 'named';
   const row = await reads.row(type.table, `${tenant}:${partition}`, rowKey);
   if (row === undefined) return 'orphan';
   return detail === null || row.properties['blob'] === name ? 'named' : 'orphan';

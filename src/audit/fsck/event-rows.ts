@@ -25,7 +25,7 @@ export async function checkEventRows(
     if (row.rowKey.startsWith('o:')) found('row.altered', where, wrong, { sinceMs: row.timestampMs });
     else found('event.extra', where, wrong, { sinceMs: row.timestampMs, repair: removal(reads, ref, row) });
   }
-  return page.more ? page.rows.at(-1)?.rowKey : undefined;
+  return reads.after(page);
 }
 
 const pendingFault = (row: Row): string | undefined => rowIntact(row) ? undefined : 'its checksum does not hold'; // prettier-ignore

@@ -70,7 +70,9 @@ async function nextOf(reads: Reads, tenant: string, piece: Piece, suspicions: Su
     }
     case 'partition': {
       const [ref] = await reads.budget().retry(() => reads.tools.directory.partitionsAfter(tenant, piece.after, 1));
-      return ref === undefined ? { kind: 'blobs' } : followingLook(reads, ref, undefined);
+      if (ref === undefined) return { kind: 'blobs' };
+      // The partition of one record, which was made meanwhile.
+      return reads.isLater(ref.partition) ? { kind: 'partition', after: ref.listedAs } : followingLook(reads, ref, undefined);
     }
     case 'look': {
       const after = await lookInto(reads, piece, suspicions);

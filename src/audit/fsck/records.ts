@@ -43,7 +43,7 @@ export async function checkRecords(
       }),
     ),
   );
-  return page.more ? page.rows.at(-1)?.rowKey : undefined;
+  return reads.after(page);
 }
 
 /** One record, looked at again while somebody changes it. */

@@ -51,7 +51,7 @@ export async function checkRows(
     ...[...owners].map(([name, row]) => limit(() => checkOwner(reads, ref, name, row, found))),
     ...indexed.map((row) => limit(() => checkIndexed(reads, type, ref, row, ownerOf, found))),
   ]);
-  return page.more ? page.rows.at(-1)?.rowKey : undefined;
+  return reads.after(page);
 }
 
 /** Revisions have a record row; entries have a count. */

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { BlindIndex } from '../../domain/blind-index.js';
 import type { Clock, Entropy } from '../../domain/clock.js';
 import type { SecretBox } from '../../domain/commitment.js';
+import { parseId } from '../../domain/ids.js';
 import type { RecordType } from '../../domain/record-type.js';
 import { Budget } from '../../storage/backoff.js';
 import type { Directory, PartitionRef } from '../../storage/directory.js';
@@ -39,7 +40,10 @@ export class Reads {
   /** What is in the directory stays there. */
   readonly #listed = new LRUCache<string, true>({ max: 1000 });
 
+  readonly #begunMs: number;
+
   constructor(readonly tools: FsckTools) {
+    this.#begunMs = tools.clock.now();
     this.leaves = new LogLeaves(tools);
     this.locator = new RecordLocator(tools.ports.tables);
   }
@@ -62,11 +66,30 @@ export class Reads {
     return state;
   }
 
+  /** Whether an id was made after this check began: it is for the next one, or writers would never be caught up with. */
+  isLater(id: string): boolean {
+    const { ms } = parseId(id) ?? { ms: 0 };
+    return ms > this.#begunMs && ms < this.tools.clock.now() + SKEW_MS;
+  }
+
+  /** The row key after which a walk of rows goes on; undefined at the end. Ids that are later are left out, but for the first page. */
+  after({ rows, more }: RangePage): string | undefined {
+    const end = rows.at(-1)?.rowKey;
+    if (!more || end === undefined) return undefined;
+    const [, prefix, id = ''] = BY_TIME.exec(end) ?? [];
+    return prefix !== undefined && this.isLater(id) ? `${prefix}~` : end;
+  }
+
   /** One range read. */
   page(table: string, key: string, range: { readonly from: string; readonly to: string }, limit: number): Promise<RangePage> {
     return this.budget().retry(() => this.tools.ports.tables.range(table, key, { ...range, limit }));
   } // prettier-ignore
 }
+
+/** Prefix of the rows of records, revisions and events, and the id, by whose time they sort. */
+const BY_TIME = /^([rv]:)([a-z]+_[0-9a-f-]{36})/;
+/** Ids of a later time than this after now are not of writers at work, whatever their clocks. */
+const SKEW_MS = 5 * 60_000;
 
 /** A row as findings name it. */
 export const rowAt = (table: string, key: string, rowKey: string): string => `${table} ${key} ${rowKey}`;
