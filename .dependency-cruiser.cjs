@@ -150,9 +150,15 @@ module.exports = {
     ),
     only(
       'cli-delegates',
-      { path: '^src/cli/' },
+      { path: '^src/cli/', pathNot: '^src/cli/bin\\.ts$' },
       '^src/(cli|storage|audit|lifecycle|security|records|domain|telemetry)/',
       'The command stands beside HTTP and queues.',
+    ),
+    only(
+      'cli-is-handed-the-machine',
+      { path: '^src/cli/bin\\.ts$' },
+      '^src/cli/(run|files)\\.ts$|^src/composition\\.ts$',
+      'The one file that hands the command its machine, and opens the storage of its environment; it does nothing itself.',
     ),
     only(
       'azure-implements-ports',
@@ -212,9 +218,10 @@ module.exports = {
     },
     {
       name: 'composition-is-the-top',
-      comment: 'Only functions ask for the wired platform; whatever they call is given what it needs.',
+      comment:
+        'Only functions and the command ask for the wired platform; whatever they call is given what it needs.',
       severity: 'error',
-      from: { path: '^src/' },
+      from: { path: '^src/', pathNot: '^src/cli/bin\\.ts$' },
       to: { path: '^src/composition\\.ts$' },
     },
     {

@@ -2,6 +2,7 @@ import { KeyVaultWrapper, openAzureStorage, parseVaultKey, type AzureStorage } f
 import { readConfig, StartupError, type AnchorConfig, type Config } from './config.js';
 import { assemblePlatform, storageNames, type Platform, type PlatformOptions } from './platform.js';
 import { assertNoDeadRows } from './http/access.js';
+import type { FsckTools } from './audit/fsck/tools.js';
 import type { HttpServices } from './http/resource.js';
 import type { InboxHandler } from './queue/inbox-handler.js';
 import type { SealWorkHandler } from './queue/seal-work-handler.js';
@@ -62,7 +63,15 @@ async function openOnce(settings: Config): Promise<Running> {
   const elsewhere = copies === undefined ? undefined : openAzureStorage(copies);
   const budget = new Budget(systemClock, systemEntropy);
   await budget.retry(() => storage.provision(storageNames()));
-  const platform = assemblePlatform({
+  const platform = platformOf(settings, ports, log, elsewhere?.ports);
+  await budget.retry(() => assertKeys(settings, ports, platform));
+  const http = httpServicesOf(platform, ports, log, authenticateWith(settings, log));
+  return { platform, http, storage, elsewhere };
+}
+
+/** `elsewhere`: where copies of checkpoints go, when that is not where the rest is. */
+function platformOf(settings: Config, ports: StoragePorts, log: Log, elsewhere = ports): Platform {
+  return assemblePlatform({
     ports,
     clock: systemClock,
     backgroundClock,
@@ -76,11 +85,8 @@ async function openOnce(settings: Config): Promise<Running> {
     migrating: settings.migrating,
     rateLimits: settings.rateLimits,
     auditReads: settings.auditReads,
-    anchoring: anchoringOf(settings.anchoring, elsewhere?.ports ?? ports),
+    anchoring: anchoringOf(settings.anchoring, elsewhere),
   });
-  await budget.retry(() => assertKeys(settings, ports, platform));
-  const http = httpServicesOf(platform, ports, log, authenticateWith(settings, log));
-  return { platform, http, storage, elsewhere };
 }
 
 /** Where logs are anchored besides in the platform log; copies go to a storage that may be another. */
@@ -212,6 +218,29 @@ export async function sweeper(): Promise<Sweeper> {
 /** For the timers of jobs. */
 export async function jobs(): Promise<JobRunner> {
   return (await open()).platform.jobs;
+}
+
+/**
+ * The storage of this environment for `business-records fsck`. Nothing is made that is missing, and nothing written unless
+ * it is to be repaired: only then are the keys of this environment held against those the storage was first used with.
+ */
+export async function openFsck(asked: { readonly open: boolean; readonly repair: boolean }): Promise<{
+  readonly tools: FsckTools;
+  readonly close: () => Promise<void>;
+}> {
+  const settings = config();
+  const storage = openAzureStorage(settings.storage);
+  // Nothing is anchored here, so no other storage is opened for it.
+  const platform = platformOf(settings, storage.ports, createLog(settings.logLevel));
+  const budget = new Budget(systemClock, systemEntropy);
+  if (asked.repair) await budget.retry(() => assertKeys(settings, storage.ports, platform));
+  return {
+    tools: { ...platform.fsck, open: asked.open },
+    close: () => {
+      storage.close();
+      return Promise.resolve();
+    },
+  };
 }
 
 /** When the app starts: fail now, with one clear line, rather than at the first request. */

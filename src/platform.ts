@@ -4,6 +4,7 @@ import { ActorNames } from './audit/actor-names.js';
 import { Actors, ACTORS_TABLE } from './audit/actors.js';
 import { AuditEmitter } from './audit/emitter.js';
 import { AuditReader } from './audit/audit-reader.js';
+import type { FsckTools } from './audit/fsck/tools.js';
 import { EventProofs } from './audit/event-proofs.js';
 import type { LogKeys } from './audit/log-keys.js';
 import { LogReader } from './audit/log-reader.js';
@@ -106,6 +107,8 @@ export interface Platform {
     readonly anchors: AnchorReader;
     readonly vkeys: LogKeys['vkeys'];
   };
+  /** What storage is checked with; whether sealed values are opened is for the caller to say. */
+  readonly fsck: Omit<FsckTools, 'open'>;
   readonly emitter: AuditEmitter;
   readonly receipts: Receipts;
   readonly refusals: Refusals;
@@ -277,6 +280,13 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     readAuditor,
     poison,
     auditLog: { reader: logReader, proofs, anchors: anchors.reader, vkeys: options.logKeys.vkeys }, // prettier-ignore
+    fsck: {
+      ...common,
+      types: registry.types,
+      keyedTenantsAfter: ring.rotation.tenantsAfter.bind(ring.rotation),
+      vkeys: options.logKeys.vkeys,
+      seal: sealer.sealTenant.bind(sealer),
+    },
     externalEvents,
     emitter,
     receipts: new Receipts({ reader: auditReader, scheduler, clock: backgroundClock }),

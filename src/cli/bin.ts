@@ -20,4 +20,6 @@ process.exitCode = await run(process.argv.slice(2), {
   fetch: globalThis.fetch,
   sleep: (ms) => sleep(ms),
   deadline,
+  // Only who checks a storage needs what opens one.
+  openFsck: async (asked) => (await import('../composition.js')).openFsck(asked),
 });

@@ -1,3 +1,11 @@
+import type { FsckTools } from '../audit/fsck/tools.js';
+
+/** A storage that is open for being checked. */
+export interface FsckStorage {
+  readonly tools: FsckTools;
+  close(): Promise<void>;
+}
+
 /** What the command knows of the machine it runs on; handed in, so that tests run the command as it is. */
 export interface CliIo {
   /** Answers, for the caller or a program after it. */
@@ -13,6 +21,8 @@ export interface CliIo {
   readonly listFiles: (folder: string) => Promise<readonly string[]>;
   readonly fetch: typeof globalThis.fetch;
   readonly sleep: (ms: number) => Promise<void>;
+  /** Opens the storage that the environment names; `repair`: with the keys it is written with. Rejects when it cannot. */
+  readonly openFsck: (asked: { readonly open: boolean; readonly repair: boolean }) => Promise<FsckStorage>;
   /** Aborts after a time, unless it is cleared before: whatever waits for the signal is kept in memory until then. */
   readonly deadline: (ms: number) => { readonly signal: AbortSignal; readonly clear: () => void };
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { CannotTell, EXIT, printable, type CliIo, type ExitCode } from './io.js';
+import { fsck, type FsckArguments } from './fsck.js';
 import { verify, type VerifyArguments } from './verify.js';
 import { verifyAnchor, type VerifyAnchorArguments } from './verify-anchor.js';
 import { exportLog, type ExportArguments } from './export.js';
@@ -76,6 +77,20 @@ function programOf(io: CliIo, done: (code: ExitCode) => void): Command {
     .option('--json', 'print the report as JSON')
     .addHelpText('after', `\nA bearer token is taken from ${TOKEN_VARIABLE}.${EXIT_CODES}`)
     .action(async (args: ExportArguments) => done(await exportLog(args, io)));
+  program
+    .command('fsck')
+    .description(
+      'hold everything in a storage against everything that follows from it; needs the environment of the app',
+    )
+    .option('--tenant <tenant>', 'only this tenant')
+    .option(
+      '--repair',
+      'make anew what is derived: index rows, lists, tiles, bundles, a checkpoint that is gone',
+    )
+    .option('--open', 'open sealed values too')
+    .option('--json', 'print a line of JSON for each finding, and one at the end')
+    .addHelpText('after', EXIT_CODES)
+    .action(async (args: FsckArguments) => done(await fsck(args, io)));
   return program;
 }
 

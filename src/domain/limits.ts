@@ -152,4 +152,10 @@ export const LIMITS = {
   orphanAgeMs: 24 * 3_600_000,
   /** Added to it: the age is told by the writer's clock, which may be slow. */
   orphanMarginMs: 3_600_000,
+  /** Findings of one code that a piece of a check tells apart. */
+  fsckRepeats: 100,
+  /** Pieces of a check with something suspicious that are kept until they are looked at again. */
+  fsckDoubts: 200,
+  /** What was written less than this ago may be under way: it is looked at again before it is said. */
+  fsckYoungMs: 3 * 60_000,
 } as const;

@@ -99,6 +99,17 @@ export class Directory {
     this.#registered.add(key);
   }
 
+  /** Whether a partition and its tenant are in the directory as `register` puts them. Two point reads. */
+  async stateOf({ tenant, table, partition }: PartitionRef): Promise<'listed' | 'missing' | 'altered'> {
+    const [owner, row] = await Promise.all([
+      this.tables.find(SYSTEM_TABLE, tenantsKey, tenant),
+      this.tables.find(SYSTEM_TABLE, partitionsKey(tenant), `${table}:${keyValue(partition)}`),
+    ]);
+    if (owner === undefined || row === undefined) return 'missing';
+    const { properties } = row;
+    return properties['table'] === table && properties['partition'] === partition ? 'listed' : 'altered';
+  }
+
   /** All partitions of a table of a tenant, ascending. One range read per 1,000 partitions. */
   async partitions(tenant: string, table: string): Promise<readonly string[]> {
     const rows = await readRange(this.tables, SYSTEM_TABLE, partitionsKey(tenant), prefixRange(`${table}:`));

@@ -8,7 +8,8 @@ import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 
 export const OPERATION_PREFIX = 'op';
-const TABLE = 'operations';
+export const OPERATIONS_TABLE = 'operations';
+const TABLE = OPERATIONS_TABLE;
 
 /** Why an operation failed: the code and what a caller may know of it. */
 export interface OperationProblem {

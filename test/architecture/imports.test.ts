@@ -60,6 +60,7 @@ const PLANTED: Readonly<Record<string, readonly [path: string, code: string]>> =
   'http-delegates': ['src/http/queues.ts', "export * from '../queue/handler.js';"],
   'queue-delegates': ['src/queue/serves.ts', "export * from '../http/handle.js';"],
   'cli-delegates': ['src/cli/serves.ts', "export * from '../http/handle.js';"],
+  'cli-is-handed-the-machine': ['src/cli/bin.ts', "export * from '../audit/sealer.js';"],
   'azure-implements-ports': ['src/azure/knows.ts', "export * from '../storage/keys.js';"],
   'azure-sdk-in-azure-only': ['src/audit/sdk.ts', "export { BlobServiceClient } from '@azure/storage-blob';"],
   'azure-folder-is-wired-once': ['src/queue/direct.ts', "export * from '../azure/adapter.js';"],

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { read, ROOT } from '../architecture/support.js';
 import { documentOf, sample } from '../audit/log/proof-documents.js';
+import { bundled } from './bundle.js';
 
 /** The source of what package.json names in the build. */
 function sourceOf(built: string): string {
@@ -23,18 +23,7 @@ describe('the command as a process', () => {
     spawnSync(process.execPath, [join(folder, 'bin.mjs'), ...args], { cwd: folder, encoding: 'utf8' });
 
   beforeAll(async () => {
-    await build({
-      absWorkingDir: ROOT,
-      entryPoints: [sourceOf(bin['business-records'] as string)],
-      outfile: join(folder, 'bin.mjs'),
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      banner: {
-        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-      },
-    });
+    await bundled(sourceOf(bin['business-records'] as string), folder);
     writeFileSync(join(folder, 'proof.json'), await documentOf(made));
     writeFileSync(join(folder, 'changed.json'), (await documentOf(made)).replace('second', 'third'));
   });

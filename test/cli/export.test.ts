@@ -37,6 +37,7 @@ describe.each(STORAGES)('business-records export $name', (kind) => {
       env: {},
       deadline: (ms) => ({ signal: AbortSignal.timeout(ms), clear: () => undefined }),
       ...filesOnDisk,
+      openFsck: () => Promise.reject(new Error('there is no storage to open')),
       fetch: async (url) => {
         const path = String(url).slice(BASE.length);
         asked.push(path);

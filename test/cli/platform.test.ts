@@ -25,6 +25,7 @@ describe.each(STORAGES)('the command and the platform $name', (kind) => {
       out: (text) => void (out += text),
       complain: (text) => void (out += text),
       env: {},
+      openFsck: () => Promise.reject(new Error('there is no storage')),
       deadline: (ms) => ({ signal: AbortSignal.timeout(ms), clear: () => undefined }),
       readFile: async (path) =>
         files[path] ?? Promise.reject(Object.assign(new Error('no such file'), { code: 'ENOENT' })),

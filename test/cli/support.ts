@@ -5,6 +5,7 @@ import type { LocalNoteSigner } from '../../src/audit/log/signed-note.js';
 import { signNote } from '../../src/audit/log/signed-note.js';
 import { bundleBytes, changedTiles, TILE_WIDTH, tileBytes, tilePath } from '../../src/audit/log/tiles.js';
 import { listFiles, readFile, writeFile } from '../../src/cli/files.js';
+import type { FsckStorage } from '../../src/cli/io.js';
 import { run } from '../../src/cli/run.js';
 import { WholeTree } from '../audit/log/support.js';
 
@@ -25,6 +26,7 @@ export async function ran(
   args: readonly string[],
   files: Readonly<Record<string, string | Uint8Array>> = {},
   env: Readonly<Record<string, string>> = {},
+  openFsck: () => Promise<FsckStorage> = () => Promise.reject(new Error('there is no storage')),
 ): Promise<Ran> {
   let [out, complaints] = ['', ''];
   const slept: number[] = [];
@@ -33,6 +35,7 @@ export async function ran(
     complain: (text) => void (complaints += text),
     deadline: (ms) => ({ signal: AbortSignal.timeout(ms), clear: () => undefined }),
     env,
+    openFsck,
     readFile: (path) => {
       const content = files[path];
       return content === undefined

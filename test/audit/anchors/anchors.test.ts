@@ -54,6 +54,7 @@ describe.each(STORAGES)('anchors $name', (kind) => {
       readFile: (path) => Promise.resolve(Buffer.from(files[path] ?? '')),
       writeFile: () => Promise.reject(new Error('a read-only disk')),
       listFiles: () => Promise.resolve([]),
+      openFsck: () => Promise.reject(new Error('there is no storage to open')),
       fetch: async (url) => {
         const reply = await host.get(String(url).slice('http://platform.test/api'.length), as);
         return new Response(reply.bytes, { status: reply.status });
