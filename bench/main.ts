@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { measureCalls } from './calls.js';
 import { measureCpu } from './cpu.js';
 import { measureLoad } from './load.js';
+import { measureLog } from './log.js';
 import { readOptions, USAGE, type BenchOptions } from './options.js';
 import { recordTemplates } from './payload.js';
 import { print, type Report } from './report.js';
@@ -46,6 +47,7 @@ async function run({ quick, sections }: BenchOptions, place: BenchPlace, tempora
     const pages = wants('pages') ? await comparePages(tools) : [];
     if (wants('calls')) progress('CPU of single calls');
     const calls = wants('calls') ? await measureCalls(tools) : [];
+    const log = wants('log') ? await measureLog(tools) : undefined;
     await storage.stop();
     if (wants('cpu')) progress('CPU on ports in memory');
     const cpu = wants('cpu') ? await measureCpu(quick) : [];
@@ -65,6 +67,7 @@ async function run({ quick, sections }: BenchOptions, place: BenchPlace, tempora
       calls,
       cpu,
       load,
+      log,
     };
   } finally {
     await storage.stop();

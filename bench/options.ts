@@ -1,5 +1,5 @@
 /** Parts of the bench, each of which can be run alone. */
-export const SECTIONS = ['process', 'http', 'types', 'pages', 'calls', 'cpu', 'load'] as const;
+export const SECTIONS = ['process', 'http', 'types', 'pages', 'calls', 'cpu', 'load', 'log'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 export interface BenchOptions {

@@ -10,7 +10,8 @@ import { createLog } from '../src/telemetry/log.js';
 const never = { ...systemClock, sleep: () => new Promise<void>(() => undefined) };
 
 const { privateKey } = generateKeyPairSync('ed25519');
-const KEYS = logKeysOf('bench.local', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+/** Who signs the logs of the bench. */
+export const KEYS = logKeysOf('bench.local', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
 
 /** One host of the platform, as composition wires it, on any ports. */
 export function benchPlatform(ports: StoragePorts): Platform {

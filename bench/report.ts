@@ -1,3 +1,5 @@
+import { printLog, type LogResult } from './log-report.js';
+import { number, table } from './markdown.js';
 import type { Comparison } from './rounds.js';
 import type { OperationName } from './side.js';
 
@@ -64,17 +66,9 @@ export interface Report {
   readonly calls: readonly CallResult[];
   readonly cpu: readonly CpuResult[];
   readonly load: readonly LoadResult[];
+  /** Undefined where it was not asked for. */
+  readonly log: LogResult | undefined;
 }
-
-/** A Markdown table, padded so that it can be read as it is. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((cell, at) => Math.max(cell.length, ...rows.map((row) => (row[at] ?? '').length)));
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
-}
-
-const number = (value: number): string => (value < 20 ? value.toFixed(1) : value.toFixed(0));
 
 function compared({ ours, floor, ratio }: Comparison): readonly string[] {
   return [
@@ -89,7 +83,7 @@ const RATES = ['ours, per s', 'floor, per s', 'ratio', 'p10 to p90'];
 
 /** The report for people. */
 export function print(report: Report): string {
-  const { scenarios, types, pages, calls, cpu, load } = report;
+  const { scenarios, types, pages, calls, cpu, load, log } = report;
   const parts = [`Node ${report.node}, ${String(report.cpus)} cores, ${report.seconds.toFixed(0)} s`];
   if (scenarios.length > 0)
     parts.push(table(
@@ -121,5 +115,6 @@ export function print(report: Report): string {
       ['app', 'import, ms', 'RSS, MiB', 'heap, MiB'],
       load.map((one) => [one.app, one.importMs.toFixed(0), one.rssMib.toFixed(0), one.heapMib.toFixed(1)]),
     )); // prettier-ignore
+  if (log !== undefined) parts.push(...printLog(log));
   return `${parts.join('\n\n')}\n`;
 }

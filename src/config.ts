@@ -125,6 +125,7 @@ const environment = z.object({
   ROLL_UP_SERIES_SCHEDULE: z.string().min(1).default('55 */5 * * * *'),
   MOVE_PARTS_SCHEDULE: z.string().min(1).default('5 */5 * * * *'),
   ROTATE_KEYS_SCHEDULE: z.string().min(1).default('33 */5 * * * *'),
+  VERIFY_LOGS_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
   MIGRATE_SCHEDULE: z.string().min(1).default('48 */5 * * * *'),
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
@@ -187,6 +188,7 @@ export interface Config {
   readonly movePartsSchedule: string;
   readonly migrateSchedule: string;
   readonly rotateKeysSchedule: string;
+  readonly verifyLogsSchedule: string;
   readonly migrating: MigrateSettings;
   readonly rateLimits: RateLimits;
   readonly auditReads: 'buffered' | 'off';
@@ -226,6 +228,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     movePartsSchedule: settings.MOVE_PARTS_SCHEDULE,
     migrateSchedule: settings.MIGRATE_SCHEDULE,
     rotateKeysSchedule: settings.ROTATE_KEYS_SCHEDULE,
+    verifyLogsSchedule: settings.VERIFY_LOGS_SCHEDULE,
     migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },
     rateLimits: {
       caller: settings.RATE_LIMIT_CALLER,

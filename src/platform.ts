@@ -11,6 +11,7 @@ import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
 import { Receipts } from './audit/receipts.js';
 import { Refusals } from './audit/refusals.js';
+import { RollingCheck } from './audit/rolling/rolling-check.js';
 import { ReadAuditor, type ReadAuditing } from './audit/read-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
 import { Sealer } from './audit/sealer.js';
@@ -27,6 +28,7 @@ import type { DigestJobTools } from './lifecycle/digest-record.js';
 import { RollUpSeries } from './lifecycle/roll-up-series.js';
 import { MoveParts } from './lifecycle/move-parts.js';
 import { RotateKeys } from './lifecycle/rotate-keys.js';
+import { VerifyLogs } from './lifecycle/verify-logs.js';
 import type { Job } from './lifecycle/job.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
 import { PoisonBox } from './queue/poison-box.js';
@@ -285,7 +287,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     holds: new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }), // prettier-ignore
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
-      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager), ring.rotation, anchoring),
+      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager), ring.rotation, anchoring, onIntegrityFailure), // prettier-ignore
     ),
     actors,
     actorNames: new ActorNames({ actors, onIntegrityFailure }),
@@ -309,6 +311,7 @@ function jobsOf(
   migrate: MigrateTools['migrate'],
   rotation: KeyRing['rotation'],
   anchoring: Omit<AnchorLogsTools, 'directory' | 'budget' | 'log'>,
+  report: IntegrityAuditor['report'],
 ): readonly Job[] {
   const { ports, clock, entropy, log } = options;
   const { tables } = ports;
@@ -337,6 +340,7 @@ function jobsOf(
       log,
     }),
     new AnchorLogs({ ...anchoring, directory, budget, log }),
+    new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys: options.logKeys.vkeys }), report, tables, directory, budget, log }), // prettier-ignore
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
   ];
 }

@@ -3,9 +3,8 @@ import type { StoragePorts } from '../storage/ports.js';
 import { applyUnits } from './apply-units.js';
 import { changesOf, clearOrder, INDEX_TABLE, indexOrder, type SealedChange } from './clear-order.js';
 import { clearUnits, indexUnits } from './index-rows.js';
-import type { Head, Stage } from './ledger-state.js';
 import type { NoteSigner } from './log/signed-note.js';
-import { publishStage } from './publish-log.js';
+import { publishStage, type CommittedRound } from './publish-log.js';
 
 export interface FinishTools {
   readonly ports: StoragePorts;
@@ -27,12 +26,13 @@ export interface FinishTools {
  */
 export async function finishStage(
   tools: FinishTools,
-  { head, stage }: { readonly head: Head; readonly stage: Stage },
+  round: CommittedRound,
   beat: () => Promise<void>,
 ): Promise<void> {
   const { tables, blobs } = tools.ports;
+  const { stage } = round;
   // Before the index rows, so that no event is shown as sealed that the checkpoint does not cover.
-  await publishStage({ blobs, signer: tools.signer, beat }, head, stage);
+  await publishStage({ blobs, signer: tools.signer, beat }, round);
   for (const group of indexOrder(stage)) {
     await tools.directory.register({
       tenant: stage.tenant,

@@ -23,6 +23,8 @@ export interface Growth {
   /** The compact range of the tree of `size` leaves. */
   readonly edge: readonly string[];
   readonly entries: readonly Uint8Array[];
+  /** Their leaf hashes. */
+  readonly leaves: readonly string[];
 }
 
 /** A tree to be signed. */
@@ -37,14 +39,14 @@ export interface CommittedTree {
  * somebody has done all of this and more.
  */
 export async function putGrowth(store: LogStore, growth: Growth): Promise<void> {
-  const { tenant, from, size, entries, edge } = growth;
+  const { tenant, from, size } = growth;
   const before = await readPartials(store, tenant, from, size);
   if (before === undefined) {
     const later = await store.findCheckpoint(tenant);
     if (later !== undefined && later.size >= size) return;
     throw ledgerBroken(tenant, 'a tile of the log is gone');
   }
-  const built = growTiles(from, before, entries, edge);
+  const built = growTiles(from, before, growth);
   if (built === undefined) throw ledgerBroken(tenant, 'the tiles do not give the root of the head');
   await store.putTiles(tenant, built);
 }

@@ -21,7 +21,7 @@ export function eventColumns(
 }
 
 /** Keys of an event's index rows: all, by actor, by resource, by type; newest first. */
-function indexKeysOf(event: SealedEvent): readonly string[] {
+export function indexKeysOf(event: Pick<SealedEvent, 'facts' | 'atMs'>): readonly string[] {
   const { facts, atMs } = event;
   return [
     ['all', ''],

@@ -1,7 +1,7 @@
 import { AppError } from '../domain/errors.js';
 import { isMalformed } from './log/encoding.js';
 import { splitVkey } from './log/note-format.js';
-import { ed25519Signer, vkeyOf, type NoteSigner } from './log/signed-note.js';
+import { ed25519PrivateKey, ed25519Signer, vkeyOf, type NoteSigner } from './log/signed-note.js';
 
 /** Who signs the logs of tenants, and what their signatures are verified with. */
 export interface LogKeys {
@@ -25,13 +25,14 @@ export function logKeysOf(
   privateKeyPem: string,
   former: readonly string[] = [],
 ): LogKeys {
+  const privateKey = ed25519PrivateKey(privateKeyPem);
   const publicKeys = former.map(publicKeyOfVkey);
   return {
-    signer: (tenant) => ed25519Signer(originOf(auditOrigin, tenant), privateKeyPem),
+    signer: (tenant) => ed25519Signer(originOf(auditOrigin, tenant), privateKey),
     vkeys: (tenant) => {
       const origin = originOf(auditOrigin, tenant);
       const keys = [
-        ed25519Signer(origin, privateKeyPem).vkey,
+        ed25519Signer(origin, privateKey).vkey,
         ...publicKeys.map((key) => vkeyOf(origin, key)),
       ];
       return [...new Set(keys)];

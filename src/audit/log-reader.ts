@@ -7,7 +7,7 @@ import { LogStore, type StoredCheckpoint } from './log-store.js';
 import { proveConsistency, proveInclusion, verifyInclusion } from './log/proof.js';
 import { cutTile, subtreeReader, TILE_WIDTH, tileHashes, tilePath, widthAt, type Tile } from './log/tiles.js';
 import { formatTlogProof } from './log/tlog-proof.js';
-import { leafHash, nodeHash } from './merkle.js';
+import { leafHash } from './merkle.js';
 
 export interface LogReaderTools {
   readonly blobs: BlobStore;
@@ -76,7 +76,7 @@ export class LogReader {
     const checkpoint = under ?? (await this.checkpoint(tenant));
     if (checkpoint === undefined || checkpoint.size <= index) throw notYetSealed();
     const { size, root, note } = checkpoint;
-    const read = subtreeReader(size, (tile) => this.#hashes(tenant, tile), nodeHash);
+    const read = subtreeReader(size, (tile) => this.#hashes(tenant, tile));
     const path = await proveInclusion(index, size, read);
     if (!verifyInclusion({ leaf: leafHash(event), index, size, root }, path))
       throw ledgerBroken(tenant, `leaf ${String(index)} is not the event that it should be`);
@@ -92,7 +92,7 @@ export class LogReader {
     return proveConsistency(
       first,
       second,
-      subtreeReader(second, (tile) => this.#hashes(tenant, tile), nodeHash),
+      subtreeReader(second, (tile) => this.#hashes(tenant, tile)),
     );
   }
 

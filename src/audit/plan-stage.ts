@@ -8,7 +8,7 @@ import {
   type Stage,
   type StoredStage,
 } from './ledger-state.js';
-import { append, EMPTY_TREE, leafHash, rootOf } from './merkle.js';
+import { appendAll, EMPTY_TREE, leafHash, rootOf } from './merkle.js';
 import type { PendingEvent } from './pending-row.js';
 import { byEventId } from './read-pending.js';
 import { planStream } from './stream-roll.js';
@@ -18,6 +18,8 @@ export interface RoundPlan {
   readonly stage: Stage;
   readonly stored: StoredStage;
   readonly head: Head;
+  /** Leaf hashes of the stage's events. */
+  readonly leaves: readonly string[];
 }
 
 /**
@@ -62,7 +64,8 @@ export function planStage(
     })),
   };
   const before = last === undefined ? EMPTY_TREE : { size: last.tree_size, edge: last.edge };
-  const tree = events.reduce((grown, { text }) => append(grown, leafHash(text)), before);
+  const leaves = events.map(({ text }) => leafHash(text));
+  const tree = appendAll(before, leaves);
   const stored = storeStage(stage);
   const head: Head = {
     schema_version: LEDGER_SCHEMA_VERSION,
@@ -79,5 +82,5 @@ export function planStage(
     },
     last_pending: lastCleared(stage),
   };
-  return { stage, stored, head };
+  return { stage, stored, head, leaves };
 }

@@ -4,7 +4,16 @@ import { dropSuperseded, putGrowth, signUpTo } from './grow-log.js';
 import { ledgerBroken, type Head, type Stage } from './ledger-state.js';
 import type { NoteSigner } from './log/signed-note.js';
 import { LogStore, type StoredCheckpoint } from './log-store.js';
+import { leafHash } from './merkle.js';
 import { rebuildLog } from './rebuild-log.js';
+
+/** A stage and the head that committed it. */
+export interface CommittedRound {
+  readonly head: Head;
+  readonly stage: Stage;
+  /** Leaf hashes of the stage's events; left out by who does not have them. */
+  readonly leaves?: readonly string[];
+}
 
 export interface PublishTools {
   readonly blobs: BlobStore;
@@ -21,14 +30,18 @@ export interface PublishTools {
  * the streams first. Throws `integrity-failure` when what is stored does not give the head's root, before anything is
  * signed.
  */
-export async function publishStage(tools: PublishTools, head: Head, stage: Stage): Promise<void> {
+export async function publishStage(
+  tools: PublishTools,
+  { head, stage, ...round }: CommittedRound,
+): Promise<void> {
   const store = new LogStore(tools.blobs);
   const { tenant, follows } = stage;
   let standing = await store.findCheckpoint(tenant);
   if ((standing?.size ?? 0) < follows) standing = await rebuildLog(tools, store, { head, stage }, standing);
   if ((standing?.size ?? 0) < head.tree_size) {
     const entries = stage.events.map(({ event }) => Buffer.from(event));
-    await putGrowth(store, { tenant, from: follows, size: head.tree_size, edge: head.edge, entries });
+    const leaves = round.leaves ?? entries.map((entry) => leafHash(entry));
+    await putGrowth(store, { tenant, from: follows, size: head.tree_size, edge: head.edge, entries, leaves });
     await appendLines(tools.blobs, stage);
     await sealOlderStream(tools.blobs, stage);
     const tree = { tenant, size: head.tree_size, root: head.root };

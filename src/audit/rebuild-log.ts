@@ -33,22 +33,26 @@ export async function rebuildLog(
   let tree = await checkStreams(tools, head, stage, standing);
   let now = standing;
   let piece: Uint8Array[] = [];
+  let leaves: string[] = [];
   let bytes = 0;
   let at = 0;
   for await (const line of streamLines(tools.blobs, tenant, follows)) {
     at += 1;
     if (at <= start) continue;
-    tree = append(tree, leafHash(line));
+    const leaf = leafHash(line);
+    tree = append(tree, leaf);
+    leaves.push(leaf);
     // A copy: the line is a part of a larger buffer.
     piece.push(Uint8Array.from(line));
     bytes += line.length;
     if (tree.size < follows && !isWhole(tree.size, piece.length, bytes)) continue;
     const { size, edge } = tree;
-    await putGrowth(store, { tenant, from: size - piece.length, size, edge, entries: piece });
+    await putGrowth(store, { tenant, from: size - piece.length, size, edge, entries: piece, leaves });
     now = await signUpTo(store, tools.signer(tenant), { tenant, size, root: rootOf(tree) }, now);
     await dropSuperseded(store, tenant, [size - piece.length], size);
     await tools.beat();
     piece = [];
+    leaves = [];
     bytes = 0;
   }
   return now;

@@ -4,12 +4,13 @@ import { AppError } from '../domain/errors.js';
 import { LIMITS } from '../domain/limits.js';
 import type { PartitionRef } from '../storage/directory.js';
 import { finishStage, type FinishTools } from './finish-stage.js';
-import { ledgerBroken, type Stage } from './ledger-state.js';
+import { ledgerBroken } from './ledger-state.js';
 import { LedgerStore, type StoredHead } from './ledger-store.js';
 import { LogStore } from './log-store.js';
 import type { CorruptRow } from './pending-row.js';
 import { PendingQueue } from './pending-queue.js';
 import { planStage, takeRound } from './plan-stage.js';
+import type { CommittedRound } from './publish-log.js';
 import { answering } from './storage-trouble.js';
 import { TenantLease } from './tenant-lease.js';
 
@@ -88,7 +89,7 @@ export class Sealer {
         last = await this.#finishedHead(tenant, lease);
         continue;
       }
-      await this.#publish(won, plan.stage, lease);
+      await this.#publish(won, plan, lease);
       queue.took(events);
       sealed += events.length;
       lost = 0;
@@ -133,13 +134,17 @@ export class Sealer {
     if (head.tree_size !== stage.follows + stage.events.length) {
       throw ledgerBroken(head.tenant, 'the stage of the head has another size');
     }
-    await this.#publish(found, stage, lease);
+    await this.#publish(found, { stage }, lease);
     return true;
   }
 
-  async #publish({ head, etag }: StoredHead, stage: Stage, lease: TenantLease): Promise<void> {
+  async #publish(
+    { head, etag }: StoredHead,
+    round: Omit<CommittedRound, 'head'>,
+    lease: TenantLease,
+  ): Promise<void> {
     // Whether the lease could be kept is of no interest here: what was begun is finished.
-    await finishStage(this.tools, { head, stage }, async () => {
+    await finishStage(this.tools, { ...round, head }, async () => {
       await lease.hold();
     });
     this.#finished.set(head.tenant, etag);

@@ -1,9 +1,8 @@
-import { append, EMPTY_TREE, leafHash, nodeHash, rootOf, type CompactRange } from '../audit/merkle.js';
+import { appendAll, EMPTY_TREE, leafHash, rootOf, rootOfComplete } from '../audit/merkle.js';
 import type { Checkpoint } from '../audit/log/checkpoint.js';
 import {
   bundleEntries,
   cutTile,
-  rootOfComplete,
   TILE_WIDTH,
   tileHashes,
   tileIn,
@@ -37,7 +36,7 @@ export async function readTile(client: LogClient, tile: Tile): Promise<Uint8Arra
 
 /** One walk over all of a log, first entry to last. Keeps one row of hashes for each level. */
 class LogWalk {
-  #tree: CompactRange = EMPTY_TREE;
+  #taken = 0;
   /** For each level, the hashes of its tile that is being filled. */
   readonly #rows: string[][] = [[]];
   readonly #filled: number[] = [0];
@@ -48,26 +47,27 @@ class LogWalk {
     private readonly older: Checkpoint | undefined,
   ) {}
 
+  /** The root of what was taken; not while a row is full, for that is one hash of the row above. */
   get root(): string {
-    return rootOf(this.#tree);
+    const edge = this.#rows.toReversed().flatMap((row) => appendAll(EMPTY_TREE, row).edge);
+    return rootOf({ size: this.#taken, edge });
   }
 
   /** The leaves of a bundle, in their place; what does not hold, or undefined. */
   async take(entries: readonly Uint8Array[]): Promise<LogFault | undefined> {
+    const row = this.#rows[0] as string[];
     for (const entry of entries) {
-      const leaf = leafHash(entry);
-      this.#tree = append(this.#tree, leaf);
-      this.#rows[0]?.push(leaf);
-      const fault = this.checkOlder();
+      row.push(leafHash(entry));
+      this.#taken += 1;
+      const fault = row.length < TILE_WIDTH ? this.checkOlder() : undefined;
       if (fault !== undefined) return fault;
     }
-    return this.#fill();
+    return (await this.#fill()) ?? this.checkOlder();
   }
 
-  /** Where the tree has just the size of the older checkpoint: whether it has its root. */
+  /** Where there are just as many entries as under the older checkpoint: whether they have its root. */
   checkOlder(): LogFault | undefined {
-    if (this.older === undefined || this.#tree.size !== this.older.size) return undefined;
-    if (rootOf(this.#tree) === this.older.root) return undefined;
+    if (this.#taken !== this.older?.size || this.root === this.older.root) return undefined;
     const size = String(this.older.size);
     return { name: 'consistency', detail: `the first ${size} entries are not those of the older checkpoint` };
   }
@@ -80,11 +80,11 @@ class LogWalk {
       if (row.length === 0 || row.length < widthAt({ level, index }, this.size)) return undefined;
       const fault = await this.#compare({ level, index }, row);
       if (fault !== undefined) return fault;
-      this.#rows[level] = [];
-      this.#filled[level] = index + 1;
       // A partial tile is the last of its level, and not hashed into the level above.
       if (row.length < TILE_WIDTH) return undefined;
-      (this.#rows[level + 1] ??= []).push(rootOfComplete(row, nodeHash));
+      this.#rows[level] = [];
+      this.#filled[level] = index + 1;
+      (this.#rows[level + 1] ??= []).push(rootOfComplete(row));
       this.#filled[level + 1] ??= 0;
     }
     return undefined;

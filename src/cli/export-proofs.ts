@@ -10,7 +10,6 @@ import {
   type Tile,
 } from '../audit/log/tiles.js';
 import { formatTlogProof } from '../audit/log/tlog-proof.js';
-import { nodeHash } from '../audit/merkle.js';
 import { verifyRecordProof } from '../audit/verifier/index.js';
 import { commitmentPlaces } from '../domain/commitment-places.js';
 import { LIMITS } from '../domain/limits.js';
@@ -193,7 +192,7 @@ async function proofUnder(
     if (read === undefined) throw new CannotTell('the log in the folder has changed meanwhile');
     return read;
   };
-  const path = await proveInclusion(leaf, size, subtreeReader(size, hashes, nodeHash));
+  const path = await proveInclusion(leaf, size, subtreeReader(size, hashes));
   return formatTlogProof({ index: leaf, path, checkpoint: note });
 }
 

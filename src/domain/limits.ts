@@ -112,6 +112,10 @@ export const LIMITS = {
   disclosures: 100,
   /** Events between two checkpoints of a log that is rebuilt. */
   rebuildEvents: 2048,
+  /** What one turn of `verify-logs` takes of a log: bundles of 256 events, their bytes, and mismatches that it tells. */
+  verifyBundles: 64,
+  verifyBytes: 32 * MIB,
+  verifyMismatches: 20,
   /** A signed note (a checkpoint) that is read, UTF-16 code units; C2SP asks for room for 16 signatures of 5 kB. */
   noteChars: 256 * KIB,
   noteSignatures: 32,

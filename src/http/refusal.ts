@@ -32,6 +32,10 @@ const RESOURCES: Readonly<Record<string, { readonly type: string; readonly idPre
   operation: { type: 'operation', idPrefix: 'op' },
   jobs: { type: 'job' },
   'job-run': { type: 'job' },
+  'job-pause': { type: 'job' },
+  'job-resume': { type: 'job' },
+  'jobs-pause': { type: 'job' },
+  'jobs-resume': { type: 'job' },
 };
 
 /** Has a 401 or 403 counted for the audit trail; nobody waits for it. Other failures are no refusals. Never throws. */

@@ -46,7 +46,7 @@ export interface HttpServices {
   readonly auditLog: LogServices;
   readonly externalEvents: ExternalEvents;
   readonly holds: Pick<HoldBook, 'place' | 'release' | 'get' | 'list'>;
-  readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut'>;
+  readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut' | 'suspend' | 'resume'>;
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
   readonly log: Log;
   readonly authenticate: Authenticate;

@@ -8,6 +8,7 @@ import { withRowChecksum } from '../storage/row-checksum.js';
 import type { Log } from '../telemetry/log.js';
 import { addCounts, type Asked, type Counts, type Job, type Step, type StepContext } from './job.js';
 import { advance, claim, jobColumns, parseJob, released, type JobState } from './job-state.js';
+import { isSuspended, JobSwitches, suspendedIn } from './job-switches.js';
 import { viewOf, type JobView } from './job-view.js';
 
 export const JOBS_TABLE = 'jobs';
@@ -30,12 +31,18 @@ export interface JobRunnerTools {
 
 /**
  * `paused`: there is more to do; `resting`: the next round is not due, or may not work now; `busy`, `lost`: another host
- * is at work.
+ * is at work; `suspended`: an operator has switched it off.
  */
 export interface JobReport {
-  readonly outcome: 'done' | 'paused' | 'resting' | 'busy' | 'lost';
+  readonly outcome: 'done' | 'paused' | 'resting' | 'busy' | 'lost' | 'suspended';
   /** Of the round so far. */
   readonly counts: Counts;
+}
+
+/** Every job, and whether all are switched off at once. */
+export interface JobList {
+  readonly suspended: boolean;
+  readonly items: readonly JobView[];
 }
 
 interface Held {
@@ -48,12 +55,17 @@ interface Held {
  * each time under the row's ETag. A host that lost the row stops; what it did is done, and harmless to do again.
  */
 export class JobRunner {
+  readonly #switches: JobSwitches;
+
   constructor(
     private readonly tools: JobRunnerTools,
     private readonly jobs: readonly Job[],
-  ) {}
+  ) {
+    const place = { table: JOBS_TABLE, partition: PARTITION };
+    this.#switches = new JobSwitches(tools.tables, place, () => this.#budget());
+  }
 
-  /** One run of a job by its timer. One point read when there is nothing to do. Throws `storage-unavailable`. */
+  /** One run of a job by its timer. Two reads when there is nothing to do. Throws `storage-unavailable`. */
   async run(name: string): Promise<JobReport> {
     const job = this.#job(name);
     const mayWork = (): boolean => job.mayWork?.(this.tools.clock.now()) ?? true;
@@ -71,12 +83,15 @@ export class JobRunner {
   }
 
   /**
-   * A run of its own, from the beginning and for 15 s at most: it neither takes part in a round nor is remembered.
-   * Throws `request-malformed` for what the job does not take, `storage-unavailable`.
+   * A run of its own, from the beginning and for 15 s at most: it neither takes part in a round nor is remembered. A dry
+   * run writes nothing and is made of a suspended job as well. Throws `request-malformed` for what the job does not take,
+   * `storage-unavailable`.
    */
   async tryOut(name: string, asked: Asked): Promise<JobReport> {
     const job = this.#job(name);
     assertTaken(job, asked);
+    if (asked.dryRun !== true && isSuspended(await this.#switches.read(), name))
+      return { outcome: 'suspended', counts: {} };
     const context = { nowMs: await this.#serviceTime(), timeIsUp: this.#after(ASKED_MS), asked };
     let counts: Counts = {};
     let cursor: string | undefined = '';
@@ -93,16 +108,34 @@ export class JobRunner {
     return this.jobs.some((job) => job.name === name);
   }
 
+  /**
+   * Switches a job off, or with no name every one there is or will be, until it is resumed: none begins a run, and one
+   * at work anywhere stops within two seconds and the step it is at. Idempotent. Throws `storage-unavailable`.
+   */
+  async suspend(name?: string): Promise<void> {
+    await this.#switches.suspend(name, this.tools.clock.now());
+    this.tools.log.warn('jobs are suspended', { functionName: name ?? 'all' });
+  }
+
+  /** Takes `suspend` of the same back: rounds go on where they were. Idempotent. Throws `storage-unavailable`. */
+  async resume(name?: string): Promise<void> {
+    await this.#switches.resume(name);
+    this.tools.log.info('jobs go on', { functionName: name ?? 'all' });
+  }
+
   /** Where every job is. One range read. */
-  async list(): Promise<readonly JobView[]> {
+  async list(): Promise<JobList> {
     const rows = await this.#budget().retry(() =>
       readRange(this.tools.tables, JOBS_TABLE, PARTITION, { from: '!', to: '~' }),
     );
     const nowMs = this.tools.clock.now();
-    return this.jobs.map((job) => {
+    const switches = suspendedIn(rows);
+    const items = this.jobs.map((job) => {
       const row = rows.find(({ rowKey }) => rowKey === job.name);
-      return viewOf(job, row === undefined ? undefined : parseJob(row), nowMs);
+      const state = row === undefined ? undefined : parseJob(row);
+      return viewOf(job, state, nowMs, isSuspended(switches, job.name));
     });
+    return { suspended: switches.all, items };
   }
 
   #job(name: string): Job {
@@ -117,7 +150,8 @@ export class JobRunner {
   }
 
   async #claimAndWork(job: Job, everyMs: number, how: Omit<StepContext, 'nowMs'>): Promise<JobReport> {
-    const row = await this.#read(job.name);
+    const [row, switches] = await Promise.all([this.#read(job.name), this.#switches.read()]);
+    if (isSuspended(switches, job.name)) return { outcome: 'suspended', counts: {} };
     const state = row === undefined ? undefined : parseJob(row);
     const next = claim(state, everyMs, this.tools.clock.now());
     if (typeof next === 'string') return { outcome: next, counts: {} };
@@ -142,10 +176,13 @@ export class JobRunner {
         await this.#leave(job.name, { ...held, state: released(state, reasonOf(error)) });
         throw error;
       }
-      const ends = !state.running || context.timeIsUp();
-      if (!ends && clock.monotonic() - saved < SAVE_MS) continue;
+      const through = !state.running || context.timeIsUp();
+      if (!through && clock.monotonic() - saved < SAVE_MS) continue;
+      const suspended = !through && isSuspended(await this.#switches.read(), job.name);
+      const ends = through || suspended;
       const etag = await this.#write(job.name, ends ? released(state, '') : state, held.etag);
       if (etag === undefined) return { outcome: 'lost', counts: state.counts };
+      if (suspended) return { outcome: 'suspended', counts: state.counts };
       if (ends) return { outcome: state.running ? 'paused' : 'done', counts: state.counts };
       held = { state, etag };
       saved = clock.monotonic();

@@ -7,6 +7,8 @@ export interface JobView {
   readonly name: string;
   /** `paused`: a round is under way and nobody is at work on it now; `never`: no round was begun. */
   readonly state: 'never' | 'running' | 'paused' | 'resting';
+  /** Whether an operator has switched it off, alone or with all. */
+  readonly suspended: boolean;
   /** When the round under way, or the last one, began; RFC 3339. */
   readonly began_at: string | null;
   /** When a round was last done. */
@@ -19,13 +21,28 @@ export interface JobView {
 }
 
 /** Pure. */
-export function viewOf({ name, takes = [] }: Job, state: JobState | undefined, nowMs: number): JobView {
+export function viewOf(
+  { name, takes = [] }: Job,
+  state: JobState | undefined,
+  nowMs: number,
+  suspended: boolean,
+): JobView {
   if (state === undefined)
-    return { name, state: 'never', began_at: null, ended_at: null, counts: {}, error: null, takes };
+    return {
+      name,
+      state: 'never',
+      suspended,
+      began_at: null,
+      ended_at: null,
+      counts: {},
+      error: null,
+      takes,
+    };
   const atWork = state.claimedUntilMs > nowMs;
   return {
     name,
     state: state.running ? (atWork ? 'running' : 'paused') : 'resting',
+    suspended,
     began_at: formatTime(state.beganMs),
     ended_at: state.endedMs === 0 ? null : formatTime(state.endedMs),
     counts: countsOf(state.counts),

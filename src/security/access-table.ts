@@ -52,6 +52,7 @@ export const ACCESS = {
   'hold.release': { may: PRIVACY_OFFICERS },
   'jobs.list': { may: OPERATORS },
   'jobs.run': { may: OPERATORS },
+  'jobs.switch': { may: OPERATORS },
   health: { may: 'anybody' },
   openapi: { may: 'anybody' },
   docs: { may: 'anybody' },

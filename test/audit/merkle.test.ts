@@ -1,6 +1,16 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { append, EMPTY_TREE, isCompactRange, leafHash, rootOf } from '../../src/audit/merkle.js';
+import {
+  append,
+  appendAll,
+  EMPTY_TREE,
+  isCompactRange,
+  leafHash,
+  nodeHash,
+  rootOf,
+  rootOfComplete,
+} from '../../src/audit/merkle.js';
 import { naiveRoot } from './support.js';
 
 /** The published test vectors of Certificate Transparency (RFC 6962): 8 leaves and the root after each. */
@@ -65,6 +75,46 @@ describe('the Merkle tree', () => {
     expect(isCompactRange({ size: 2 ** 40, edge: [hash] })).toBe(true);
     expect(isCompactRange({ size: 2 ** 40 + 1, edge: [hash] })).toBe(false);
     expect(append({ size: 2 ** 40, edge: [hash] }, hash)).toEqual({ size: 2 ** 40 + 1, edge: [hash, hash] });
+  });
+
+  it('hashes leaves of any length and any text as RFC 6962 says, in any order', () => {
+    const expected = (bytes: Uint8Array | string): string =>
+      createHash('sha256').update(Uint8Array.of(0)).update(bytes).digest('hex');
+    const long = [65_536, 0, 65_535, 1, 70_000, 3].map((length) => Buffer.alloc(length, 0xa7));
+    for (const bytes of long) expect(leafHash(bytes)).toBe(expected(bytes));
+    for (const text of ['', '\0', 'a\0b', '\ufeffé', '\ud800', 'x'.repeat(70_000)])
+      expect(leafHash(text)).toBe(expected(Buffer.from(text)));
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 3000, size: 'max' }), (bytes) => {
+        expect(leafHash(bytes)).toBe(expected(bytes));
+      }),
+    );
+  });
+
+  it('has the same edge whether leaves come one by one or in parts of any size', () => {
+    const leaves = Array.from({ length: 700 }, (_, at) => leafHash(String(at)));
+    fc.assert(
+      fc.property(fc.array(fc.nat(300), { maxLength: 6 }), fc.nat(700), (parts, from) => {
+        let whole = leaves.slice(0, from).reduce(append, EMPTY_TREE);
+        let tree = whole;
+        for (const part of parts) {
+          const next = leaves.slice(tree.size, tree.size + part);
+          tree = appendAll(tree, next);
+          whole = next.reduce(append, whole);
+          expect(tree).toEqual(whole);
+        }
+      }),
+    );
+  });
+
+  it('takes the root of a full subtree from nothing but its pairs', () => {
+    const hash = (at: number): string => leafHash(String(at));
+    expect(rootOfComplete([hash(1)])).toBe(hash(1));
+    expect(rootOfComplete([hash(1), hash(2)])).toBe(nodeHash(hash(1), hash(2)));
+    for (const width of [4, 64, 256]) {
+      const leaves = Array.from({ length: width }, (_, at) => Buffer.from(String(at)));
+      expect(rootOfComplete(leaves.map((leaf) => leafHash(leaf)))).toBe(naiveRoot(leaves));
+    }
   });
 
   it('does not take a node for a leaf', () => {

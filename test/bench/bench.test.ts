@@ -3,10 +3,36 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readOptions, SECTIONS } from '../../bench/options.js';
+import type { LogResult } from '../../bench/log-report.js';
 import type { Report } from '../../bench/report.js';
 import { spreadOf } from '../../bench/statistics.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import { removeFolders, ROOT, temporaryFolder } from '../local/support.js';
+
+function expectLog(log: LogResult | undefined): void {
+  expect(log?.rates.map(({ work, hashed }) => `${work}, ${hashed}`)).toEqual(
+    ['integrate', 'verify'].flatMap((work) => ['createHash', 'hash', 'one piece'].map((floor) => `${work}, ${floor}`)),
+  ); // prettier-ignore
+  for (const { ours, floor, ratio } of log?.rates ?? []) {
+    expect(Math.min(ours, floor)).toBeGreaterThan(0);
+    expect(ratio.p90).toBeGreaterThanOrEqual(ratio.median);
+  }
+  // What is counted is no matter of speed. A path of 10 hashes leads through 2 levels of tiles, and the last tile of one.
+  expect(log?.proofs.map(({ leaves, tiles }) => [leaves, tiles.max])).toEqual([[1000, 3]]);
+  for (const { bytes, checkMs } of log?.proofs ?? []) {
+    expect(bytes.max).toBeGreaterThan(10 * 44);
+    expect(checkMs.max).toBeGreaterThan(0);
+  }
+  expect(log?.rounds.map(({ events }) => events)).toEqual([1, 100]);
+  const [one, hundred] = log?.rounds.map(({ events, calls }) => calls / events) ?? [];
+  expect(hundred).toBeLessThan((one ?? 0) / 10);
+  expect(log?.load.map(({ clients }) => clients)).toEqual([1]);
+  for (const { events, rounds, callsPerEvent, sealedMs } of log?.load ?? []) {
+    expect(events).toBeGreaterThanOrEqual(rounds);
+    expect(callsPerEvent).toBeGreaterThan(1);
+    expect(sealedMs.max).toBeGreaterThan(0);
+  }
+}
 
 /** Nothing here says how fast anything is: a test machine is nobody's measure. */
 describe('npm run bench', () => {
@@ -61,7 +87,9 @@ describe('npm run bench', () => {
       expect(importMs).toBeGreaterThan(0);
       expect(rssMib).toBeGreaterThan(heapMib);
     }
+    expectLog(report.log);
     expect(run.stdout).toContain('| where');
+    expect(run.stdout).toContain('| the log');
   }, 300_000);
 
   it('refuses arguments it does not know', () => {

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { examples, isShown } from './console-blocks.js';
 import { client, killAll, removeFolders, start, stop, temporaryFolder, type Started } from './support.js';
 
 describe('the README', { timeout: 60_000 }, () => {
@@ -21,37 +20,9 @@ describe('the README', { timeout: 60_000 }, () => {
   });
 });
 
-/** Commands of the README's console blocks, each with what it shows. */
-function examples(): { command: string; shown: string[] }[] {
-  const readme = readFileSync(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8');
-  const found: { command: string; shown: string[] }[] = [];
-  for (const [, block = ''] of readme.matchAll(/^```console\n(.*?)^```/gms)) {
-    for (const part of block.split(/^\$ /m).slice(1)) {
-      const [, command = '', output = ''] = /^((?:[^\n]*\\\n)*[^\n]*\n)(.*)$/s.exec(part) ?? [];
-      found.push({ command, shown: output.split('\n').filter((line) => line.trim() !== '') });
-    }
-  }
-  return found;
-}
-
-/** A line with what differs from run to run made equal: ids, times, hashes. */
-const masked = (line: string): string =>
-  line
-    .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>')
-    .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
-    .replaceAll(/[0-9a-f]{24,64}/g, '<hash>')
-    .trim();
-
-/** True when a line of an answer is what is shown, where an ellipsis stands for anything. */
-function isShown(line: string, shown: string): boolean {
-  const parts = masked(shown).split('…');
-  const escaped = parts.map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${escaped.join('.*')}$`, 'i').test(masked(line));
-}
-
 /** Runs the README's commands in order, in a shell, until each shows what the README says. */
 async function expectReadmeToHold(baseUrl: string): Promise<void> {
-  const all = examples();
+  const all = examples('README.md');
   expect(all.length).toBeGreaterThan(3);
   let id = '';
   for (const { command, shown } of all) {

@@ -3,6 +3,7 @@ import { created, MINIMAL, newTenant, vote } from '../support/decisions.js';
 import { httpHost, type HttpHost } from '../support/http-harness.js';
 import { openStorage, STORAGES } from '../support/platform.js';
 import type { StorageUnderTest } from '../support/storages.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const ROLES = [
   'records.reader',
@@ -132,13 +133,7 @@ describe('the caller', () => {
 });
 
 describe.each(STORAGES)('tenants $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { host } = useHttpHost(kind);
 
   it('see nothing of each other, by any route', async () => {
     const mine = { tenant: newTenant() };

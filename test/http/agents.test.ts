@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { newTenant, walk } from '../support/decisions.js';
-import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { httpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
 import { realClock } from '../support/virtual-clock.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 /** REQ-DATA-004: agents put their state under their role and their name. */
 describe.each(STORAGES)('/agents $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const put = (path: string, body: unknown, options: RequestOptions = {}, on = host): Promise<Reply> =>
     on.request('PUT', `/agents/${path}`, { body, ...options });

@@ -1,22 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/domain/limits.js';
 import { BLOB_CONTAINERS } from '../../src/storage/keys.js';
 import { MINIMAL, newTenant, walk } from '../support/decisions.js';
 import { httpHost, type HttpHost } from '../support/http-harness.js';
 import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const item = (n: number, more: object = {}): object => ({ ...MINIMAL, title: `decision ${n}`, ...more });
 
 describe.each(STORAGES)('POST /decisions/batch $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   it('stores a hundred decisions of several months and answers their envelopes without data, in order', async () => {
     const tenant = newTenant();

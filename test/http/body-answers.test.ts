@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { read, tableRows } from '../architecture/support.js';
 import { MINIMAL, newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { type RequestOptions } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const GOOD = JSON.stringify(MINIMAL);
 /** The smallest decision, and in its free content what is written here. */
@@ -127,13 +127,7 @@ const SECTION = /## Bodies([\s\S]*?)\n## /.exec(read('docs/http-api.md'))?.[1] ?
 const ROWS = tableRows(SECTION).slice(2).map(([body = '', answer = '']) => ({ body, answer })); // prettier-ignore
 
 describe.each(STORAGES)('what a body is answered with $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { host } = useHttpHost(kind);
 
   it('is documented, row by row', () => {
     expect(ROWS.map(({ body }) => body).sort()).toEqual(Object.keys(CASES).sort());

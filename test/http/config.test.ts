@@ -49,6 +49,7 @@ describe('the configuration', () => {
       movePartsSchedule: '5 */5 * * * *',
       migrateSchedule: '48 */5 * * * *',
       rotateKeysSchedule: '33 */5 * * * *',
+      verifyLogsSchedule: '3 */5 * * * *',
       migrating: { enabled: true, dryRun: false, sample: undefined, window: undefined },
       rateLimits: {
         caller: { perSecond: 2000, burst: 2000 },
@@ -139,6 +140,7 @@ describe('the configuration', () => {
     ['KEY_VAULT_KEY', 'https://vault.example/secrets/records'],
     ['KEY_VAULT_KEY', 'https://vault.example/keys/records/newest'],
     ['ROTATE_KEYS_SCHEDULE', ''],
+    ['VERIFY_LOGS_SCHEDULE', ''],
     ['AUDIT_SIGNING_KEY', 'not a key at all'],
     ['AUDIT_ORIGIN', ''],
     ['AUDIT_ORIGIN', 'https://records.example'],

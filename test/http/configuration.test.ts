@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { countingPorts } from '../support/counting-ports.js';
 import { created, newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { httpHost, type RequestOptions } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const DEFAULTS = { schema_version: '1.0', list_limit_default: 50, cache: { enabled: true } };
 
 describe.each(STORAGES)('/configuration $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const put = (body: unknown, options: RequestOptions) => host.request('PUT', '/configuration', { body, ...options }); // prettier-ignore
 

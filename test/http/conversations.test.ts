@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import { parseId } from '../../src/domain/ids.js';
 import type { Conversation } from '../../src/records/conversation.js';
@@ -10,9 +10,9 @@ import { committedOf } from '../support/committed.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { newTenant, walk } from '../support/decisions.js';
 import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { STORAGES } from '../support/platform.js';
 import { wrapPorts } from '../support/wrap-ports.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const TALK = { conversation_type: 'boardroom', participants: ['ceo', 'cfo'] };
 const day = (n: number): string => new Date(Date.UTC(2026, 0, 1 + n)).toISOString();
@@ -20,13 +20,7 @@ type Item = Readonly<Record<string, unknown>>;
 
 /** REQ-DATA-007: conversations, whose messages are parts of them. */
 describe.each(STORAGES)('/conversations $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const begun = async (body: object, options: RequestOptions): Promise<Reply> => {
     const made = await host.post('/conversations', { ...TALK, ...body }, options);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import type { CovenantAmendment, CovenantLedger } from '../../src/records/covenant.js';
 import { partitionKey, recordKey, revisionKey } from '../../src/storage/keys.js';
@@ -9,19 +9,13 @@ import { withRowChecksum } from '../../src/storage/row-checksum.js';
 import { aCovenant, act, AMENDMENT, COVENANT, covenantOf } from '../support/covenants.js';
 import { newTenant, walk } from '../support/decisions.js';
 import { httpHost, type HttpHost, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { STORAGES } from '../support/platform.js';
 import { realClock } from '../support/virtual-clock.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 /** REQ-DATA-005: covenants, their versions, the ledger of their amendments, and who recognizes them. */
 describe.each(STORAGES)('/covenants $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const newVersion = (version: string, more: object = {}): object => ({ ...COVENANT, version, ...more });
   const ledgerOf = async (id: string, options: RequestOptions): Promise<CovenantLedger> =>

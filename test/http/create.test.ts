@@ -1,24 +1,17 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { canonicalJson, type Json } from '../../src/domain/canonical-json.js';
 import { committedOf } from '../support/committed.js';
 import { created, MINIMAL, newTenant } from '../support/decisions.js';
 import { httpHost, type HttpHost } from '../support/http-harness.js';
 import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const ID = /^dec_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describe.each(STORAGES)('POST /decisions $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { host } = useHttpHost(kind);
 
   it('answers 201 with Location, ETag and exactly the envelope', async () => {
     const before = Date.now();

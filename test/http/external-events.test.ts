@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { httpHost } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const EVENT = { event_type: 'crm.login', action: 'login', resource_type: 'account', resource_id: 'acc-7', outcome: 'success' }; // prettier-ignore
 
 /** REQ-DATA-006: audit events of other systems. */
 describe.each(STORAGES)('POST /audit-events $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   it('puts the event into the same stream, as external, by the pseudonym of its caller', async () => {
     const options = { tenant: newTenant(), actor: 'crm' };

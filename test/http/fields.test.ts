@@ -1,19 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import { created, newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 /** REQ-STO-021: only the members that are asked for. */
 describe.each(STORAGES)('GET /{collection}?fields= $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { host } = useHttpHost(kind);
 
   it.each(RECORD_TYPES.map((type) => [type.recordType, type] as const))(
     'shows of %s each member alone, and all together what no projection shows',

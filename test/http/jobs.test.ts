@@ -1,23 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost } from '../support/http-harness.js';
 import { writeOldDecision } from '../support/old-decision.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const JOBS = ['collect-orphans', 'expire-keys', 'check-partitions', 'roll-up-series', 'migrate'];
 
 describe.each(STORAGES)('jobs over HTTP $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
+  const { storage, host } = useHttpHost(kind);
   let tenant: string;
-
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
   beforeEach(() => (tenant = newTenant()));
-  afterAll(() => storage.close());
 
   const run = (query = '', name = 'migrate') => host.request('POST', `/jobs/${name}/run${query}`);
   const jobs = async () => (await host.get('/jobs')).json['items'] as Record<string, unknown>[];
@@ -28,6 +20,7 @@ describe.each(STORAGES)('jobs over HTTP $name', (kind) => {
     expect(items.find(({ name }) => name === 'migrate')).toEqual({
       name: 'migrate',
       state: 'never',
+      suspended: false,
       began_at: null,
       ended_at: null,
       counts: {},
@@ -86,10 +79,37 @@ describe.each(STORAGES)('jobs over HTTP $name', (kind) => {
     expect([reply.status, reply.code]).toEqual([status, code]);
   });
 
+  it.each([
+    ['/jobs/migrate/pause', '/jobs/migrate/resume', false],
+    ['/jobs/pause', '/jobs/resume', true],
+  ])(
+    // prettier-ignore
+    'are switched off by %s, and on again by %s',
+    async (pause, resume, all) => {
+      for (let times = 0; times < 2; times += 1) {
+        const paused = await host.request('POST', pause);
+        expect([paused.status, paused.json['suspended']]).toEqual([200, all]);
+        expect(paused.headers['cache-control']).toBe('no-store');
+      }
+      const suspended = (await jobs()).filter((job) => job['suspended'] === true).map(({ name }) => name);
+      expect(suspended).toEqual(all ? (await jobs()).map(({ name }) => name) : ['migrate']);
+      const refused = await run();
+      expect([refused.status, refused.code]).toEqual([409, 'transition-not-allowed']);
+      expect((await run('?sample=1')).status).toBe(409);
+      expect((await run('?dry_run=true')).status).toBe(200);
+      for (let times = 0; times < 2; times += 1)
+        expect((await host.request('POST', resume)).json).toMatchObject({ suspended: false });
+      expect((await run()).status).toBe(200);
+      const unknown = all ? '/jobs/nothing/resume' : '/jobs/nothing/pause';
+      expect((await host.request('POST', unknown)).code).toBe('record-not-found');
+    },
+  );
+
   it('are the operator’s alone', async () => {
     const others =
       'records.reader,records.sensitive-reader,records.writer,records.auditor,records.privacy-officer';
     expect((await host.get('/jobs', { roles: others })).code).toBe('forbidden');
+    expect((await host.request('POST', '/jobs/pause', { roles: others })).code).toBe('forbidden');
     expect((await host.request('POST', '/jobs/migrate/run', { roles: others })).code).toBe('forbidden');
     expect((await host.get('/jobs', { roles: 'records.operator' })).status).toBe(200);
     expect((await host.request('POST', '/jobs/migrate/run', { roles: 'records.operator' })).status).toBe(200);

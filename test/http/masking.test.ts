@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import { committedOf } from '../support/committed.js';
 import { COVENANT } from '../support/covenants.js';
 import { created, newTenant, vote, walk } from '../support/decisions.js';
-import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { type Reply, type RequestOptions } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const READER = 'records.reader';
 const WRITER = 'records.reader,records.writer';
@@ -19,13 +19,7 @@ const SECRETS = ['Ada Lovelace', '4711', 'Grace Hopper', 'person-17', 'person-18
 const VOTE = { ...vote('cfo'), vote: 'approve_with_conditions', reasoning: 'too dear', conditions: ['half of it'] }; // prettier-ignore
 
 describe.each(STORAGES)('who sees what $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const expectMasked = (reply: Reply): void => {
     const said = `${reply.text} ${JSON.stringify(reply.headers)}`;

@@ -1,13 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import { metricType } from '../../src/records/metric.js';
 import { StorageFault } from '../../src/storage/ports.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { newTenant, walk } from '../support/decisions.js';
-import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { httpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
 import { wrapPorts } from '../support/wrap-ports.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const METRIC = { name: 'Orders', metric_type: 'counter', unit: 'orders', current_value: 7, timestamp: '2026-01-01T00:00:00Z' }; // prettier-ignore
 const time = (ms: number): string => new Date(ms).toISOString();
@@ -24,13 +24,7 @@ type Item = Readonly<Record<string, unknown>>;
 
 /** REQ-DATA-003: metrics, whose values are a series. */
 describe.each(STORAGES)('/metrics $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const made = async (body: object, options: RequestOptions, on = host): Promise<Reply> => {
     const reply = await on.post('/metrics', { ...METRIC, ...body }, options);

@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { RecordData } from '../../src/domain/record-type.js';
 import { recordKey, revisionKey } from '../../src/storage/keys.js';
 import { created, MINIMAL, newTenant, vote, walk } from '../support/decisions.js';
-import { httpHost, type HttpHost, type Reply } from '../support/http-harness.js';
+import { type Reply } from '../support/http-harness.js';
 import { FINAL, oldData, upgraded, writeOldDecision, type OldDecision } from '../support/old-decision.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const DEPRECATED = { deprecation: '@1793491200', sunset: 'Mon, 01 Nov 2027 00:00:00 GMT' };
 const announced = ({ headers }: Reply) => ({
@@ -24,14 +24,7 @@ const OLD_BODY = {
 } as const;
 
 describe.each(STORAGES)('a decision of schema version 0.9 $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const stored = async (n = 0, more: RecordData = {}) => {
     const tenant = newTenant();

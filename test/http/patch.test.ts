@@ -7,18 +7,12 @@ import { inTime } from '../support/in-time.js';
 import { memoryPorts } from '../support/memory-ports.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { wrapPorts } from '../support/wrap-ports.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 describe.each(STORAGES)('PATCH /decisions/{id} $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
+  const { storage, host } = useHttpHost(kind);
   let record: Reply;
   let path: string;
-
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
 
   const fresh = async (body: object = {}): Promise<void> => {
     record = await created(host, body);

@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/domain/audit-event.js';
 import { dayOf, partitionKey, prefixRange, SYSTEM_TENANT } from '../../src/storage/keys.js';
 import { readRange } from '../../src/storage/range.js';
 import { created, newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost, type Reply } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { type Reply } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const NOBODY = '01980000-0000-7000-8000-000000000000';
 const ID = `dec_${NOBODY}`;
@@ -52,13 +52,7 @@ function seen({ status, headers, text }: Reply): readonly unknown[] {
 }
 
 describe.each(STORAGES)('refusals $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   /** The `access.refused` events of a tenant since then. */
   async function events(tenant: string, sinceMs: number): Promise<readonly AuditEvent[]> {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import { conversationType } from '../../src/records/conversation.js';
 import { partitionKey } from '../../src/storage/keys.js';
@@ -9,23 +9,17 @@ import { withRowChecksum } from '../../src/storage/row-checksum.js';
 import { committedOf } from '../support/committed.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
+import { httpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
 import { testKeyRing } from '../support/key-ring.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const READER = 'records.reader';
 type Item = Readonly<Record<string, unknown>> & { readonly salts?: Readonly<Record<string, string>> };
 
 /** Sensitive values of entries: who may see them sees them with their salts, anybody else sees commitments. */
 describe.each(STORAGES)('sensitive values of entries $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const items = (reply: Reply): readonly Item[] => (reply.json as { items: Item[] }).items;
   const committedItem = ({ seq: _, added_at: __, checksum: ___, salts, ...data }: Item): Json =>

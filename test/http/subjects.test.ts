@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/domain/limits.js';
 import { subjectsOf } from '../../src/domain/subjects.js';
 import { decisionType } from '../../src/records/decision.js';
 import { MINIMAL, newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost, type Reply } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { type Reply } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 describe('whom a record says that it is about', () => {
   const about = (metadata: unknown): readonly string[] =>
@@ -24,13 +24,7 @@ describe('whom a record says that it is about', () => {
 });
 
 describe.each(STORAGES)('people whom metadata names $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { host } = useHttpHost(kind);
 
   it('are at most so many, for each takes a key', async () => {
     const tenant = newTenant();

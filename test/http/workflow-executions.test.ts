@@ -1,25 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import { committedOf } from '../support/committed.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { newTenant, walk } from '../support/decisions.js';
-import { httpHost, type HttpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { httpHost, type Reply, type RequestOptions } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
 import { StorageFault } from '../../src/storage/ports.js';
 import { wrapPorts } from '../support/wrap-ports.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 const RUN = { workflow_name: 'invoice-approval', version: '2.1' };
 
 /** REQ-DATA-002: runs of workflows, whose steps are parts of them. */
 describe.each(STORAGES)('/workflow-executions $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { storage, host } = useHttpHost(kind);
 
   const started = async (body: object, options: RequestOptions): Promise<Reply> => {
     const made = await host.post('/workflow-executions', { ...RUN, ...body }, options);

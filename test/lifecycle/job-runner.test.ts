@@ -145,15 +145,15 @@ describe('a job', () => {
     expect(asked).toEqual(['', '']);
   });
 
-  it('costs one point read when there is nothing to do, and four calls besides its own for a run', async () => {
+  it('costs two reads when there is nothing to do, and five calls besides its own for a run', async () => {
     const counting = countingPorts(world.ports);
     behave = async () => ({ counts: {}, next: undefined });
     await runner(counting.ports).run('count');
-    expect(counting.counts()).toEqual({ 'tables.find': 2, 'tables.commit': 2 });
+    expect(counting.counts()).toEqual({ 'tables.find': 2, 'tables.range': 1, 'tables.commit': 2 });
     counting.reset();
     world.clock.pass(HOUR);
     await runner(counting.ports).run('count');
-    expect(counting.counts()).toEqual({ 'tables.find': 1 });
+    expect(counting.counts()).toEqual({ 'tables.find': 1, 'tables.range': 1 });
   });
 
   it('may work only when it says so, asked before every step, and costs nothing else', async () => {
@@ -212,8 +212,16 @@ describe('a job', () => {
 
   it('is listed with where it is, for one range read', async () => {
     const counting = countingPorts(world.ports);
-    const list = () => runner(counting.ports).list();
-    const none = { name: 'count', began_at: null, ended_at: null, counts: {}, error: null, takes: [] };
+    const list = async () => (await runner(counting.ports).list()).items;
+    const none = {
+      name: 'count',
+      suspended: false,
+      began_at: null,
+      ended_at: null,
+      counts: {},
+      error: null,
+      takes: [],
+    };
     expect(await list()).toEqual([{ ...none, state: 'never' }]);
     const began_at = new Date(world.clock.now()).toISOString();
     behave = async (cursor) => {
@@ -229,6 +237,53 @@ describe('a job', () => {
     counting.reset();
     expect(await list()).toEqual([{ ...none, state: 'resting', began_at, ended_at, counts: { steps_done: 1, steps: 1 } }]); // prettier-ignore
     expect(counting.counts()).toEqual({ 'tables.range': 1 });
+  });
+
+  it.each([
+    ['it', 'count'],
+    ['everything', undefined],
+  ])('stands still when %s is suspended, and goes on where it was', async (_, name) => {
+    // prettier-ignore
+    behave = async (cursor) => {
+      world.clock.pass(1_000);
+      // Somebody switches it off while it is at work, on another host.
+      if (cursor === '1') await runner().suspend(name);
+      const next = String(Number(cursor) + 1);
+      return { counts: { steps: 1 }, next };
+    };
+    const report = await runner().run('count');
+    expect(report).toEqual({ outcome: 'suspended', counts: { steps: asked.length } });
+    // Within two seconds and the step it was at.
+    expect(asked.length).toBeLessThanOrEqual(4);
+    expect(row()?.properties).toMatchObject({ running: true, claimed_until_ms: 0 });
+    const before = asked.length;
+    await runner().suspend(name);
+    for (const how of ['run', 'start'] as const)
+      expect(await runner()[how]('count')).toEqual({ outcome: 'suspended', counts: {} });
+    const taking: Job = { ...job, takes: ['dry_run', 'sample'] };
+    const trying = runner(world.ports, [taking]);
+    expect((await trying.tryOut('count', { sample: 1 })).outcome).toBe('suspended');
+    expect(asked).toHaveLength(before);
+    expect(await runner().list()).toMatchObject({
+      suspended: name === undefined,
+      items: [{ name: 'count', suspended: true, state: 'paused' }],
+    });
+    // The other switch is another one.
+    await runner().resume(name === undefined ? 'count' : undefined);
+    expect((await runner().run('count')).outcome).toBe('suspended');
+    for (let times = 0; times < 2; times += 1) await runner().resume(name);
+    behave = slow(1);
+    expect((await runner().run('count')).outcome).toBe('done');
+    expect(asked[before]).toBe(String(before));
+  });
+
+  it('that is suspended may be tried dry, and stays suspended when its switch is damaged', async () => {
+    const trying = runner(world.ports, [{ ...job, takes: ['dry_run'] }]);
+    await trying.suspend('count');
+    const { partitionKey: partition } = world.rows('_off:count', JOBS_TABLE)[0] ?? { partitionKey: '' };
+    await world.ports.tables.commit(JOBS_TABLE, partition, [{ kind: 'merge', rowKey: '_off:count', properties: { suspended_at: 'x' }, etag: '*' }]); // prettier-ignore
+    expect((await trying.run('count')).outcome).toBe('suspended');
+    expect((await trying.tryOut('count', { dryRun: true })).outcome).toBe('done');
   });
 
   it('that nobody knows is a mistake of the caller', async () => {

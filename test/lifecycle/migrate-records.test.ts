@@ -267,8 +267,8 @@ describe('what a migration costs', () => {
     const types = [metricType];
     const { jobs } = testPlatform(counting.ports, { clock: world.clock, types });
     expect(await jobs.tryOut('migrate', {})).toEqual({ outcome: 'done', counts: {} });
-    // The service's clock, and nothing else.
-    expect(counting.calls.map(({ args }) => args[0])).toEqual([JOBS_TABLE, JOBS_TABLE]);
+    // What is switched off, the service's clock, and nothing else.
+    expect(counting.calls.map(({ args }) => args[0])).toEqual([JOBS_TABLE, JOBS_TABLE, JOBS_TABLE]);
   });
 });
 
@@ -316,7 +316,7 @@ describe('a migration that is interrupted', () => {
     const migrated = first.counts['migrated'] ?? 0;
     expect(migrated).toBeGreaterThanOrEqual(60);
     expect(migrated).toBeLessThan(70);
-    const [view] = (await host.jobs.list()).filter(({ name }) => name === 'migrate');
+    const [view] = (await host.jobs.list()).items.filter(({ name }) => name === 'migrate');
     expect(view).toMatchObject({
       state: 'paused',
       counts: { looked_at: migrated, migrated },

@@ -1,17 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { MINIMAL, newTenant } from '../support/decisions.js';
-import { httpHost, type HttpHost, type RequestOptions } from '../support/http-harness.js';
-import { openStorage, STORAGES } from '../support/platform.js';
-import type { StorageUnderTest } from '../support/storages.js';
+import { type RequestOptions } from '../support/http-harness.js';
+import { STORAGES } from '../support/platform.js';
+import { useHttpHost } from '../support/use-http-host.js';
 
 describe.each(STORAGES)('what a body claims about who wrote it $name', (kind) => {
-  let storage: StorageUnderTest;
-  let host: HttpHost;
-  beforeAll(async () => {
-    storage = await openStorage(kind);
-    host = httpHost(storage.ports);
-  });
-  afterAll(() => storage.close());
+  const { host } = useHttpHost(kind);
 
   /** Pseudonyms in the events of one record. */
   const actorsOf = async (id: string, tenant: string): Promise<readonly unknown[]> => {

@@ -27,7 +27,12 @@ import { healthResource } from '../../src/http/resources/health.js';
 import { holdReleaseResource, holdResource, holdsResource } from '../../src/http/resources/holds.js';
 import { inboxResource, operationResource } from '../../src/http/resources/inbox.js';
 import { lineageResource } from '../../src/http/resources/lineage.js';
-import { jobRunResource, jobsResource } from '../../src/http/resources/jobs.js';
+import {
+  jobPauseResource,
+  jobResumeResource,
+  jobRunResource,
+  jobsResource,
+} from '../../src/http/resources/jobs.js';
 import { nowhereResource } from '../../src/http/resources/nowhere.js';
 import { openapiResource } from '../../src/http/resources/openapi.js';
 import { eventProofResource, recordProofResource } from '../../src/http/resources/proofs.js';
@@ -78,6 +83,10 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   health: healthResource,
   jobs: jobsResource,
   'jobs/{name}/run': jobRunResource,
+  'jobs/{name}/pause': jobPauseResource,
+  'jobs/{name}/resume': jobResumeResource,
+  'jobs/pause': jobPauseResource,
+  'jobs/resume': jobResumeResource,
   'openapi.json': openapiResource,
   docs: docsResource,
   'docs/{file}': docsFileResource,

@@ -1,10 +1,9 @@
-import { append, EMPTY_TREE, leafHash, nodeHash } from '../merkle.js';
+import { appendAll, EMPTY_TREE, leafHash, rootOfComplete } from '../merkle.js';
 import {
   bundleBytes,
   changedTiles,
   levelsAt,
   partialTile,
-  rootOfComplete,
   TILE_WIDTH,
   tileBytes,
   type Tile,
@@ -30,21 +29,29 @@ export function grownFrom(from: number, to: number): readonly Tile[] {
   return [...levels].map((level) => partialTile(level, from)).filter((tile) => tile !== undefined);
 }
 
+/** What a tree grows by. */
+export interface Grown {
+  readonly entries: readonly Uint8Array[];
+  /** Their leaf hashes. */
+  readonly leaves: readonly string[];
+  /** The compact range of the tree with them. */
+  readonly edge: readonly string[];
+}
+
 /**
- * The tiles and bundles that a tree of `from` leaves gets when `entries` follow, each whole, the bundles first. `edge` is
- * what the grown tree's compact range says: undefined when the tiles do not give just that, as when `before` is not what
- * the tree has. Pure.
+ * The tiles and bundles that a tree of `from` leaves gets when `entries` follow, each whole, the bundles first. Undefined
+ * when the tiles do not give just the compact range that the grown tree has, as when `before` is not what the tree has.
+ * Pure.
  */
 export function growTiles(
   from: number,
   before: PartialContent,
-  entries: readonly Uint8Array[],
-  edge: readonly string[],
+  { entries, leaves, edge }: Grown,
 ): readonly BuiltTile[] | undefined {
   const to = from + entries.length;
   const all = [...before.entries, ...entries];
   const built = chunks('entries', from, all).map(({ tile, items }) => ({ tile, bytes: bundleBytes(items) }));
-  let hashes = all.map((entry) => leafHash(entry));
+  let hashes = [...before.entries.map((entry) => leafHash(entry)), ...leaves];
   // The edge is largest subtree first: what is under the tiles that change is its end.
   let rest = [...edge];
   for (let level = 0; level < levelsAt(to) && hashes.length > 0; level += 1) {
@@ -52,12 +59,12 @@ export function growTiles(
     built.push(...parts.map(({ tile, items }) => ({ tile, bytes: tileBytes(items) })));
     const full = parts.filter(({ items }) => items.length === TILE_WIDTH);
     const right = parts.find(({ items }) => items.length < TILE_WIDTH)?.items ?? [];
-    const own = right.reduce((tree, hash) => append(tree, hash), EMPTY_TREE).edge;
+    const own = appendAll(EMPTY_TREE, right).edge;
     const kept = rest.length - own.length;
     if (own.some((hash, at) => hash !== rest[kept + at])) return undefined;
     rest = rest.slice(0, Math.max(0, kept));
     if (full.length === 0) return built;
-    const above = full.map(({ items }) => rootOfComplete(items, nodeHash));
+    const above = full.map(({ items }) => rootOfComplete(items));
     hashes = [...(before.hashes.get(level + 1) ?? []), ...above];
   }
   return built;

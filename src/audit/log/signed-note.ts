@@ -48,13 +48,13 @@ export function vkeyOf(name: string, publicKey: Uint8Array): string {
 }
 
 /**
- * A signer from an Ed25519 private key, PKCS#8 in PEM. Throws `internal-error` when the text is no such key or the name
- * none that a key may have; the message says nothing of the key.
+ * A signer from an Ed25519 private key, PKCS#8 in PEM or read before. Throws `internal-error` when the text is no such
+ * key or the name none that a key may have; the message says nothing of the key.
  */
-export function ed25519Signer(name: string, privateKeyPem: string): LocalNoteSigner {
+export function ed25519Signer(name: string, privateKey: string | KeyObject): LocalNoteSigner {
   if (!isKeyName(name))
     throw new AppError('internal-error', 'The name of the log cannot be the name of a key.');
-  const key = privateKeyOf(privateKeyPem);
+  const key = typeof privateKey === 'string' ? ed25519PrivateKey(privateKey) : privateKey;
   const publicKey = rawPublicKey(createPublicKey(key));
   return {
     name,
@@ -64,7 +64,8 @@ export function ed25519Signer(name: string, privateKeyPem: string): LocalNoteSig
   };
 }
 
-function privateKeyOf(pem: string): KeyObject {
+/** The key in a PEM, for several signers. Throws `internal-error`, which says nothing of the text. */
+export function ed25519PrivateKey(pem: string): KeyObject {
   let key: KeyObject | undefined;
   try {
     key = createPrivateKey({ key: pem, format: 'pem' });

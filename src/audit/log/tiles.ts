@@ -1,3 +1,5 @@
+import { rootOfComplete } from '../merkle.js';
+
 /**
  * C2SP tlog-tiles: how a log lies in tiles of hashes and bundles of entries, as values. Hashes are lower-case hex. Pure.
  */
@@ -103,12 +105,15 @@ export function tileHashes(bytes: Uint8Array, width: number): readonly string[] 
 
 /** The bytes of a bundle: each entry after its length, two bytes, big-endian. Throws RangeError for an entry above 65,535 bytes. */
 export function bundleBytes(entries: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(
-    entries.flatMap((entry) => {
-      if (entry.length > ENTRY_BYTES) throw new RangeError('an entry is too long for a bundle');
-      return [Uint8Array.of(entry.length >> 8, entry.length & 0xff), entry];
-    }),
-  );
+  const bundle = Buffer.alloc(entries.reduce((length, entry) => length + 2 + entry.length, 0));
+  let at = 0;
+  for (const entry of entries) {
+    if (entry.length > ENTRY_BYTES) throw new RangeError('an entry is too long for a bundle');
+    at = bundle.writeUInt16BE(entry.length, at);
+    bundle.set(entry, at);
+    at += entry.length;
+  }
+  return bundle;
 }
 
 /** The entries of a bundle; undefined when the bytes are not exactly `width` of them. */
@@ -156,20 +161,6 @@ function subtreePlace(height: number, index: number): SubtreePlace {
   return { level, index: Math.floor(first / TILE_WIDTH), start: first % TILE_WIDTH, count };
 }
 
-/** The root over a power of two of hashes. */
-export function rootOfComplete(
-  hashes: readonly string[],
-  node: (left: string, right: string) => string,
-): string {
-  let row = hashes;
-  while (row.length > 1) {
-    row = Array.from({ length: row.length / 2 }, (_, at) =>
-      node(row[2 * at] as string, row[2 * at + 1] as string),
-    );
-  }
-  return row[0] as string;
-}
-
 /** How much of a tile a tree of `size` leaves has, as a path names it. Undefined where it has nothing of it. */
 export function tileIn(size: number, tile: Omit<Tile, 'width'>): Tile | undefined {
   const width = widthAt(tile, size);
@@ -186,7 +177,6 @@ export type ReadTile = (tile: Tile) => Promise<readonly string[]>;
 export function subtreeReader(
   size: number,
   read: ReadTile,
-  node: (left: string, right: string) => string,
 ): (height: number, index: number) => Promise<string> {
   const tiles = new Map<string, Promise<readonly string[]>>();
   return async (height, index) => {
@@ -197,6 +187,6 @@ export function subtreeReader(
     const path = tilePath(tile);
     const hashes = tiles.get(path) ?? read(tile);
     tiles.set(path, hashes);
-    return rootOfComplete((await hashes).slice(place.start, place.start + place.count), node);
+    return rootOfComplete((await hashes).slice(place.start, place.start + place.count));
   };
 }

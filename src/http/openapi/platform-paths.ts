@@ -7,12 +7,12 @@ import { checkpointResource, tileResource, vkeyResource } from '../resources/aud
 import { configurationResource } from '../resources/configuration.js';
 import { healthResource } from '../resources/health.js';
 import { inboxResource, operationResource } from '../resources/inbox.js';
-import { jobRunResource, jobsResource } from '../resources/jobs.js';
 import { eventProofResource } from '../resources/proofs.js';
 import type { Operation } from '../resource.js';
 import { answer, notModified, RECEIPT } from './answers.js';
 import { describe, type Paths } from './operation.js';
-import { auditEvent, health, job, jobRun, operation, pageOf } from './shared-schemas.js';
+import { jobPaths } from './job-paths.js';
+import { auditEvent, health, operation, pageOf } from './shared-schemas.js';
 
 /** What describes the API itself (resources/openapi.ts, resources/docs.ts): no caller, no body, no query. */
 const open = (permission: 'openapi' | 'docs'): Operation => ({
@@ -119,28 +119,7 @@ export function platformPaths(): Paths {
         problems: [412],
       }),
     },
-    '/jobs': {
-      get: describe(jobsResource.GET, {
-        id: 'listJobs',
-        tag: 'jobs',
-        summary: 'See what every job has done last',
-        answers: answer(200, 'All jobs.', z.strictObject({ items: z.array(job) })),
-      }),
-    },
-    '/jobs/{name}/run': {
-      post: describe(jobRunResource.POST, {
-        id: 'runJob',
-        tag: 'jobs',
-        summary: 'Start a job, or go on with its round',
-        description: 'Answers after 15 s at most. `dry_run` and `sample` make a run of its own.',
-        parameters: [{ name: 'name', in: 'path', required: true, description: 'Of the job.', schema: { type: 'string' } }], // prettier-ignore
-        answers: {
-          ...answer(200, 'It is through.', jobRun),
-          ...answer(202, 'There is more: its timer goes on, or the next request.', jobRun),
-        },
-        problems: [404],
-      }),
-    },
+    ...jobPaths(),
     '/health': {
       get: describe(healthResource.GET, {
         id: 'getHealth',

@@ -213,6 +213,7 @@ export const job = z
   .strictObject({
     name: z.string(),
     state: z.enum(['never', 'running', 'paused', 'resting']),
+    suspended: z.boolean().meta({ description: 'Switched off, alone or with all.' }),
     began_at: time().nullable(),
     ended_at: time().nullable(),
     counts,
@@ -220,6 +221,13 @@ export const job = z
     takes: z.array(z.string()).meta({ description: 'Parameters of a run that it takes.' }),
   })
   .meta({ id: 'Job', description: 'What a job has done last.' });
+
+export const jobList = z
+  .strictObject({
+    suspended: z.boolean().meta({ description: 'Whether all jobs are switched off at once.' }),
+    items: z.array(job),
+  })
+  .meta({ id: 'JobList', description: 'Every job.' });
 
 export const jobRun = z
   .strictObject({

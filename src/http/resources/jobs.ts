@@ -11,10 +11,30 @@ export const jobsResource: Resource = {
     run: async ({ services }) => ({
       status: 200,
       headers: NOT_KEPT,
-      body: { items: await services.jobs.list() },
+      body: { ...(await services.jobs.list()) },
     }),
   },
 };
+
+/** `/jobs/{name}/pause` and `/jobs/pause`: switches one off, or all. */
+export const jobPauseResource: Resource = switching('suspend');
+/** `/jobs/{name}/resume` and `/jobs/resume`: takes the same back. */
+export const jobResumeResource: Resource = switching('resume');
+
+/** Answers with what `GET /jobs` says after it. */
+function switching(turn: 'suspend' | 'resume'): Resource {
+  return {
+    POST: {
+      permission: 'jobs.switch',
+      run: async ({ services: { jobs }, params }) => {
+        const name = params['name'];
+        if (name !== undefined && !jobs.knows(name)) throw noSuchJob();
+        await jobs[turn](name);
+        return { status: 200, headers: NOT_KEPT, body: { ...(await jobs.list()) } };
+      },
+    },
+  };
+}
 
 /**
  * `/jobs/{name}/run`: starts a job, or goes on with its round, and answers after 15 s at most with what it has done: 200
@@ -28,9 +48,11 @@ export const jobRunResource: Resource = {
     run: async ({ services: { jobs }, params, query }) => {
       const asked = askedOf(query);
       const name = params['name'] ?? '';
-      if (!jobs.knows(name)) throw new AppError('record-not-found', 'There is no such job.');
+      if (!jobs.knows(name)) throw noSuchJob();
       const alone = asked.dryRun === true || asked.sample !== undefined;
       const { outcome, counts } = await (alone ? jobs.tryOut(name, asked) : jobs.start(name));
+      if (outcome === 'suspended')
+        throw new AppError('transition-not-allowed', 'The job is suspended: resume it first.');
       const body = { name, dry_run: asked.dryRun === true, sample: asked.sample ?? null, outcome, counts: countsOf(counts) }; // prettier-ignore
       return { status: outcome === 'done' ? 200 : 202, headers: NOT_KEPT, body };
     },
@@ -38,6 +60,10 @@ export const jobRunResource: Resource = {
 };
 
 const NOT_KEPT = { 'cache-control': 'no-store' };
+
+function noSuchJob(): AppError {
+  return new AppError('record-not-found', 'There is no such job.');
+}
 
 /** Throws `request-malformed`. */
 function askedOf(query: URLSearchParams): Asked {

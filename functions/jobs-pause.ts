@@ -1,0 +1,11 @@
+import { app } from '@azure/functions';
+import { httpServices } from '../src/composition.js';
+import { ALL_METHODS, handle } from '../src/http/handle.js';
+import { jobPauseResource } from '../src/http/resources/jobs.js';
+
+app.http('jobs-pause', {
+  route: 'jobs/pause',
+  methods: [...ALL_METHODS],
+  authLevel: 'anonymous',
+  handler: handle(jobPauseResource, httpServices),
+});
