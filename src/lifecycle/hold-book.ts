@@ -31,8 +31,8 @@ const NOBODY = 'hold-book';
  * The legal holds of tenants (lifecycle.md, Legal hold): placed, released and shown; and what whoever is about to delete
  * a record, its blobs or a subject's key has to ask first. A hold beats retention, archival clean-up and erasure.
  *
- * `fresh` asks storage: a hold that was answered before the question is in the answer, whichever process placed it.
- * Without it what is up to five seconds old may count, which is good enough to pass over what is held, and not to destroy
+ * `fresh` asks storage, and is how every question is asked unless it says otherwise, but for `activeOf`: a hold that was
+ * answered before is in the answer, whichever process placed it. Without it what is up to five seconds old may count, which is good enough to pass over what is held, and not to destroy
  * what seems free. Damage is thrown, never taken for freedom. All throw `storage-unavailable`, `integrity-failure`.
  */
 export class HoldBook {
@@ -86,25 +86,23 @@ export class HoldBook {
 
   /**
    * What holds ask of a record, from its row and the names of all whom it is about (`everySubjectOf`, of the record and of
-   * its entries). Free, but for the tenant's key.
+   * its entries). Free, but for the tenant's key. Throws `integrity-failure` for a row that was altered.
    */
-  async factsOf(
-    type: RecordType,
-    tenant: string,
-    row: Pick<Row, 'properties'>,
-    subjects: readonly string[],
-  ): Promise<HoldFacts> {
+  async factsOf(type: RecordType, tenant: string, row: Row, subjects: readonly string[]): Promise<HoldFacts> {
     const hashed = subjects.map((subject) => subjectHash(this.#blindIndex, tenant, subject));
     return holdFactsOf(type, row, await Promise.all(hashed));
   }
 
-  /** Throws `record-on-hold`, naming the holds, unless nothing covers the record. */
-  async assertFree(tenant: string, facts: HoldFacts, how: HowFresh = {}): Promise<void> {
+  /**
+   * Before a record, a revision or a blob of it is deleted: throws `record-on-hold`, naming the holds, unless nothing
+   * covers the record. One range read.
+   */
+  async assertFree(tenant: string, facts: HoldFacts, how: HowFresh = { fresh: true }): Promise<void> {
     assertNone('record', holdsOn(await this.activeOf(tenant, how), facts));
   }
 
   /** Whether a hold is on the subject itself, whatever there is of it. */
-  async subjectHeld(tenant: string, subject: string, how: HowFresh = {}): Promise<boolean> {
+  async subjectHeld(tenant: string, subject: string, how: HowFresh = { fresh: true }): Promise<boolean> {
     return (await this.#onSubject(tenant, subject, await this.activeOf(tenant, how))).length > 0;
   }
 

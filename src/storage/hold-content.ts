@@ -11,6 +11,8 @@ import { blindColumn, blindOf } from './blinds.js';
 import { brokenHold, type StoredHold } from './hold-rows.js';
 import type { StorageManagerOptions } from './manager-types.js';
 import type { Row } from './ports.js';
+import { broken } from './record-row.js';
+import { rowIntact } from './row-checksum.js';
 
 export type HoldTools = Pick<
   StorageManagerOptions,
@@ -56,13 +58,14 @@ export async function heldScopeOf(
 /**
  * What holds ask of a record, from its row `r:` or any of its index rows, and the hashes of all whom it is about: nothing
  * else is read. `subjects` has to be complete, or holds on subjects are passed by.
+ * Throws `integrity-failure` for a row that is not what was written, or of another type.
  */
-export function holdFactsOf(
-  type: RecordType,
-  { properties }: Pick<Row, 'properties'>,
-  subjects: readonly string[],
-): HoldFacts {
-  const id = String(properties['id']);
+export function holdFactsOf(type: RecordType, row: Row, subjects: readonly string[]): HoldFacts {
+  const { properties } = row;
+  const { id } = properties;
+  // What a row that was altered says of itself proves nothing, least of all that it may go.
+  if (!rowIntact(row) || typeof id !== 'string' || properties['record_type'] !== type.recordType)
+    throw broken(String(id ?? row.rowKey), Number(properties['revision'] ?? 0), 'row');
   const column = (name: string): string => (type.blindMembers.includes(name) ? blindColumn(name) : name);
   const fields = type.filters.flatMap((name) => {
     const value = properties[column(name)];

@@ -135,6 +135,18 @@ describe.each(STORAGES)('the book of holds $name', (kind) => {
     }
   });
 
+  it('takes no row for what it says that is not what was written, or not a record of that type', async () => {
+    const here = host();
+    const call = callOf();
+    const { tenant } = call;
+    const { envelope } = await here.manager.create(decisionType, DECISION, call);
+    const row = await rowOf(decisionType, tenant, envelope.id);
+    const altered = { ...row, properties: { ...row.properties, status: 'failed' } };
+    await expect(here.holds.factsOf(decisionType, tenant, altered, [])).rejects.toMatchObject({ ...BROKEN, evidence: { id: envelope.id, what: 'row' } }); // prettier-ignore
+    await expect(here.holds.factsOf(metricType, tenant, row, [])).rejects.toMatchObject(BROKEN);
+    expect(await here.holds.factsOf(decisionType, tenant, row, [])).toMatchObject({ id: envelope.id });
+  });
+
   it('holds a subject, and whatever would be lost with its key', async () => {
     const here = host();
     const call = callOf();
@@ -209,11 +221,11 @@ describe.each(STORAGES)('the book of holds $name', (kind) => {
     expect(await costs(() => here.holds.get(first, call))).toEqual([{ 'tables.find': 1 }, []]);
     expect(await costs(() => here.holds.list({ state: 'active', limit: 50 }, call))).toEqual([{ 'tables.range': 1 }, []]); // prettier-ignore
     expect(await costs(() => here.holds.release(first, { reason: 'Over.' }, call))).toEqual([{ 'tables.find': 2, 'tables.commit': 1 }, [5]]); // prettier-ignore
-    const free = () =>
-      here.holds.assertFree(tenant, { ...facts, id: 'dec_other', subjects: [] }, { fresh: true });
+    const free = () => here.holds.assertFree(tenant, { ...facts, id: 'dec_other', subjects: [] });
     expect(await costs(free)).toEqual([{ 'tables.range': 1 }, []]);
     expect(await costs(() => here.holds.assertErasable(tenant, 'bob', []))).toEqual([{ 'tables.range': 1 }, []]); // prettier-ignore
-    const cached = () => here.holds.assertFree(tenant, { ...facts, id: 'dec_other', subjects: [] });
+    const cached = () =>
+      here.holds.assertFree(tenant, { ...facts, id: 'dec_other', subjects: [] }, { fresh: false });
     expect(await costs(cached)).toEqual([{}, []]);
   });
 
