@@ -213,7 +213,7 @@ module.exports = {
       name: 'platform-knows-no-cloud',
       comment: 'A platform runs on any ports: those of Azure and those of a test alike.',
       severity: 'error',
-      from: { path: '^src/platform\\.ts$' },
+      from: { path: '^src/platform(-jobs)?\\.ts$' },
       to: { path: `^src/(azure|local|http|config|composition)|${inModules('^@azure/')}` },
     },
     {

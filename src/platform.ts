@@ -12,26 +12,15 @@ import { ExternalEvents } from './audit/external-events.js';
 import { IntegrityAuditor } from './audit/integrity-auditor.js';
 import { Receipts } from './audit/receipts.js';
 import { Refusals } from './audit/refusals.js';
-import { RollingCheck } from './audit/rolling/rolling-check.js';
 import { ReadAuditor, type ReadAuditing } from './audit/read-auditor.js';
 import { SealScheduler, type SchedulerSettings } from './audit/seal-scheduler.js';
 import { Sealer } from './audit/sealer.js';
 import { Sweeper } from './audit/sweeper.js';
 import type { Clock, Entropy } from './domain/clock.js';
-import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
-import { CheckPartitions } from './lifecycle/check-partitions.js';
-import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import { HoldBook } from './lifecycle/hold-book.js';
-import { ExpireKeys } from './lifecycle/expire-keys.js';
-import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
-import type { DigestJobTools } from './lifecycle/digest-record.js';
-import { RollUpSeries } from './lifecycle/roll-up-series.js';
-import { MoveParts } from './lifecycle/move-parts.js';
-import { RotateKeys } from './lifecycle/rotate-keys.js';
-import { VerifyLogs } from './lifecycle/verify-logs.js';
-import type { Job } from './lifecycle/job.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
+import { jobsOf } from './platform-jobs.js';
 import { PoisonBox } from './queue/poison-box.js';
 import { InboxHandler } from './queue/inbox-handler.js';
 import { SealWorkHandler } from './queue/seal-work-handler.js';
@@ -48,7 +37,6 @@ import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { DigestScheduler } from './storage/digest-scheduler.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
-import { claimedWrapping, retireWrapping } from './storage/key-claim.js';
 import { HOLDS_TABLE } from './storage/hold-rows.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
 import { LINEAGE_TABLE } from './storage/lineage-rows.js';
@@ -297,7 +285,19 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     holds: new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }), // prettier-ignore
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
-      jobsOf(options, registry, directory, digest, manager.migrate.bind(manager), ring.rotation, anchoring, onIntegrityFailure), // prettier-ignore
+      jobsOf({
+        ...common,
+        log,
+        types: registry.types,
+        recordTables: tablesOf(registry.types),
+        digest,
+        migrate: manager.migrate.bind(manager),
+        migrating: options.migrating,
+        rotation: ring.rotation,
+        anchoring,
+        vkeys: options.logKeys.vkeys,
+        report: onIntegrityFailure,
+      }),
     ),
     actors,
     actorNames: new ActorNames({ actors, onIntegrityFailure }),
@@ -310,47 +310,4 @@ export function assemblePlatform(options: PlatformOptions): Platform {
       clock,
     ),
   };
-}
-
-/** What runs over everything there is, a piece at a time. */
-function jobsOf(
-  options: PlatformOptions,
-  registry: RecordRegistry,
-  directory: Directory,
-  digest: DigestJobTools['digest'],
-  migrate: MigrateTools['migrate'],
-  rotation: KeyRing['rotation'],
-  anchoring: Omit<AnchorLogsTools, 'directory' | 'budget' | 'log'>,
-  report: IntegrityAuditor['report'],
-): readonly Job[] {
-  const { ports, clock, entropy, log } = options;
-  const { tables } = ports;
-  const { types } = registry;
-  const budget = (): Budget => new Budget(clock, entropy);
-  const settings = {
-    enabled: true,
-    dryRun: false,
-    sample: undefined,
-    window: undefined,
-    ...options.migrating,
-  };
-  return [
-    new CollectOrphans({ ports, types, budget, log }),
-    new ExpireKeys({ tables, directory, recordTables: tablesOf(types), budget }),
-    new CheckPartitions({ tables, directory, budget }),
-    new RollUpSeries({ tables, directory, types, digest, budget, log }),
-    new MoveParts({ tables, directory, types, digest, budget, log }),
-    new RotateKeys({
-      current: rotation.current,
-      currentVersion: rotation.currentVersion.bind(rotation),
-      tenantsAfter: rotation.tenantsAfter.bind(rotation),
-      rewrap: rotation.rewrap.bind(rotation),
-      claimed: () => budget().retry(() => claimedWrapping(tables)),
-      retire: (names) => budget().retry(() => retireWrapping(tables, names)),
-      log,
-    }),
-    new AnchorLogs({ ...anchoring, directory, budget, log }),
-    new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys: options.logKeys.vkeys }), report, tables, directory, budget, log }), // prettier-ignore
-    new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
-  ];
 }

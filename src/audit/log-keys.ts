@@ -31,10 +31,7 @@ export function logKeysOf(
     signer: (tenant) => ed25519Signer(originOf(auditOrigin, tenant), privateKey),
     vkeys: (tenant) => {
       const origin = originOf(auditOrigin, tenant);
-      const keys = [
-        ed25519Signer(origin, privateKey).vkey,
-        ...publicKeys.map((key) => vkeyOf(origin, key)),
-      ];
+      const keys = [ed25519Signer(origin, privateKey).vkey, ...publicKeys.map((key) => vkeyOf(origin, key))];
       return [...new Set(keys)];
     },
   };

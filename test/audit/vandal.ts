@@ -1,5 +1,5 @@
-import { bundleBytes, rootOfComplete, TILE_WIDTH, tileBytes } from '../../src/audit/log/tiles.js';
-import { append, EMPTY_TREE, leafHash, nodeHash, rootOf } from '../../src/audit/merkle.js';
+import { bundleBytes, TILE_WIDTH, tileBytes } from '../../src/audit/log/tiles.js';
+import { append, EMPTY_TREE, leafHash, rootOf, rootOfComplete } from '../../src/audit/merkle.js';
 import { checksumOf, type Json } from '../../src/domain/canonical-json.js';
 import { isFault, type Properties, type Row } from '../../src/storage/ports.js';
 import { readRange } from '../../src/storage/range.js';
@@ -73,11 +73,7 @@ export class Vandal {
       Buffer.from(bundleBytes(entries.slice(0, TILE_WIDTH))),
     );
     await this.blob('ledger', `${TENANT}/tile/0/000`, Buffer.from(tileBytes(hashes)));
-    await this.blob(
-      'ledger',
-      `${TENANT}/tile/1/000.p/1`,
-      Buffer.from(rootOfComplete(hashes, nodeHash), 'hex'),
-    );
+    await this.blob('ledger', `${TENANT}/tile/1/000.p/1`, Buffer.from(rootOfComplete(hashes), 'hex'));
     await this.blob(
       'ledger',
       `${TENANT}/head`,

@@ -1,5 +1,5 @@
-import { TILE_WIDTH, rootOfComplete, tileIn, tilePath, type Tile } from '../log/tiles.js';
-import { leafHash, nodeHash } from '../merkle.js';
+import { TILE_WIDTH, tileIn, tilePath, type Tile } from '../log/tiles.js';
+import { leafHash, rootOfComplete } from '../merkle.js';
 import { checkEvents } from './events.js';
 import type { Found, Repair } from './findings.js';
 import { leafEventOf } from './leaf-event.js';
@@ -92,7 +92,7 @@ async function checkAbove(
     if (there === undefined)
       found('tile.missing', at, 'it is not there, or not of as many hashes', { repair });
     const number = below.index % TILE_WIDTH;
-    if (there !== undefined && there[number] !== rootOfComplete(own, nodeHash))
+    if (there !== undefined && there[number] !== rootOfComplete(own))
       found('tile.differs', at, `hash ${String(number)} is not that of ${tilePath(below)}`, { repair });
     if (there === undefined || number < TILE_WIDTH - 1) return;
     [below, own] = [above, there];

@@ -8,7 +8,6 @@ import { parseNote } from '../log/note-format.js';
 import { rootAt } from '../log/proof.js';
 import { openNote, verifierOf, type NoteVerifier } from '../log/signed-note.js';
 import { subtreeReader } from '../log/tiles.js';
-import { nodeHash } from '../merkle.js';
 import type { Found, Repair } from './findings.js';
 import { repairCheckpoint } from './repair-checkpoint.js';
 import type { Reads } from './tools.js';
@@ -108,7 +107,7 @@ async function checkRoot(reads: Reads, tenant: string, tree: { readonly size: nu
     const hashes = await reads.leaves.hashes(tenant, tile);
     if (hashes === undefined) throw new NoTile();
     return hashes;
-  }, nodeHash);
+  });
   try {
     if ((await rootAt(tree.size, read)) !== tree.root)
       found('head.root', `${ledger}/${tenant}/head`, `the tiles give another root of ${String(tree.size)} leaves`);

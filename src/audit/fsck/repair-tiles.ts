@@ -2,8 +2,8 @@ import type { Head } from '../ledger-state.js';
 import { LedgerStore } from '../ledger-store.js';
 import { BLOB_CONTAINERS } from '../../storage/keys.js';
 import { isFault } from '../../storage/ports.js';
-import { bundleBytes, rootOfComplete, TILE_WIDTH, tileBytes, tilePath, type Tile } from '../log/tiles.js';
-import { append, EMPTY_TREE, leafHash, nodeHash, rootOf } from '../merkle.js';
+import { bundleBytes, TILE_WIDTH, tileBytes, tilePath, type Tile } from '../log/tiles.js';
+import { append, EMPTY_TREE, leafHash, rootOf, rootOfComplete } from '../merkle.js';
 import { streamLines } from '../stream-lines.js';
 import type { Reads } from './tools.js';
 
@@ -38,7 +38,7 @@ export async function repairTiles(reads: Reads, tenant: string): Promise<void> {
       await put(level, row);
       rows[level] = [];
       filled[level] = (filled[level] as number) + 1;
-      (rows[level + 1] ??= []).push(rootOfComplete(row, nodeHash));
+      (rows[level + 1] ??= []).push(rootOfComplete(row));
       filled[level + 1] ??= 0;
     }
   }

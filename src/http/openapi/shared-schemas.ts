@@ -209,7 +209,7 @@ export const lineage = z
 
 const counts = z.record(z.string(), z.int().min(0));
 
-export const job = z
+const job = z
   .strictObject({
     name: z.string(),
     state: z.enum(['never', 'running', 'paused', 'resting']),

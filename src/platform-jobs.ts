@@ -1,0 +1,88 @@
+import { RollingCheck } from './audit/rolling/rolling-check.js';
+import type { IntegrityAuditor } from './audit/integrity-auditor.js';
+import type { LogKeys } from './audit/log-keys.js';
+import type { Clock, Entropy } from './domain/clock.js';
+import type { RecordType } from './domain/record-type.js';
+import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
+import { CheckPartitions } from './lifecycle/check-partitions.js';
+import { CollectOrphans } from './lifecycle/collect-orphans.js';
+import type { DigestJobTools } from './lifecycle/digest-record.js';
+import { ExpireKeys } from './lifecycle/expire-keys.js';
+import type { Job } from './lifecycle/job.js';
+import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
+import type { MigrateSettings } from './lifecycle/migrate-settings.js';
+import { MoveParts } from './lifecycle/move-parts.js';
+import { RollUpSeries } from './lifecycle/roll-up-series.js';
+import { RotateKeys } from './lifecycle/rotate-keys.js';
+import { VerifyLogs } from './lifecycle/verify-logs.js';
+import type { KeyRing } from './security/keys/key-ring.js';
+import { Budget } from './storage/backoff.js';
+import type { Directory } from './storage/directory.js';
+import { claimedWrapping, retireWrapping } from './storage/key-claim.js';
+import type { StoragePorts } from './storage/ports.js';
+import type { Log } from './telemetry/log.js';
+
+/** What jobs are made of. */
+interface JobParts {
+  readonly ports: StoragePorts;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly types: readonly RecordType[];
+  /** Tables of records. */
+  readonly recordTables: readonly string[];
+  readonly directory: Directory;
+  readonly digest: DigestJobTools['digest'];
+  readonly migrate: MigrateTools['migrate'];
+  readonly migrating: Partial<MigrateSettings> | undefined;
+  readonly rotation: KeyRing['rotation'];
+  readonly anchoring: Omit<AnchorLogsTools, 'directory' | 'budget' | 'log'>;
+  readonly vkeys: LogKeys['vkeys'];
+  readonly report: IntegrityAuditor['report'];
+}
+
+/** What runs over everything there is, a piece at a time. */
+export function jobsOf(parts: JobParts): readonly Job[] {
+  const {
+    ports,
+    clock,
+    entropy,
+    log,
+    types,
+    directory,
+    digest,
+    migrate,
+    rotation,
+    anchoring,
+    vkeys,
+    report,
+  } = parts;
+  const { tables } = ports;
+  const budget = (): Budget => new Budget(clock, entropy);
+  const settings = {
+    enabled: true,
+    dryRun: false,
+    sample: undefined,
+    window: undefined,
+    ...parts.migrating,
+  };
+  return [
+    new CollectOrphans({ ports, types, budget, log }),
+    new ExpireKeys({ tables, directory, recordTables: parts.recordTables, budget }),
+    new CheckPartitions({ tables, directory, budget }),
+    new RollUpSeries({ tables, directory, types, digest, budget, log }),
+    new MoveParts({ tables, directory, types, digest, budget, log }),
+    new RotateKeys({
+      current: rotation.current,
+      currentVersion: rotation.currentVersion.bind(rotation),
+      tenantsAfter: rotation.tenantsAfter.bind(rotation),
+      rewrap: rotation.rewrap.bind(rotation),
+      claimed: () => budget().retry(() => claimedWrapping(tables)),
+      retire: (names) => budget().retry(() => retireWrapping(tables, names)),
+      log,
+    }),
+    new AnchorLogs({ ...anchoring, directory, budget, log }),
+    new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys }), report, tables, directory, budget, log }), // prettier-ignore
+    new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
+  ];
+}
