@@ -4,7 +4,7 @@ import { openAzureStorage } from '../src/azure/index.js';
 import { decisionType } from '../src/records/decision.js';
 import { LIMITS } from '../src/domain/limits.js';
 import type { StoragePorts } from '../src/storage/ports.js';
-import { systemClock } from '../src/system.js';
+import { backgroundClock, systemClock } from '../src/system.js';
 import { countingPorts } from '../test/support/counting-ports.js';
 import { memoryPorts } from '../test/support/memory-ports.js';
 import { wrapPorts } from '../test/support/wrap-ports.js';
@@ -120,7 +120,8 @@ async function loadOf(tools: BenchTools, pressure: Pressure): Promise<LogLoad> {
     const scheduler = new SealScheduler({
       sealer,
       queues: counting.ports.queues,
-      clock: systemClock,
+      // The end of a drain must not be waited for.
+      clock: backgroundClock,
       onError: (error) => void errors.push(error),
     });
     const committed = (): void => scheduler.committed(here(LOG_TENANT));

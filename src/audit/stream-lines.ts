@@ -17,6 +17,17 @@ export interface PlacedLine {
 /** What of blobs reading streams takes. */
 export type StreamBlobs = Pick<BlobStore, 'find' | 'list'>;
 
+/** The same, each call made by `retry`. */
+export function retriedStreams(
+  blobs: StreamBlobs,
+  retry: <T>(call: () => Promise<T>) => Promise<T>,
+): StreamBlobs {
+  return {
+    find: (container, name, range) => retry(() => blobs.find(container, name, range)),
+    list: (container, prefix, next) => retry(() => blobs.list(container, prefix, next)),
+  };
+}
+
 const CONTAINER = BLOB_CONTAINERS.audit;
 const READ_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;

@@ -64,6 +64,11 @@ export class TypeFacts {
     return [...this.#records.values()];
   }
 
+  /** Whether an addition to a record was acknowledged. */
+  wasDone(id: string, kind: string): boolean {
+    return this.#acts.some((act) => act.state === 'done' && act.target === id && act.kind === kind);
+  }
+
   recordsOf(type: RecordType, tenant: string): readonly KnownOfType[] {
     return this.all().filter((known) => known.type === type && known.tenant === tenant);
   }

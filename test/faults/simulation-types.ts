@@ -8,7 +8,7 @@ import { add, additionsOf, bodyOf, patchOf, putOf, type Addition } from '../supp
 import type { Choose } from './simulation-clients.js';
 import { Lost, type SimulatedHost } from './simulation-host.js';
 import type { Random } from './simulation-random.js';
-import type { TypeAct, ToldOfType } from './simulation-type-facts.js';
+import type { KnownOfType, ToldOfType, TypeAct, TypeFacts } from './simulation-type-facts.js';
 import type { World } from './simulation-world.js';
 
 /** Every type but decisions, which `simulation-acts.ts` does more with than their declaration tells. */
@@ -49,9 +49,11 @@ function drawn(world: World, random: Random, tenant: string, name: string): { ac
     () => promising(base),
     ...(type.named === undefined ? [] : [() => putting(base, random.pick(['one', 'other']))]),
     ...(target === undefined ? [] : [() => patching(base, target.id)]),
-    ...ways.flatMap((way) => Array(chained(way, ways) ? 10 : 2).fill(() => adding(base, target?.id ?? '', way)) as (() => ReturnType<typeof adding>)[]), // prettier-ignore
+    ...ways.flatMap((way) => Array(isWaitedFor(way, ways) ? 10 : 2).fill(() => adding(base, target?.id ?? '', way)) as (() => ReturnType<typeof adding>)[]), // prettier-ignore
   ];
-  const { act, send } = random.pick(acts)();
+  const due = dueOf(world.facts.types, known, ways);
+  const next = due.length > 0 && random.chance(0.6) ? random.pick(due) : undefined;
+  const { act, send } = next === undefined ? random.pick(acts)() : adding(base, next.id, next.way);
   const keyed = act.kind !== 'put' && act.kind !== 'patch' && random.chance(0.7);
   return {
     act: world.facts.types.begin({ ...act, keyed, state: 'unknown', told: [], operation: undefined }),
@@ -59,9 +61,17 @@ function drawn(world: World, random: Random, tenant: string, name: string): { ac
   };
 }
 
-/** What has to be done before is done by others, now and then: such acts, and those they wait for, are tried more often. */
-const chained = (way: Addition, ways: readonly Addition[]): boolean =>
-  way.after.length > 0 || ways.some(({ after }) => after.some(({ path }) => path === way.path));
+/** What another way comes after is done by others, now and then: it is tried more often. */
+const isWaitedFor = (way: Addition, ways: readonly Addition[]): boolean =>
+  ways.some(({ after }) => after.some(({ path }) => path === way.path));
+
+/** Ways to add to known records that come after others, which were done, and were not done themselves. */
+function dueOf(types: TypeFacts, known: readonly KnownOfType[], ways: readonly Addition[]) {
+  return ways
+    .filter(({ after }) => after.length > 0)
+    .flatMap((way) => known.map(({ id }) => ({ way, id })))
+    .filter(({ way, id }) => !types.wasDone(id, way.path) && way.after.every(({ path }) => types.wasDone(id, path))); // prettier-ignore
+}
 
 type Base = Pick<TypeAct, 'name' | 'type' | 'tenant' | 'beganMs' | 'exactly'>;
 type Drawn = { readonly act: Omit<TypeAct, 'state' | 'told' | 'operation'>; readonly send: Send };

@@ -1,10 +1,12 @@
 import { TILE_WIDTH, tileIn, tilePath, type Tile } from '../log/tiles.js';
+import { leafVerdict } from '../leaf-verdict.js';
 import { leafHash, rootOfComplete } from '../merkle.js';
+import type { StreamPlace } from '../stream-lines.js';
 import { checkEvents } from './events.js';
 import type { Found, Repair } from './findings.js';
 import { leafEventOf } from './leaf-event.js';
 import { repairTiles } from './repair-tiles.js';
-import { takeLines, type StreamPlace } from './take-lines.js';
+import { takeLines } from './take-lines.js';
 import type { Reads } from './tools.js';
 
 export interface BundleAsked {
@@ -16,14 +18,6 @@ export interface BundleAsked {
   /** Where the lines of this bundle begin; undefined for the first. */
   readonly stream: StreamPlace | undefined;
 }
-
-/** What the three say of one leaf: a line of a stream, an entry of a bundle, a hash of a tile. */
-function verdictOn(line: string | undefined, entry: string | undefined, hash: string | undefined): 'log.line' | 'log.entry' | 'log.leaf' | undefined {
-  if (entry === hash) return line === hash ? undefined : 'log.line';
-  if (line === hash) return 'log.entry';
-  // Line and entry agree, or each says something else: the leaf itself is in doubt.
-  return 'log.leaf';
-} // prettier-ignore
 
 export interface BundleDone {
   /** Where the next lines begin. */
@@ -56,7 +50,7 @@ export async function checkBundle(reads: Reads, asked: BundleAsked, found: Found
   for (let n = 0; n < bundle.width; n += 1) {
     const [line, entry, hash] = [ofLines[n], ofEntries?.[n], hashes?.[n]];
     const known = entry ?? hash;
-    const code = verdictOn(line, entries === undefined ? known : entry, hashes === undefined ? known : hash);
+    const code = leafVerdict(line, entries === undefined ? known : entry, hashes === undefined ? known : hash);
     // A run of leaves is one finding, at its first.
     if (code !== undefined && code !== before && known !== undefined)
       found(code, `leaf ${String(first + n)}`, line === undefined ? 'there is no line' : `in ${at(bundle)}`, code === 'log.line' ? {} : { repair });

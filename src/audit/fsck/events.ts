@@ -10,7 +10,6 @@ import { leafHash } from '../merkle.js';
 import type { Found } from './findings.js';
 import { indexRowsOf, sealedIn, type LeafEvent } from './leaf-event.js';
 import { checkListed } from './listed.js';
-import { rowsByKeys } from './rows-by-keys.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
 /** Events of one bundle: each has its five rows in the index, and what it says was changed is stored so. */
@@ -37,7 +36,7 @@ export async function checkEvents(
 
 async function checkIndex(reads: Reads, tenant: string, key: string, events: readonly LeafEvent[], found: Found): Promise<void> {
   const names = events.flatMap((event) => indexRowsOf(event, undefined).map(({ rowKey }) => rowKey));
-  const rows = await rowsByKeys(reads, INDEX_TABLE, key, names);
+  const rows = await reads.byKeys(INDEX_TABLE, key, names);
   for (const event of events) {
     const own = rows.get(recordKey(event.facts.event_id));
     if (await isElsewhere(reads, tenant, event, own)) {

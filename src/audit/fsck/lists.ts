@@ -12,7 +12,6 @@ import { createdAtOf, indexKeysOf, summaryOf, type RecordRow } from '../../stora
 import { rowIntact, withRowChecksum } from '../../storage/row-checksum.js';
 import type { Found, Repair } from './findings.js';
 import { checkListed } from './listed.js';
-import { rowsByKeys } from './rows-by-keys.js';
 import { differing, keyOf, rowAt, type Reads } from './tools.js';
 
 /** A record that holds together by itself. */
@@ -68,7 +67,7 @@ async function checkIndexRows(reads: Reads, type: RecordType, ref: PartitionRef,
     if (!current && (await reads.row(ref.table, keyOf(ref), pendingEventKey(record.eventId))) !== undefined) return;
     if (!current) found('list.behind', rowAt(at.table, key, listedKey(record.id)), `revision ${String(record.revision)} is not listed by it`, since);
   }
-  const rows = await rowsByKeys(reads, at.table, key, record.indexKeys);
+  const rows = await reads.byKeys(at.table, key, record.indexKeys);
   const columns = listedColumns(type, row);
   for (const rowKey of record.indexKeys) {
     const one = rows.get(rowKey);

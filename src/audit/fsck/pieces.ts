@@ -9,7 +9,7 @@ import { checkLogState } from './log-state.js';
 import { checkParts } from './parts.js';
 import { checkRecords } from './records.js';
 import { checkRows } from './rows.js';
-import type { StreamPlace } from './take-lines.js';
+import type { StreamPlace } from '../stream-lines.js';
 import { checkOperations, checkReservations, checkTenantRows, SHARDS } from './tenant-rows.js';
 import type { Reads } from './tools.js';
 import { TILE_WIDTH } from '../log/tiles.js';

@@ -9,6 +9,7 @@ import type { Directory, PartitionRef } from '../../storage/directory.js';
 import { partitionKey } from '../../storage/keys.js';
 import type { RangePage, Row, StoragePorts } from '../../storage/ports.js';
 import { RecordLocator } from '../../storage/record-locator.js';
+import { rowsByKeys } from '../../storage/rows-by-keys.js';
 import type { LogKeys } from '../log-keys.js';
 import { LogLeaves } from './log-leaves.js';
 
@@ -30,6 +31,8 @@ export interface FsckTools {
   readonly open: boolean;
 }
 
+/** Rows of a range read along keys. */
+const KEYS_PAGE = 100;
 /** Calls of storage at once. */
 export const AT_ONCE = 8;
 
@@ -84,6 +87,11 @@ export class Reads {
   page(table: string, key: string, range: { readonly from: string; readonly to: string }, limit: number): Promise<RangePage> {
     return this.budget().retry(() => this.tools.ports.tables.range(table, key, { ...range, limit }));
   } // prettier-ignore
+
+  /** The rows that have these keys; few a page, so that what lies between them costs little. */
+  byKeys(table: string, key: string, rowKeys: readonly string[]): Promise<ReadonlyMap<string, Row>> {
+    return rowsByKeys((query) => this.page(table, key, query, query.limit), rowKeys, KEYS_PAGE);
+  }
 }
 
 /** Prefix of the rows of records, revisions and events, and the id, by whose time they sort. */

@@ -1,5 +1,6 @@
 import { BLOB_CONTAINERS } from '../../storage/keys.js';
 import { TILE_WIDTH, tileIn, tilePath, type Tile } from '../log/tiles.js';
+import { leafVerdict, type LeafFault } from '../leaf-verdict.js';
 import { leafHash, rootOfComplete } from '../merkle.js';
 import type { PlacedLine, StreamPlace } from '../stream-lines.js';
 import type { Standing } from './check-checkpoint.js';
@@ -40,7 +41,8 @@ export async function checkBundle(
   for (let n = 0; n < bundle.width; n += 1) {
     const [line, entry] = [hashOf(taken[n]?.bytes), hashOf(entries?.[n])];
     const hash = hashes?.[n] ?? entry;
-    const code = hash === undefined ? undefined : verdictOn(line, entries === undefined ? hash : entry, hash);
+    const code =
+      hash === undefined ? undefined : leafVerdict(line, entries === undefined ? hash : entry, hash);
     if (code !== undefined && code !== last)
       turn.found(code, `leaf ${String(first + n)}`, detailOf(turn, code, tile, taken[n]));
     last = code;
@@ -57,14 +59,6 @@ export async function checkBundle(
 }
 
 const hashOf = (bytes: Uint8Array | undefined): string | undefined => bytes && leafHash(bytes);
-
-export type LeafFault = 'log.entry' | 'log.leaf' | 'log.line';
-
-/** What the three say of one leaf: a line of a stream, an entry of a bundle, a hash of a tile. */
-function verdictOn(line: string | undefined, entry: string | undefined, hash: string): LeafFault | undefined {
-  if (entry === hash) return line === hash ? undefined : 'log.line';
-  return line === hash ? 'log.entry' : 'log.leaf';
-}
 
 /** Which of the three is the odd one. */
 function detailOf({ tenant }: Turn, code: LeafFault, tile: Tile, line: PlacedLine | undefined): string {

@@ -2,6 +2,7 @@ import { parseTime } from '../../domain/clock.js';
 import { dayOf, partitionKey, recordKey } from '../../storage/keys.js';
 import type { Row } from '../../storage/ports.js';
 import { rowIntact } from '../../storage/row-checksum.js';
+import { rowsByKeys } from '../../storage/rows-by-keys.js';
 import { INDEX_TABLE } from '../clear-order.js';
 import { indexKeysOf } from '../index-rows.js';
 import { factsOf } from '../pending-row.js';
@@ -83,20 +84,8 @@ function faultOf(row: Row | undefined, { index, text }: Leaf): string | undefine
   return rowIntact(row) ? undefined : 'its checksum does not hold';
 }
 
-/** The rows of a partition that have these keys, by range reads along the sorted keys. */
-async function readRows(turn: Turn, key: string, rowKeys: readonly string[]): Promise<Map<string, Row>> {
-  const sorted = [...new Set(rowKeys)].sort();
-  const wanted = new Set(sorted);
-  const found = new Map<string, Row>();
+/** The rows of a day that have these keys. */
+function readRows(turn: Turn, key: string, rowKeys: readonly string[]): Promise<ReadonlyMap<string, Row>> {
   const { tables } = turn.tools;
-  const to = `${sorted.at(-1) ?? ''}!`;
-  for (let at = 0; at < sorted.length;) {
-    const range = { from: sorted[at] as string, to, limit: PAGE };
-    const page = await turn.retry(() => tables.range(INDEX_TABLE, key, range));
-    for (const row of page.rows) if (wanted.has(row.rowKey)) found.set(row.rowKey, row);
-    const end = page.rows.at(-1)?.rowKey;
-    if (!page.more || end === undefined) break;
-    while (at < sorted.length && (sorted[at] as string) <= end) at += 1;
-  }
-  return found;
+  return rowsByKeys((query) => turn.retry(() => tables.range(INDEX_TABLE, key, query)), rowKeys, PAGE);
 }

@@ -1,7 +1,8 @@
 import { LIMITS } from '../../domain/limits.js';
 import { TILE_WIDTH } from '../log/tiles.js';
 import { linesFrom, type StreamPlace } from '../stream-lines.js';
-import { checkBundle, type LeafFault } from './check-bundle.js';
+import type { LeafFault } from '../leaf-verdict.js';
+import { checkBundle } from './check-bundle.js';
 import { checkCheckpoint, type Standing } from './check-checkpoint.js';
 import { Mismatches, type Mismatch } from './mismatch.js';
 import { FIRST_TURN, formatState, parseState, type TurnState } from './turn-state.js';

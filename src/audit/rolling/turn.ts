@@ -7,7 +7,7 @@ import { bundleEntries, subtreeReader, tileHashes, tilePath, type Tile } from '.
 import type { ReadHash, TreeHead } from '../log/proof.js';
 import type { LogKeys } from '../log-keys.js';
 import { LogReader } from '../log-reader.js';
-import type { StreamBlobs } from '../stream-lines.js';
+import { retriedStreams, type StreamBlobs } from '../stream-lines.js';
 import type { Found } from './mismatch.js';
 
 export interface RollingTools {
@@ -46,11 +46,7 @@ export class Turn {
 
   /** The streams, each read within a budget of its own. */
   get streams(): StreamBlobs {
-    const { blobs } = this.tools;
-    return {
-      find: (container, name, range) => this.retry(() => blobs.find(container, name, range)),
-      list: (container, prefix, next) => this.retry(() => blobs.list(container, prefix, next)),
-    };
+    return retriedStreams(this.tools.blobs, (call) => this.retry(call));
   }
 
   /** The hashes of a tile; undefined where it is not there or not whole, which is said once. */
