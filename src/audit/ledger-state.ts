@@ -87,6 +87,11 @@ export function followsOf(stageName: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
+/** Leaves of rounds that are finished, by a head and whether its own round is: everything that follows from them is there. */
+export function settledLeaves({ tree_size, stage }: Head, finished: boolean): number {
+  return finished ? tree_size : (followsOf(stage) ?? 0);
+}
+
 /** `integrity-failure` of a ledger; `what` and the rest are facts for logs and audit. */
 export function ledgerBroken(tenant: string, what: string, cause?: unknown): AppError {
   return new AppError('integrity-failure', 'The audit ledger does not hold together.', {

@@ -32,8 +32,9 @@ const NOBODY = 'hold-book';
  * a record, its blobs or a subject's key has to ask first. A hold beats retention, archival clean-up and erasure.
  *
  * `fresh` asks storage, and is how every question is asked unless it says otherwise, but for `activeOf`: a hold that was
- * answered before is in the answer, whichever process placed it. Without it what is up to five seconds old may count, which is good enough to pass over what is held, and not to destroy
- * what seems free. Damage is thrown, never taken for freedom. All throw `storage-unavailable`, `integrity-failure`.
+ * answered before is in the answer, whichever process placed it. Without it what is up to five seconds old may count,
+ * which is good enough to pass over what is held, and not to destroy what seems free. Damage is thrown, never taken for
+ * freedom. All throw `storage-unavailable`, `integrity-failure`.
  */
 export class HoldBook {
   readonly #reader: HoldReader;

@@ -1,4 +1,3 @@
-import { buildEvent, type EventDraft } from '../domain/build-event.js';
 import { formatTime } from '../domain/clock.js';
 import { AppError } from '../domain/errors.js';
 import {
@@ -13,6 +12,7 @@ import {
 import { newId, parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import { Budget } from './backoff.js';
+import { callEvent, type CallDeed } from './call-event.js';
 import { isDefiniteRefusal } from './change.js';
 import { executePlan, type CommitOutcome } from './commit.js';
 import { asPlaced, heldScopeOf, openHold, sealHold, toldOf, type HoldTools } from './hold-content.js';
@@ -33,7 +33,7 @@ import {
 import { IdempotencyStore, type Reservation } from './idempotency.js';
 import { partitionKey, recordKey } from './keys.js';
 import type { CallContext } from './manager-types.js';
-import { pendingEvent, sealEvent } from './pending-event.js';
+import { pendingEvent } from './pending-event.js';
 import type { Row, RowOperation } from './ports.js';
 import { notFound } from './record-location.js';
 import { RecordLocator } from './record-locator.js';
@@ -47,7 +47,7 @@ export interface WrittenHold {
   readonly replayed: boolean;
 }
 
-type Event = Pick<EventDraft, 'eventType' | 'action' | 'details' | 'timestampMs'>;
+type Event = Omit<CallDeed, 'resourceType' | 'resourceId' | 'change'>;
 
 /**
  * Places and releases legal holds (lifecycle.md, Legal hold). Each is one transaction of the hold's rows, the count of
@@ -79,10 +79,11 @@ export class HoldStore {
     if ('replay' in reserved) return reserved.replay;
     const { reservation } = reserved;
     const id = reservation?.ids[0] ?? fresh;
-    return this.#opening(call, reservation, budget, async () => {
+    const placing = async (): Promise<WrittenHold> => {
       await this.#assertThere(accepted, call.tenant, budget);
       return this.#place(accepted, id, call, reservation, budget);
-    });
+    };
+    return this.#idempotency.opening(call.tenant, reservation, budget, placing, isDefiniteRefusal);
   }
 
   /**
@@ -99,7 +100,8 @@ export class HoldStore {
     });
     if ('replay' in reserved) return reserved.replay;
     const { reservation } = reserved;
-    return this.#opening(call, reservation, budget, () => this.#release(id, body, call, reservation, budget));
+    const releasing = (): Promise<WrittenHold> => this.#release(id, body, call, reservation, budget);
+    return this.#idempotency.opening(call.tenant, reservation, budget, releasing, isDefiniteRefusal);
   }
 
   async #place(
@@ -198,24 +200,8 @@ export class HoldStore {
     named: Event,
     call: CallContext,
   ): Promise<{ readonly eventId: string; readonly actor: string; readonly pending: RowOperation }> {
-    const { entropy, pseudonym, secretBox } = this.tools;
-    const { event, secrets } = buildEvent(
-      {
-        ...named,
-        eventId: newId('evt', named.timestampMs, entropy),
-        tenant: call.tenant,
-        actor: await pseudonym(call.tenant, call.actor),
-        severity: 'info',
-        resourceType: HOLD_TYPE,
-        resourceId: holdId,
-        outcome: 'success',
-        correlationId: call.correlationId,
-        ipAddress: call.ipAddress,
-        sessionId: call.sessionId,
-      },
-      entropy,
-    );
-    const sealed = await sealEvent(secretBox, event, secrets, call.actor);
+    const resource = { resourceType: HOLD_TYPE, resourceId: holdId };
+    const { event, sealed } = await callEvent(this.tools, call, { ...named, ...resource });
     const pending = pendingEvent(holdsPartitionKey(call.tenant), event, sealed, { id: holdId });
     return { eventId: event.event_id, actor: event.actor, pending };
   }
@@ -274,22 +260,6 @@ export class HoldStore {
       return result && { fingerprint: reservation.fingerprint, result: () => Promise.resolve(result) };
     };
     return this.#idempotency.reserve(tenant, idempotency, [id], committed, budget);
-  }
-
-  /** Does something whose definite refusal has stored nothing, so that the key is open at once; as best it can. */
-  async #opening(
-    { tenant }: CallContext,
-    reservation: Reservation | undefined,
-    budget: Budget,
-    work: () => Promise<WrittenHold>,
-  ): Promise<WrittenHold> {
-    try {
-      return await work();
-    } catch (error) {
-      if (reservation !== undefined && isDefiniteRefusal(error))
-        await this.#idempotency.release(tenant, reservation, budget).catch(() => undefined);
-      throw error;
-    }
   }
 
   /** Before another try after a refused commit. */

@@ -101,17 +101,18 @@ export class IdempotencyStore {
     throw unavailable(undefined);
   }
 
-  /** Does something whose `record-exists` has stored nothing, so that the key is open at once; as best it can. */
+  /** Does something of which a refusal that `frees` has stored nothing, so that the key is open at once; as best it can. */
   async opening<T>(
     tenant: string,
     reservation: Reservation | undefined,
     budget: Budget,
     work: () => Promise<T> | T,
+    frees = (error: unknown): boolean => isAppError(error, 'record-exists'),
   ): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (reservation !== undefined && isAppError(error, 'record-exists'))
+      if (reservation !== undefined && frees(error))
         await this.release(tenant, reservation, budget).catch(() => undefined);
       throw error;
     }

@@ -1,5 +1,4 @@
 import type { AuditEvent, AuditEventType } from '../domain/audit-event.js';
-import { buildEvent } from '../domain/build-event.js';
 import type { JsonObject } from '../domain/canonical-json.js';
 import { formatTime, parseTime } from '../domain/clock.js';
 import { commitData } from '../domain/committed-form.js';
@@ -7,14 +6,13 @@ import type { SealedSecrets } from '../domain/commitment.js';
 import { storedEnvelope, type StoredEnvelope } from '../domain/envelope.js';
 import { carriedSeals } from '../domain/erased.js';
 import { AppError } from '../domain/errors.js';
-import { newId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import { subjectsOf } from '../domain/subjects.js';
+import { callEvent } from './call-event.js';
 import { blindsOf, type Blinds } from './blinds.js';
 import type { Detail } from './detail-store.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
-import { sealEvent } from './pending-event.js';
 import type { RecordRow, RevisionFacts } from './record-row.js';
 
 /** What a change is called in the audit trail. */
@@ -74,32 +72,20 @@ export async function newRevision(
   if (bytes.length > LIMITS.recordBytes) {
     throw new AppError('payload-too-large', 'The record would grow beyond 8 MiB.');
   }
-  const { event, secrets: eventSecrets } = buildEvent(
-    {
-      eventId: newId('evt', storedMs, entropy),
-      timestampMs: storedMs,
-      tenant: call.tenant,
-      actor: await tools.pseudonym(call.tenant, call.actor),
-      eventType: name.eventType,
-      severity: 'info',
-      action: name.action,
-      resourceType: type.recordType,
-      resourceId: id,
-      outcome: 'success',
-      details: name.details,
-      correlationId: call.correlationId,
-      ipAddress: call.ipAddress,
-      sessionId: call.sessionId,
-      change: {
-        recordType: type.recordType,
-        revision,
-        checksum: stored.checksum,
-        previousChecksum: previous?.checksum,
-      },
+  const { event, sealed: sealedEvent } = await callEvent(tools, call, {
+    timestampMs: storedMs,
+    eventType: name.eventType,
+    action: name.action,
+    resourceType: type.recordType,
+    resourceId: id,
+    details: name.details,
+    change: {
+      recordType: type.recordType,
+      revision,
+      checksum: stored.checksum,
+      previousChecksum: previous?.checksum,
     },
-    entropy,
-  );
-  const sealedEvent = await sealEvent(secretBox, event, eventSecrets, call.actor);
+  });
   return {
     id,
     revision,

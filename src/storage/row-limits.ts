@@ -10,7 +10,7 @@ const PROPERTY_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,254}$/;
 /** 255 of the service less its three system properties. */
 const MAX_PROPERTIES = 252;
 /** `/ \ # ?` and control characters (Table Storage), and half of a surrogate pair (no UTF-8 for it). */
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- the service forbids just these
 const FORBIDDEN_IN_KEY = /[/\\#?\u0000-\u001f\u007f-\u009f\p{Surrogate}]/u;
 /** Multipart boundary, request line and headers of one operation of a transaction, generously. */
 const OPERATION_OVERHEAD_BYTES = 1024;

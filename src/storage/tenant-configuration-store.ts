@@ -1,8 +1,7 @@
 import type { AuditEvent } from '../domain/audit-event.js';
-import { buildEvent } from '../domain/build-event.js';
 import type { SealedSecrets } from '../domain/commitment.js';
 import { AppError } from '../domain/errors.js';
-import { newId, parseId } from '../domain/ids.js';
+import { parseId } from '../domain/ids.js';
 import {
   changedSettings,
   DEFAULT_CONFIGURATION,
@@ -10,12 +9,13 @@ import {
   type TenantConfiguration,
 } from '../domain/tenant-configuration.js';
 import { Budget } from './backoff.js';
+import { callEvent } from './call-event.js';
 import { executePlan } from './commit.js';
 import { SYSTEM_TABLE, type PartitionRef } from './directory.js';
 import { configurationEtag, ifMatchHolds } from './etag.js';
 import { partitionKey } from './keys.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
-import { pendingEvent, sealEvent } from './pending-event.js';
+import { pendingEvent } from './pending-event.js';
 import type { Row, RowOperation } from './ports.js';
 import type { PutCondition } from './put-writer.js';
 import { broken } from './record-row.js';
@@ -106,29 +106,15 @@ export class TableConfigurationStore implements TenantConfigurationStore {
     after: TenantConfiguration,
     call: CallContext,
   ): Promise<{ readonly event: AuditEvent; readonly sealed: SealedSecrets }> {
-    const { clock, entropy, pseudonym, secretBox } = this.tools;
-    // Events of a tenant's configuration sort as it changed, whatever the clocks of the hosts say.
-    const nowMs = Math.max(clock.now(), (before?.putMs ?? 0) + 1);
-    const { event, secrets } = buildEvent(
-      {
-        eventId: newId('evt', nowMs, entropy),
-        timestampMs: nowMs,
-        tenant: call.tenant,
-        actor: await pseudonym(call.tenant, call.actor),
-        eventType: 'configuration.changed',
-        severity: 'info',
-        action: 'put',
-        resourceType: CONFIGURATION_TYPE,
-        resourceId: call.tenant,
-        outcome: 'success',
-        details: { changed: changedSettings(before?.configuration ?? DEFAULT_CONFIGURATION, after) },
-        correlationId: call.correlationId,
-        ipAddress: call.ipAddress,
-        sessionId: call.sessionId,
-      },
-      entropy,
-    );
-    return { event, sealed: await sealEvent(secretBox, event, secrets, call.actor) };
+    return callEvent(this.tools, call, {
+      // Events of a tenant's configuration sort as it changed, whatever the clocks of the hosts say.
+      timestampMs: Math.max(this.tools.clock.now(), (before?.putMs ?? 0) + 1),
+      eventType: 'configuration.changed',
+      action: 'put',
+      resourceType: CONFIGURATION_TYPE,
+      resourceId: call.tenant,
+      details: { changed: changedSettings(before?.configuration ?? DEFAULT_CONFIGURATION, after) },
+    });
   }
 
   #budget(): Budget {

@@ -5,7 +5,8 @@ import type { BlobStore } from '../../storage/ports.js';
 import type { AuditReader } from '../audit-reader.js';
 import { ledgerBroken } from '../ledger-state.js';
 import type { LogReader } from '../log-reader.js';
-import { AnchorStore, openCheckpoint, type OpenCheckpoint, type SealedEntry } from './anchor-state.js';
+import { AnchorStore, openCheckpoint, type OpenCheckpoint } from './anchor-state.js';
+import { findSealed } from './find-sealed.js';
 
 export interface AnchorReaderTools {
   readonly blobs: BlobStore;
@@ -48,17 +49,11 @@ export class AnchorReader {
     const stored = await this.#budget().retry(() => this.#store.findTenant(tenant));
     if (published === undefined || stored === undefined) return undefined;
     const { latest, covered } = stored.state;
-    const newest = latest.sealed ?? (await this.#sealed(latest.event_id));
+    const newest = latest.sealed ?? (await findSealed(this.tools.events, latest.event_id, 'anchors'));
     const entry = [newest, covered].find((one) => one !== undefined && one.leaf_index < published.size);
     if (entry === undefined) return undefined;
     const proof = await this.tools.log.prove(SYSTEM_TENANT, entry.leaf_index, entry.event, published);
     return { checkpoint: checkpointIn(tenant, entry.event), entry: entry.event, proof };
-  }
-
-  async #sealed(eventId: string): Promise<Omit<SealedEntry, 'tree_size'> | undefined> {
-    const call = { tenant: SYSTEM_TENANT, actor: 'anchors', correlationId: 'anchors' };
-    const found = await this.tools.events.findText(eventId, call);
-    return found?.leafIndex === undefined ? undefined : { event: found.text, leaf_index: found.leafIndex };
   }
 
   #budget(): Budget {

@@ -16,6 +16,7 @@ import {
   type Stored,
   type TenantAnchor,
 } from './anchor-state.js';
+import { findSealed } from './find-sealed.js';
 
 export interface PlatformLogTools {
   readonly blobs: BlobStore;
@@ -78,10 +79,8 @@ export class PlatformLog {
 
   /** An entry of the platform log that is sealed, by its event; undefined while it waits or is not there. */
   async #sealed(eventId: string, treeSize: number): Promise<SealedEntry | undefined> {
-    const call = { tenant: SYSTEM_TENANT, actor: ANCHOR_JOB, correlationId: ANCHOR_JOB };
-    const found = await this.tools.events.findText(eventId, call);
-    if (found?.leafIndex === undefined) return undefined;
-    return { tree_size: treeSize, event: found.text, leaf_index: found.leafIndex };
+    const found = await findSealed(this.tools.events, eventId, ANCHOR_JOB);
+    return found && { tree_size: treeSize, ...found };
   }
 
   /** What was logged once is a beginning of what is there now, for ever. */

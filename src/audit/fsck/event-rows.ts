@@ -1,13 +1,12 @@
 import type { PartitionRef } from '../../storage/directory.js';
 import { pendingEventKey, recordKey } from '../../storage/keys.js';
 import type { Row } from '../../storage/ports.js';
-import { keyAfter } from '../../storage/range.js';
 import { rowIntact } from '../../storage/row-checksum.js';
 import { LIMITS } from '../../domain/limits.js';
 import { leafHash } from '../merkle.js';
 import type { Found } from './findings.js';
 import { indexRowsOf, leafEventOf } from './leaf-event.js';
-import { keyOf, rowAt, type Reads } from './tools.js';
+import { ALL_ROWS, keyOf, rowAt, type Reads } from './tools.js';
 
 /** Rows of a day of the index of events after a row key, one page: none says what the log does not. */
 export async function checkEventRows(
@@ -17,7 +16,7 @@ export async function checkEventRows(
   found: Found,
 ): Promise<string | undefined> {
   const key = keyOf(ref);
-  const page = await reads.page(ref.table, key, { from: after === undefined ? '!' : keyAfter(after), to: '~' }, LIMITS.rangeRows); // prettier-ignore
+  const page = await reads.pageAfter(ref, ALL_ROWS, after, LIMITS.rangeRows);
   for (const row of page.rows) {
     const wrong = row.rowKey.startsWith('o:') ? pendingFault(row) : await indexFault(reads, ref, row);
     if (wrong === undefined) continue;

@@ -1,13 +1,13 @@
 import { BLOB_CONTAINERS } from '../../storage/keys.js';
 import { isAppError } from '../../domain/errors.js';
-import { followsOf, type Head } from '../ledger-state.js';
+import { settledLeaves, type Head } from '../ledger-state.js';
 import { LedgerStore } from '../ledger-store.js';
 import { parseCheckpoint, type Checkpoint } from '../log/checkpoint.js';
 import { isMalformed } from '../log/encoding.js';
 import { parseNote } from '../log/note-format.js';
 import { rootAt } from '../log/proof.js';
 import { openNote, verifierOf, type NoteVerifier } from '../log/signed-note.js';
-import { subtreeReader } from '../log/tiles.js';
+import { subtreesIn, TileGone } from '../tile-gone.js';
 import type { Found, Repair } from './findings.js';
 import { repairCheckpoint } from './repair-checkpoint.js';
 import type { Reads } from './tools.js';
@@ -36,7 +36,7 @@ export async function checkLogState(reads: Reads, tenant: string, found: Found):
   const { head, finished, note } = seen;
   const repair: Repair = { name: `seal ${tenant}`, run: () => repairCheckpoint(reads.tools, tenant) };
   const checkpoint = note === undefined ? undefined : openCheckpoint(reads, tenant, note, found);
-  const least = head === undefined ? 0 : finished ? head.tree_size : (followsOf(head.stage) ?? 0);
+  const least = head === undefined ? 0 : settledLeaves(head, finished);
   const at = `${ledger}/${tenant}/checkpoint`;
   if (note === undefined && least > 0) found('checkpoint.missing', at, `the head counts ${String(least)}`, { repair }); // prettier-ignore
   if (head === undefined) await checkHeadless(reads, tenant, note, found);
@@ -103,23 +103,15 @@ function openCheckpoint(reads: Reads, tenant: string, note: string, found: Found
 }
 
 async function checkRoot(reads: Reads, tenant: string, tree: { readonly size: number; readonly root: string }, found: Found): Promise<void> {
-  const read = subtreeReader(tree.size, async (tile) => {
-    const hashes = await reads.leaves.hashes(tenant, tile);
-    if (hashes === undefined) throw new NoTile();
-    return hashes;
-  });
+  const read = subtreesIn(tree.size, (tile) => reads.leaves.hashes(tenant, tile));
   try {
     if ((await rootAt(tree.size, read)) !== tree.root)
       found('head.root', `${ledger}/${tenant}/head`, `the tiles give another root of ${String(tree.size)} leaves`);
   } catch (error) {
     // Which tile it is is said where tiles are walked.
-    if (!(error instanceof NoTile)) throw error;
+    if (!(error instanceof TileGone)) throw error;
   }
 } // prettier-ignore
-
-class NoTile extends Error {
-  override readonly name = 'NoTile';
-}
 
 /** The stream that the head names ends where it says, and those before are closed. */
 async function checkStreams(reads: Reads, tenant: string, head: Head, finished: boolean, found: Found): Promise<void> {

@@ -19,14 +19,13 @@ import { isFault, type Row } from '../../storage/ports.js';
 import { keyAfter } from '../../storage/range.js';
 import { rowIntact } from '../../storage/row-checksum.js';
 import { eventOf } from './event-of.js';
-import { Suspicions, type Found } from './findings.js';
+import type { Found, Suspicions } from './findings.js';
+import { lookSettled } from './look-settled.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
 /** Records whose entries are looked at in one piece, and entries of which are held. */
 const HEADS = 20;
 const ENTRIES = 50;
-/** A record that is added to while it is looked at is looked at again so often. */
-const ATTEMPTS = 5;
 
 interface Place {
   readonly type: RecordType;
@@ -37,24 +36,10 @@ interface Place {
 /** Entries of records of a partition of parts after a row key. Resolves to the last row of a head, undefined at the end. */
 export async function checkParts(reads: Reads, place: Place, after: string | undefined, suspicions: Suspicions): Promise<string | undefined> {
   const { ref } = place;
-  const { from, to } = prefixRange('h:');
-  const page = await reads.page(ref.table, keyOf(ref), { from: after === undefined ? from : keyAfter(after), to }, HEADS);
-  for (const head of page.rows) suspicions.add(await checkSettled(reads, place, head));
+  const page = await reads.pageAfter(ref, prefixRange('h:'), after, HEADS);
+  for (const head of page.rows) suspicions.add(await lookSettled(reads, ref, head, (row, found) => checkEntries(reads, place, row, found)));
   return page.more ? page.rows.at(-1)?.rowKey : undefined;
 } // prettier-ignore
-
-async function checkSettled(reads: Reads, place: Place, first: Row): Promise<Suspicions> {
-  const { ref } = place;
-  let head = first;
-  for (let attempt = 1; ; attempt += 1) {
-    const suspicions = new Suspicions(ref.tenant);
-    await checkEntries(reads, place, head, suspicions.found);
-    if (suspicions.all.length === 0 || attempt === ATTEMPTS) return suspicions;
-    const now = await reads.row(ref.table, keyOf(ref), head.rowKey);
-    if (now === undefined || now.etag === head.etag) return suspicions;
-    head = now;
-  }
-}
 
 async function checkEntries(reads: Reads, place: Place, head: Row, found: Found): Promise<void> {
   const { ref } = place;

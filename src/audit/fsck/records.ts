@@ -4,26 +4,25 @@ import type { RecordType } from '../../domain/record-type.js';
 import type { PartitionRef } from '../../storage/directory.js';
 import { prefixRange, recordKey, revisionKey } from '../../storage/keys.js';
 import type { Row } from '../../storage/ports.js';
-import { keyAfter } from '../../storage/range.js';
 import {
   parseRecordRow,
   parseRevisionRow,
   type RecordRow,
   type RevisionFacts,
 } from '../../storage/record-row.js';
+import { keyAfter } from '../../storage/range.js';
 import { rowIntact } from '../../storage/row-checksum.js';
 import { checkBlinds, contentOf, openedData } from './content.js';
 import { eventOf } from './event-of.js';
-import { Suspicions, type Found } from './findings.js';
+import type { Found, Suspicions } from './findings.js';
 import { checkLists } from './lists.js';
+import { lookSettled } from './look-settled.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
 /** Records that are looked at together, and at once; of each a page of revisions is held. */
 const RECORDS = 40;
 const RECORDS_AT_ONCE = 4;
 const REVISIONS = 50;
-/** A record that changes while it is looked at is looked at again so often. */
-const ATTEMPTS = 5;
 
 /** Records of a partition after a row key. Resolves to the last row, undefined at the end. */
 export async function checkRecords(
@@ -33,31 +32,17 @@ export async function checkRecords(
   after: string | undefined,
   suspicions: Suspicions,
 ): Promise<string | undefined> {
-  const { to, from } = prefixRange('r:');
-  const page = await reads.page(ref.table, keyOf(ref), { from: after === undefined ? from : keyAfter(after), to }, RECORDS); // prettier-ignore
+  const page = await reads.pageAfter(ref, prefixRange('r:'), after, RECORDS);
   const limit = pLimit(RECORDS_AT_ONCE);
   await Promise.all(
     page.rows.map((row) =>
       limit(async () => {
-        suspicions.add(await checkSettled(reads, type, ref, row));
+        suspicions.add(await lookSettled(reads, ref, row, (now, found) => checkRecord(reads, type, ref, now, found))); // prettier-ignore
       }),
     ),
   );
   return reads.after(page);
 }
-
-/** One record, looked at again while somebody changes it. */
-async function checkSettled(reads: Reads, type: RecordType, ref: PartitionRef, first: Row): Promise<Suspicions> {
-  let row = first;
-  for (let attempt = 1; ; attempt += 1) {
-    const suspicions = new Suspicions(ref.tenant);
-    await checkRecord(reads, type, ref, row, suspicions.found);
-    if (suspicions.all.length === 0 || attempt === ATTEMPTS) return suspicions;
-    const now = await reads.row(ref.table, keyOf(ref), row.rowKey);
-    if (now === undefined || now.etag === row.etag) return suspicions;
-    row = now;
-  }
-} // prettier-ignore
 
 /** A revision with what it was held against. */
 interface Checked {

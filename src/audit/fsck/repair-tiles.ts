@@ -27,7 +27,7 @@ export async function repairTiles(reads: Reads, tenant: string): Promise<void> {
     putTile(reads, tenant, { level, index: filled[level] as number, width: row.length }, tileBytes(row));
   const bundle = async (): Promise<void> =>
     putTile(reads, tenant, { level: 'entries', index: filled[0] as number, width: entries.length }, bundleBytes(entries)); // prettier-ignore
-  for await (const line of streamLines(blobs, tenant, size)) {
+  for await (const line of streamLines(reads.streams, tenant, size)) {
     entries.push(Uint8Array.from(line));
     rows[0]?.push(leafHash(line));
     if (entries.length < TILE_WIDTH) continue;
@@ -49,7 +49,7 @@ export async function repairTiles(reads: Reads, tenant: string): Promise<void> {
 /** Whether the streams are what the head says. Reads all of them. */
 async function givesRoot(reads: Reads, head: Head): Promise<boolean> {
   let tree = EMPTY_TREE;
-  for await (const line of streamLines(reads.tools.ports.blobs, head.tenant, head.tree_size))
+  for await (const line of streamLines(reads.streams, head.tenant, head.tree_size))
     tree = append(tree, leafHash(line));
   return tree.size === head.tree_size && rootOf(tree) === head.root;
 }

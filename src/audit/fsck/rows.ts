@@ -6,11 +6,10 @@ import type { PartitionRef } from '../../storage/directory.js';
 import { partsHeadKey } from '../../storage/part-rows.js';
 import { partitionKey, recordKey } from '../../storage/keys.js';
 import type { Row } from '../../storage/ports.js';
-import { keyAfter } from '../../storage/range.js';
 import { listPartition, placeOf } from '../../storage/record-location.js';
 import { rowIntact } from '../../storage/row-checksum.js';
 import type { Found } from './findings.js';
-import { AT_ONCE, keyOf, rowAt, type Reads } from './tools.js';
+import { ALL_ROWS, AT_ONCE, keyOf, rowAt, type Reads } from './tools.js';
 
 /** What rows of a partition belong to a record, by the beginning of their keys. */
 const OWNED = /^(?:v|p|n):([a-z]+_[0-9a-f-]{36}):/;
@@ -27,7 +26,7 @@ export async function checkRows(
   found: Found,
 ): Promise<string | undefined> {
   const key = keyOf(ref);
-  const page = await reads.page(ref.table, key, { from: after === undefined ? '!' : keyAfter(after), to: '~' }, LIMITS.rangeRows); // prettier-ignore
+  const page = await reads.pageAfter(ref, ALL_ROWS, after, LIMITS.rangeRows);
   const owners = new Map<string, Row>();
   const indexed: Row[] = [];
   for (const row of page.rows) {

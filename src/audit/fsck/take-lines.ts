@@ -1,4 +1,4 @@
-import { linesFrom, retriedStreams, type StreamPlace } from '../stream-lines.js';
+import { linesFrom, type StreamPlace } from '../stream-lines.js';
 import type { Reads } from './tools.js';
 
 /**
@@ -11,10 +11,9 @@ export async function takeLines(
   from: StreamPlace | undefined,
   count: number,
 ): Promise<{ readonly lines: readonly Uint8Array[]; readonly next: StreamPlace | undefined }> {
-  const streams = retriedStreams(reads.tools.ports.blobs, (call) => reads.budget().retry(call));
   const lines: Uint8Array[] = [];
   let next = from;
-  for await (const { bytes, end } of linesFrom(streams, tenant, from)) {
+  for await (const { bytes, end } of linesFrom(reads.streams, tenant, from)) {
     lines.push(bytes);
     next = end;
     if (lines.length >= count) break;

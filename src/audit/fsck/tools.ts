@@ -7,10 +7,12 @@ import type { RecordType } from '../../domain/record-type.js';
 import { Budget } from '../../storage/backoff.js';
 import type { Directory, PartitionRef } from '../../storage/directory.js';
 import { partitionKey } from '../../storage/keys.js';
+import { keyAfter } from '../../storage/range.js';
 import type { RangePage, Row, StoragePorts } from '../../storage/ports.js';
 import { RecordLocator } from '../../storage/record-locator.js';
 import { rowsByKeys } from '../../storage/rows-by-keys.js';
 import type { LogKeys } from '../log-keys.js';
+import { retriedStreams, type StreamBlobs } from '../stream-lines.js';
 import { LogLeaves } from './log-leaves.js';
 
 /** What a check works with. */
@@ -88,6 +90,17 @@ export class Reads {
     return this.budget().retry(() => this.tools.ports.tables.range(table, key, { ...range, limit }));
   } // prettier-ignore
 
+  /** A page of a partition after a row key, from its beginning without one. One range read. */
+  pageAfter(ref: PartitionRef, range: { readonly from: string; readonly to: string }, after: string | undefined, limit: number): Promise<RangePage> {
+    const from = after === undefined ? range.from : keyAfter(after);
+    return this.page(ref.table, keyOf(ref), { from, to: range.to }, limit);
+  } // prettier-ignore
+
+  /** The streams, each read within a budget of its own. */
+  get streams(): StreamBlobs {
+    return retriedStreams(this.tools.ports.blobs, (call) => this.budget().retry(call));
+  }
+
   /** The rows that have these keys; few a page, so that what lies between them costs little. */
   byKeys(table: string, key: string, rowKeys: readonly string[]): Promise<ReadonlyMap<string, Row>> {
     return rowsByKeys((query) => this.page(table, key, query, query.limit), rowKeys, KEYS_PAGE);
@@ -98,6 +111,9 @@ export class Reads {
 const BY_TIME = /^([rv]:)([a-z]+_[0-9a-f-]{36})/;
 /** Ids of a later time than this after now are not of writers at work, whatever their clocks. */
 const SKEW_MS = 5 * 60_000;
+
+/** Every row of a partition. */
+export const ALL_ROWS = { from: '!', to: '~' } as const;
 
 /** A row as findings name it. */
 export const rowAt = (table: string, key: string, rowKey: string): string => `${table} ${key} ${rowKey}`;

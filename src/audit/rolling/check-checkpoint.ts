@@ -1,5 +1,5 @@
 import { isAppError } from '../../domain/errors.js';
-import { followsOf, type Head } from '../ledger-state.js';
+import { settledLeaves, type Head } from '../ledger-state.js';
 import { LedgerStore } from '../ledger-store.js';
 import { parseCheckpoint } from '../log/checkpoint.js';
 import { isMalformed } from '../log/encoding.js';
@@ -7,7 +7,8 @@ import { proveConsistency, rootAt, verifyConsistency, type TreeHead } from '../l
 import { openNote, verifierOf, type NoteVerifier } from '../log/signed-note.js';
 import type { StoredCheckpoint } from '../log-store.js';
 import type { Found } from './mismatch.js';
-import { blobAt, TileGone, type Turn } from './turn.js';
+import { TileGone } from '../tile-gone.js';
+import { blobAt, type Turn } from './turn.js';
 
 /** How far a log has come, as its checkpoint or else its head says it. */
 export interface Standing {
@@ -62,7 +63,7 @@ async function findRounds(turn: Turn, found: Found): Promise<Rounds | undefined>
     const { head } = stored;
     const { table, partition_key, row_key } = head.last_pending;
     const pending = await turn.retry(() => tables.find(table, partition_key, row_key));
-    return { head, least: pending === undefined ? head.tree_size : (followsOf(head.stage) ?? 0) };
+    return { head, least: settledLeaves(head, pending === undefined) };
   } catch (error) {
     if (!isAppError(error, 'integrity-failure')) throw error;
     found('head.invalid', blobAt(turn.tenant, 'head'), 'it is not what a sealer writes');

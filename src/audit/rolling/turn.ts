@@ -3,11 +3,12 @@ import { isAppError } from '../../domain/errors.js';
 import { Budget } from '../../storage/backoff.js';
 import { BLOB_CONTAINERS } from '../../storage/keys.js';
 import type { BlobStore, RecordTable } from '../../storage/ports.js';
-import { bundleEntries, subtreeReader, tileHashes, tilePath, type Tile } from '../log/tiles.js';
+import { bundleEntries, tileHashes, tilePath, type Tile } from '../log/tiles.js';
 import type { ReadHash, TreeHead } from '../log/proof.js';
 import type { LogKeys } from '../log-keys.js';
 import { LogReader } from '../log-reader.js';
 import { retriedStreams, type StreamBlobs } from '../stream-lines.js';
+import { subtreesIn } from '../tile-gone.js';
 import type { Found } from './mismatch.js';
 
 export interface RollingTools {
@@ -20,11 +21,6 @@ export interface RollingTools {
 
 /** A tile or bundle as mismatches name it. */
 export const blobAt = (tenant: string, name: string): string => `${BLOB_CONTAINERS.ledger}/${tenant}/${name}`;
-
-/** A tile that is needed is not there; that was said where it was looked for. */
-export class TileGone extends Error {
-  override readonly name = 'TileGone';
-}
 
 /** What one look at a tenant's log reads with: each tile once. Throws `storage-unavailable`. */
 export class Turn {
@@ -76,12 +72,7 @@ export class Turn {
 
   /** Hashes of complete subtrees of a tree, out of its tiles. Rejects with TileGone. */
   subtrees({ size }: TreeHead): ReadHash {
-    const read = async (tile: Tile): Promise<readonly string[]> => {
-      const hashes = await this.hashes(tile);
-      if (hashes === undefined) throw new TileGone();
-      return hashes;
-    };
-    return subtreeReader(size, read);
+    return subtreesIn(size, (tile) => this.hashes(tile));
   }
 
   /** What does not hold together is as good as not there. */
