@@ -64,7 +64,7 @@ const call = caller({ ipAddress: '10.0.0.1', sessionId: 'session' });
 
 /**
  * A storage with something of everything: records of every type with everything that can be added to them, more than a tile
- * of events, a stream of messages that have moved, a pack, a configuration, and one event that waits.
+ * of events, a stream of messages that have moved, a pack, a configuration, legal holds, and one event that waits.
  */
 export async function fsckWorld(kind: (typeof STORAGES)[number], events = 270): Promise<FsckWorld> {
   const storage = await kind.open(storageNames());
@@ -99,6 +99,12 @@ export async function fsckWorld(kind: (typeof STORAGES)[number], events = 270): 
   await emitted(platform, events);
   await sealer.sealTenant(TENANT);
   await platform.configurations.put(DEFAULT_CONFIGURATION, {}, call);
+  await sealer.sealTenant(TENANT);
+  const placed = [{ query: { collection: 'decisions', all: true } }, { subject: 'ada' }, { record: { collection: 'decisions', id: derived.envelope.id } }]; // prettier-ignore
+  const holds = [];
+  for (const scope of placed)
+    holds.push((await platform.holds.place({ scope, reason: 'A case.' }, call)).hold.hold_id);
+  await platform.holds.release(holds[1] ?? '', { reason: 'Over.' }, call);
   await sealer.sealTenant(TENANT);
   await platform.inbox.accept(decisionType, { decision_type: 'strategic', title: 'Later' }, call);
   const keyed = { ...call, idempotency: { key: 'once', scope: '/api/decisions', fingerprint: 'f' } };

@@ -156,7 +156,24 @@ const PARTS: readonly Deed[] = [
   { name: 'deletes the record of entries', code: 'part.record', do: async (v, w) => { const id = (await moved(w)).rowKey.split(':')[1] ?? ''; return v.gone(conversationType.table, await row(w, conversationType.table, `r:${id}`)); } },
 ]; // prettier-ignore
 
-const DEEDS = [...LOG, ...EVENTS, ...RECORDS, ...DIRECTORIES, ...PROMISES, ...PARTS];
+/** In force and released. */
+const holdOf = async (world: FsckWorld, state: 'active' | 'released'): Promise<Row> => (await rowsIn(world, 'holds', 'r:')).find(({ properties }) => properties['state'] === state) as Row; // prettier-ignore
+const idOf = ({ rowKey }: Row): string => rowKey.slice(rowKey.lastIndexOf(':') + 1);
+
+const HOLDS: readonly Deed[] = [
+  { name: 'lifts a hold', code: 'hold.active', mended: true, azurite: true, do: async (v, w) => v.gone('holds', await row(w, 'holds', 'a:', 0)) },
+  { name: 'lifts a hold and counts one less', code: 'hold.active', mended: true, do: async (v, w) => { await v.gone('holds', await row(w, 'holds', 'a:', 0)); return v.row('holds', await row(w, 'holds', 'a:count'), { active: 1 }, true); } },
+  { name: 'makes a hold cover something else', code: 'hold.active', mended: true, do: async (v, w) => v.row('holds', await row(w, 'holds', 'a:', 0), { scope: '{"kind":"subject","subject":"x"}' }, true) },
+  { name: 'alters a hold that is in force', code: 'row.altered', do: async (v, w) => v.row('holds', await holdOf(w, 'active'), { scope: '{"kind":"subject","subject":"x"}' }, false) },
+  { name: 'puts a released hold in force', code: 'hold.active', mended: true, do: async (v, w) => { const one = await holdOf(w, 'released'); const standing = await row(w, 'holds', 'a:', 0); return v.copy('holds', standing, one.rowKey.replace('r:', 'a:')); } },
+  { name: 'counts more than are in force', code: 'hold.active', mended: true, do: async (v, w) => v.row('holds', await row(w, 'holds', 'a:count'), { active: 7 }, true) },
+  { name: 'deletes a hold', code: 'hold.missing', do: async (v, w) => v.gone('holds', await holdOf(w, 'active')) },
+  { name: 'rewrites the reason of a hold', code: 'hold.event', do: async (v, w) => { const one = await holdOf(w, 'active'); const hold = JSON.parse(String(one.properties['hold_0'])) as object; return v.row('holds', one, { hold_0: JSON.stringify({ ...hold, reason: 'Another.' }) }, true); } },
+  { name: 'gives a hold another event', code: 'hold.event', do: async (v, w) => v.row('holds', await holdOf(w, 'active'), { placed_event: 'evt_0195b1f8-0000-7000-8000-000000000000' }, true) },
+  { name: 'deletes the row of a step', code: 'hold.event', do: async (v, w) => v.gone('holds', await row(w, 'holds', `v:${idOf(await holdOf(w, 'released'))}`)) },
+]; // prettier-ignore
+
+const DEEDS = [...LOG, ...EVENTS, ...RECORDS, ...DIRECTORIES, ...PROMISES, ...PARTS, ...HOLDS];
 
 describe.each(STORAGES)('whoever has the key of the account $name', (kind) => {
   let world: FsckWorld;

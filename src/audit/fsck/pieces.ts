@@ -1,9 +1,11 @@
 import type { RecordType } from '../../domain/record-type.js';
 import type { ListedPartition } from '../../storage/directory.js';
+import { HOLDS_TABLE } from '../../storage/hold-rows.js';
 import { INDEX_TABLE } from '../clear-order.js';
 import { checkBlobs } from './blobs.js';
 import { checkBundle } from './bundle.js';
 import { checkEventRows } from './event-rows.js';
+import { checkHolds } from './holds.js';
 import { Suspicions, type FindingCode, type Suspicion } from './findings.js';
 import { checkLogState } from './log-state.js';
 import { checkParts } from './parts.js';
@@ -15,7 +17,7 @@ import type { Reads } from './tools.js';
 import { TILE_WIDTH } from '../log/tiles.js';
 
 /** What is looked for in a partition, in this order. */
-type PartitionLook = 'rows' | 'records' | 'parts' | 'events' | 'operations';
+type PartitionLook = 'rows' | 'records' | 'parts' | 'events' | 'operations' | 'holds';
 
 /**
  * A bounded piece of the work of checking a tenant; what is found in it can be looked for again by doing it again. JSON, so
@@ -93,6 +95,7 @@ async function lookInto(
   const { found } = suspicions;
   const type = typeOf(reads, ref.table);
   if (look === 'events') return checkEventRows(reads, ref, after, found);
+  if (look === 'holds') return checkHolds(reads, ref, after, found);
   if (look === 'operations') {
     await checkOperations(reads, ref.tenant, ref.partition, found);
     return undefined;
@@ -109,8 +112,13 @@ const typeOf = (reads: Reads, table: string): RecordType | undefined =>
 
 function followingLook(reads: Reads, ref: ListedPartition, done: PartitionLook | undefined): Piece {
   const type = typeOf(reads, ref.table);
-  const own: readonly PartitionLook[] =
-    ref.table === INDEX_TABLE ? ['events', 'operations'] : type === undefined ? ['rows'] : ['rows', ref.table === type.table ? 'records' : 'parts']; // prettier-ignore
+  const own = looksOf(ref.table, type);
   const look = own[done === undefined ? 0 : own.indexOf(done) + 1];
   return look === undefined ? { kind: 'partition', after: ref.listedAs } : { kind: 'look', look, ref };
+}
+
+function looksOf(table: string, type: RecordType | undefined): readonly PartitionLook[] {
+  if (table === INDEX_TABLE) return ['events', 'operations'];
+  if (table === HOLDS_TABLE) return ['rows', 'holds'];
+  return type === undefined ? ['rows'] : ['rows', table === type.table ? 'records' : 'parts'];
 }

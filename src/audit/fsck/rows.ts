@@ -34,7 +34,8 @@ export async function checkRows(
     const intact = rowIntact(row);
     const isIndex = row.rowKey.startsWith('i:');
     if (!intact && !isIndex) found('row.altered', where, 'its checksum does not hold', { sinceMs: row.timestampMs }); // prettier-ignore
-    const owner = OWNED.exec(row.rowKey)?.[1];
+    // Holds have keys of their own, and are looked at by themselves.
+    const owner = type === undefined ? undefined : OWNED.exec(row.rowKey)?.[1];
     if (owner !== undefined) owners.set(`${row.rowKey.startsWith('v:') ? 'v' : 'p'} ${owner}`, row);
     if (isIndex) indexed.push(row);
   }
