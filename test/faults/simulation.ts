@@ -3,7 +3,7 @@ import { Chance, profileOf, type Profile } from './simulation-chance.js';
 import { ActMaker, perform, repeat } from './simulation-clients.js';
 import { Counters } from './simulation-counters.js';
 import type { SimulatedHost } from './simulation-host.js';
-import { jobsOf } from './simulation-jobs.js';
+import { jobsOf, SWEEP } from './simulation-jobs.js';
 import { longLog } from './simulation-past.js';
 import { Random } from './simulation-random.js';
 import { readSomething } from './simulation-reads.js';
@@ -26,6 +26,8 @@ const HOUR = 3_600_000;
 const OF_TYPES = 7_000_003;
 /** That of what was there before. */
 const OF_THE_PAST = 7_000_009;
+/** That of which jobs run. */
+const OF_JOBS = 7_000_011;
 
 export interface ScheduleOptions {
   readonly plant?: Plant | undefined;
@@ -61,7 +63,8 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   // Drawn from numbers of its own: the other schedules are what they were before there were other types.
   const own = new Random(seed, OF_TYPES);
   const others = own.chance(0.3) ? [typeClient(world, own, TENANTS, hosts.choose)] : [];
-  const work = Promise.all([...clients, ...others, ...backgroundWork(world, profile, hosts)]);
+  const jobs = new Random(seed, OF_JOBS);
+  const work = Promise.all([...clients, ...others, ...backgroundWork(world, profile, hosts, jobs)]);
   const violations: string[] = [];
   try {
     await world.timeline.run(work);
@@ -141,8 +144,11 @@ function pauseMs(random: Random, profile: Profile): number {
     : short;
 }
 
-/** Timers and queue functions, at times of their own, in whichever process it hits. */
-function backgroundWork(world: World, profile: Profile, hosts: Hosts): Promise<unknown>[] {
+/**
+ * Timers and queue functions, at times of their own, in whichever process it hits. A job is a part of every other schedule,
+ * so that a schedule stays the size it is whatever jobs there are; recovery runs all of them.
+ */
+function backgroundWork(world: World, profile: Profile, hosts: Hosts, jobs: Random): Promise<unknown>[] {
   const { random, timeline } = world;
   const withinMs = profile.hot
     ? [3_000]
@@ -154,7 +160,9 @@ function backgroundWork(world: World, profile: Profile, hosts: Hosts): Promise<u
     Array.from({ length: count }, () => timeline.sleep(at()).then(work));
   return [
     ...jobsOf(hosts.choose().platform)
-      .filter(({ name }) => name !== 'expire-keys' || profile.expiresKeys)
+      .filter(({ name }) =>
+        name === 'expire-keys' ? profile.expiresKeys : name === SWEEP.name || jobs.chance(0.5),
+      )
       .flatMap((job) => times(profile.sweeps, () => world.job(hosts.choose(), job))),
     ...times(random.between(0, 4), () => world.pump(hosts.choose(), QUEUES.inbox, random.pick([1, 30, 600]))),
     ...times(random.between(0, 2), () => world.pump(hosts.choose(), QUEUES.seal, 30)),
