@@ -1,7 +1,8 @@
 import { putGrowth, signUpTo } from '../src/audit/grow-log.js';
+import { leafRun } from '../src/audit/hash-run.js';
 import { LogReader } from '../src/audit/log-reader.js';
 import { LogStore, type StoredCheckpoint } from '../src/audit/log-store.js';
-import { appendAll, EMPTY_TREE, leafHash, rootOf } from '../src/audit/merkle.js';
+import { EMPTY_TREE, rootOf } from '../src/audit/merkle.js';
 import { verifyEventProof } from '../src/audit/verifier/index.js';
 import type { StoragePorts } from '../src/storage/ports.js';
 import { systemClock, systemEntropy } from '../src/system.js';
@@ -31,8 +32,8 @@ async function logOf(size: number, events: ReadonlyMap<number, string>): Promise
     const entries = Array.from({ length: count }, (_, at) =>
       Buffer.from(events.get(from + at) ?? String(from + at)),
     );
-    const leaves = entries.map((entry) => leafHash(entry));
-    tree = appendAll(tree, leaves);
+    const leaves = leafRun(entries);
+    tree = leaves.appendTo(tree);
     await putGrowth(store, { tenant: LOG_TENANT, from, size: tree.size, edge: tree.edge, entries, leaves });
     const grown = { tenant: LOG_TENANT, size: tree.size, root: rootOf(tree) };
     standing = await signUpTo(store, KEYS.signer(LOG_TENANT), grown, standing);

@@ -2,8 +2,9 @@ import { createHash, hash } from 'node:crypto';
 import { dropSuperseded, putGrowth, signUpTo } from '../src/audit/grow-log.js';
 import { parseCheckpoint, type Checkpoint } from '../src/audit/log/checkpoint.js';
 import { openNote, verifierOf, type NoteVerifier } from '../src/audit/log/signed-note.js';
+import { leafRun } from '../src/audit/hash-run.js';
 import { LogStore, type StoredCheckpoint } from '../src/audit/log-store.js';
-import { appendAll, EMPTY_TREE, leafHash, rootOf } from '../src/audit/merkle.js';
+import { EMPTY_TREE, rootOf } from '../src/audit/merkle.js';
 import { checkLog } from '../src/cli/check-log.js';
 import type { LogClient } from '../src/cli/log-client.js';
 import { LIMITS } from '../src/domain/limits.js';
@@ -33,11 +34,10 @@ async function integrate(texts: readonly string[]): Promise<StoragePorts> {
   let standing: StoredCheckpoint | undefined;
   for (let from = 0; from < texts.length; from += LIMITS.sealRoundEvents) {
     const round = texts.slice(from, from + LIMITS.sealRoundEvents);
-    const leaves = round.map((text) => leafHash(text));
-    tree = appendAll(tree, leaves);
+    const leaves = leafRun(round);
+    tree = leaves.appendTo(tree);
     const { size, edge } = tree;
-    const entries = round.map((text) => Buffer.from(text));
-    await putGrowth(store, { tenant: LOG_TENANT, from, size, edge, entries, leaves });
+    await putGrowth(store, { tenant: LOG_TENANT, from, size, edge, entries: round, leaves });
     standing = await signUpTo(store, signer, { tenant: LOG_TENANT, size, root: rootOf(tree) }, standing);
     await dropSuperseded(store, LOG_TENANT, [from, size], size);
   }

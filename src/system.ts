@@ -16,5 +16,31 @@ export const backgroundClock: Clock = {
   sleep: (ms) => delay(ms, undefined, { ref: false }),
 };
 
-/** Bytes of the operating system's generator. */
-export const systemEntropy: Entropy = { bytes: (count) => randomFillSync(new Uint8Array(count)) };
+/** Each call of the operating system's generator costs about as much as these many bytes of it. */
+const POOL_BYTES = 4096;
+/** More at once is asked for on its own. */
+const POOLED_BYTES = 256;
+
+/**
+ * Bytes of the operating system's generator, fetched in pieces and given out once: a batch takes hundreds of salts and
+ * nonces. What was given out is wiped here, so that a key is nowhere but with whom it was made for.
+ */
+function pooledEntropy(): Entropy {
+  const pool = new Uint8Array(POOL_BYTES);
+  let at = POOL_BYTES;
+  return {
+    bytes: (count) => {
+      if (count > POOLED_BYTES) return randomFillSync(new Uint8Array(count));
+      if (at + count > POOL_BYTES) {
+        randomFillSync(pool);
+        at = 0;
+      }
+      const bytes = pool.slice(at, at + count);
+      pool.fill(0, at, at + count);
+      at += count;
+      return bytes;
+    },
+  };
+}
+
+export const systemEntropy: Entropy = pooledEntropy();

@@ -1,18 +1,20 @@
+import type { HashRun } from './hash-run.js';
 import { ledgerBroken } from './ledger-state.js';
 import { formatCheckpoint } from './log/checkpoint.js';
-import { growTiles, grownFrom } from './log/grow-tiles.js';
+import { growTiles, grownFrom, type PartialContent } from './log/grow-tiles.js';
 import { signNote, type NoteSigner } from './log/signed-note.js';
 import {
   bundleEntries,
   levelsAt,
   partialTile,
-  tileHashes,
   TILE_WIDTH,
   tileStem,
   widthAt,
+  type Entry,
   type Tile,
 } from './log/tiles.js';
 import type { LogStore, StoredCheckpoint } from './log-store.js';
+import { HASH_BYTES } from './merkle.js';
 
 /** A part of a log that is committed. */
 export interface Growth {
@@ -22,9 +24,9 @@ export interface Growth {
   readonly size: number;
   /** The compact range of the tree of `size` leaves. */
   readonly edge: readonly string[];
-  readonly entries: readonly Uint8Array[];
+  readonly entries: readonly Entry[];
   /** Their leaf hashes. */
-  readonly leaves: readonly string[];
+  readonly leaves: HashRun;
 }
 
 /** A tree to be signed. */
@@ -57,22 +59,19 @@ async function readPartials(
   tenant: string,
   from: number,
   to: number,
-): Promise<{ entries: readonly Uint8Array[]; hashes: Map<number, readonly string[]> } | undefined> {
+): Promise<PartialContent | undefined> {
   let entries: readonly Uint8Array[] = [];
-  const hashes = new Map<number, readonly string[]>();
+  const tiles = new Map<number, Uint8Array>();
   for (const tile of grownFrom(from, to)) {
     const bytes = await store.findTile(tenant, tile);
     if (bytes === undefined) return undefined;
-    const [found, own] =
-      tile.level === 'entries'
-        ? [bundleEntries(bytes, tile.width), undefined]
-        : [undefined, tileHashes(bytes, tile.width)];
-    if (found === undefined && own === undefined)
+    const found = tile.level === 'entries' ? bundleEntries(bytes, tile.width) : undefined;
+    if (found === undefined && (tile.level === 'entries' || bytes.length !== tile.width * HASH_BYTES))
       throw ledgerBroken(tenant, 'a tile of the log is not as wide as its path says');
     if (found !== undefined) entries = found;
-    if (own !== undefined) hashes.set(tile.level as number, own);
+    else tiles.set(tile.level as number, bytes);
   }
-  return { entries, hashes };
+  return { entries, tiles };
 }
 
 /** Signs and replaces the checkpoint, unless the one there is as large. Resolves to the one that stands then. */

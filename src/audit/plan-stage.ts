@@ -1,14 +1,14 @@
 import { LIMITS } from '../domain/limits.js';
 import { lastCleared } from './clear-order.js';
+import { leafRun, type HashRun } from './hash-run.js';
 import {
   LEDGER_SCHEMA_VERSION,
-  linesOf,
   storeStage,
   type Head,
   type Stage,
   type StoredStage,
 } from './ledger-state.js';
-import { appendAll, EMPTY_TREE, leafHash, rootOf } from './merkle.js';
+import { EMPTY_TREE, rootOf } from './merkle.js';
 import type { PendingEvent } from './pending-row.js';
 import { byEventId } from './read-pending.js';
 import { planStream } from './stream-roll.js';
@@ -19,7 +19,7 @@ export interface RoundPlan {
   readonly stored: StoredStage;
   readonly head: Head;
   /** Leaf hashes of the stage's events. */
-  readonly leaves: readonly string[];
+  readonly leaves: HashRun;
 }
 
 /**
@@ -30,11 +30,16 @@ export function takeRound(events: readonly PendingEvent[]): readonly PendingEven
   const taken: PendingEvent[] = [];
   let bytes = 0;
   for (const event of [...events].sort(byEventId)) {
-    bytes += Buffer.byteLength(event.text) + 1;
+    bytes += lineBytes([event]);
     if (taken.length === LIMITS.sealRoundEvents || bytes > LIMITS.sealRoundBytes) break;
     taken.push(event);
   }
   return taken;
+}
+
+/** Bytes of the events as lines of the stream. */
+function lineBytes(events: readonly PendingEvent[]): number {
+  return events.reduce((sum, { text }) => sum + Buffer.byteLength(text) + 1, 0);
 }
 
 /**
@@ -64,8 +69,8 @@ export function planStage(
     })),
   };
   const before = last === undefined ? EMPTY_TREE : { size: last.tree_size, edge: last.edge };
-  const leaves = events.map(({ text }) => leafHash(text));
-  const tree = appendAll(before, leaves);
+  const leaves = leafRun(events.map(({ text }) => text));
+  const tree = leaves.appendTo(before);
   const stored = storeStage(stage);
   const head: Head = {
     schema_version: LEDGER_SCHEMA_VERSION,
@@ -76,7 +81,7 @@ export function planStage(
     stage: stored.name,
     stream: {
       name: stream.name,
-      offset: stream.offset + linesOf(stage).length,
+      offset: stream.offset + lineBytes(events),
       // One round is one block: its lines are fewer bytes than a block may have.
       blocks: (stream.create ? 0 : (last?.stream.blocks ?? 0)) + 1,
     },

@@ -1,18 +1,18 @@
 import type { BlobStore } from '../storage/ports.js';
 import { appendLines, sealOlderStream } from './append-stream.js';
 import { dropSuperseded, putGrowth, signUpTo } from './grow-log.js';
+import { leafRun, type HashRun } from './hash-run.js';
 import { ledgerBroken, type Head, type Stage } from './ledger-state.js';
 import type { NoteSigner } from './log/signed-note.js';
 import { LogStore, type StoredCheckpoint } from './log-store.js';
-import { leafHash } from './merkle.js';
 import { rebuildLog } from './rebuild-log.js';
 
 /** A stage and the head that committed it. */
 export interface CommittedRound {
   readonly head: Head;
   readonly stage: Stage;
-  /** Leaf hashes of the stage's events; left out by who does not have them. */
-  readonly leaves?: readonly string[];
+  /** Leaf hashes of the stage's events, as the head was made of them; left out by who did not make it. */
+  readonly leaves?: HashRun;
 }
 
 export interface PublishTools {
@@ -39,8 +39,8 @@ export async function publishStage(
   let standing = await store.findCheckpoint(tenant);
   if ((standing?.size ?? 0) < follows) standing = await rebuildLog(tools, store, { head, stage }, standing);
   if ((standing?.size ?? 0) < head.tree_size) {
-    const entries = stage.events.map(({ event }) => Buffer.from(event));
-    const leaves = round.leaves ?? entries.map((entry) => leafHash(entry));
+    const entries = stage.events.map(({ event }) => event);
+    const leaves = round.leaves ?? leafRun(entries);
     await putGrowth(store, { tenant, from: follows, size: head.tree_size, edge: head.edge, entries, leaves });
     await appendLines(tools.blobs, stage);
     await sealOlderStream(tools.blobs, stage);

@@ -1,6 +1,7 @@
 import { LIMITS } from '../domain/limits.js';
 import type { BlobStore } from '../storage/ports.js';
 import { dropSuperseded, putGrowth, signUpTo } from './grow-log.js';
+import { leafRun } from './hash-run.js';
 import { ledgerBroken, type Head, type Stage } from './ledger-state.js';
 import type { NoteSigner } from './log/signed-note.js';
 import { TILE_WIDTH } from './log/tiles.js';
@@ -33,26 +34,23 @@ export async function rebuildLog(
   let tree = await checkStreams(tools, head, stage, standing);
   let now = standing;
   let piece: Uint8Array[] = [];
-  let leaves: string[] = [];
   let bytes = 0;
   let at = 0;
   for await (const line of streamLines(tools.blobs, tenant, follows)) {
     at += 1;
     if (at <= start) continue;
-    const leaf = leafHash(line);
-    tree = append(tree, leaf);
-    leaves.push(leaf);
     // A copy: the line is a part of a larger buffer.
     piece.push(Uint8Array.from(line));
     bytes += line.length;
-    if (tree.size < follows && !isWhole(tree.size, piece.length, bytes)) continue;
+    if (at < follows && !isWhole(at, piece.length, bytes)) continue;
+    const leaves = leafRun(piece);
+    tree = leaves.appendTo(tree);
     const { size, edge } = tree;
     await putGrowth(store, { tenant, from: size - piece.length, size, edge, entries: piece, leaves });
     now = await signUpTo(store, tools.signer(tenant), { tenant, size, root: rootOf(tree) }, now);
     await dropSuperseded(store, tenant, [size - piece.length], size);
     await tools.beat();
     piece = [];
-    leaves = [];
     bytes = 0;
   }
   return now;

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Entropy } from './clock.js';
-import { canonicalJson, type Json } from './canonical-json.js';
+import { canonicalJson, sha256Hex, type Json } from './canonical-json.js';
 
 /** Name of the one member of a commitment. A submitted member of this name is refused everywhere. */
 export const COMMITMENT_MEMBER = '$commitment';
@@ -30,10 +29,8 @@ export function newSalt(entropy: Entropy): string {
 
 /** hex SHA-256 of `salt || canonical JSON of the value` (architecture.md, the envelope). */
 export function commit(secret: Secret): Commitment {
-  const hash = createHash('sha256')
-    .update(Buffer.from(secret.salt, 'base64url'))
-    .update(canonicalJson(secret.value));
-  return { $commitment: hash.digest('hex') };
+  const input = [Buffer.from(secret.salt, 'base64url'), Buffer.from(canonicalJson(secret.value))];
+  return { $commitment: sha256Hex(Buffer.concat(input)) };
 }
 
 /** JSON pointer (RFC 6901) to the secret at that place. */

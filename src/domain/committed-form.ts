@@ -14,9 +14,9 @@ export function replaceAt(value: unknown, path: Path, replacement: unknown): unk
     return value.map((item: unknown, index) => (index === head ? replaceAt(item, tail, replacement) : item));
   }
   if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([k, v]) => [k, k === head ? replaceAt(v, tail, replacement) : v]),
-  );
+  if (typeof head === 'number' || !Object.hasOwn(value, head)) return { ...value };
+  // What is spread and computed is defined, so a member named __proto__ stays data.
+  return { ...value, [head]: replaceAt(value[head], tail, replacement) };
 }
 
 /**

@@ -3,26 +3,42 @@ import { isObject } from './merge-patch.js';
 /** Where a value stands in JSON: names of members and indexes of lists. */
 export type Path = readonly (string | number)[];
 
-/** Paths of the values in `data` that a list of pointer patterns (`*`: any list index, `#n`: that one) names. */
-export function pathsOf(data: unknown, patterns: readonly string[]): Path[] {
-  return patterns.flatMap((pattern) => expand(data, pattern.split('/').slice(1), []));
+/** Patterns of declarations, taken apart: every write and read asks for the same few. */
+const known = new Map<string, readonly string[]>();
+
+function tokensOf(pattern: string): readonly string[] {
+  const before = known.get(pattern);
+  if (before !== undefined) return before;
+  const tokens = pattern
+    .split('/')
+    .slice(1)
+    .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
+  // One that names a place in one record is not of a declaration.
+  if (!pattern.includes('#')) known.set(pattern, tokens);
+  return tokens;
 }
 
-function expand(value: unknown, rest: readonly string[], path: Path): Path[] {
-  const [head, ...tail] = rest;
-  if (head === undefined) return value === undefined ? [] : [path];
-  if (head === '*') {
-    if (!Array.isArray(value)) return [];
-    return value.flatMap((item: unknown, index) => expand(item, tail, [...path, index]));
+/** Paths of the values in `data` that a list of pointer patterns (`*`: any list index, `#n`: that one) names. */
+export function pathsOf(data: unknown, patterns: readonly string[]): Path[] {
+  const found: Path[] = [];
+  for (const pattern of patterns) expand(data, tokensOf(pattern), [], found);
+  return found;
+}
+
+/** `path` is how far it has come, of as many of the tokens. */
+function expand(value: unknown, tokens: readonly string[], path: Path, found: Path[]): void {
+  const token = tokens[path.length];
+  if (token === undefined) {
+    if (value !== undefined) found.push(path);
+  } else if (token === '*') {
+    if (Array.isArray(value))
+      value.forEach((item: unknown, index) => { expand(item, tokens, [...path, index], found); }); // prettier-ignore
+  } else if (Array.isArray(value)) {
+    const index = token.startsWith('#') ? Number(token.slice(1)) : Infinity;
+    if (index < value.length) expand(value[index], tokens, [...path, index], found);
+  } else if (isObject(value) && Object.hasOwn(value, token)) {
+    expand(value[token], tokens, [...path, token], found);
   }
-  if (Array.isArray(value) && head.startsWith('#')) {
-    const index = Number(head.slice(1));
-    return index < value.length ? expand(value[index], tail, [...path, index]) : [];
-  }
-  const member = head.replaceAll('~1', '/').replaceAll('~0', '~');
-  return isObject(value) && Object.hasOwn(value, member)
-    ? expand(value[member], tail, [...path, member])
-    : [];
 }
 
 /** The value at a path of `pathsOf`. */

@@ -96,6 +96,9 @@ export class AesSecretBox implements SecretBox {
   }
 }
 
+/** What follows from one data key alone. It is forgotten with the key, and no later. */
+const extractedOf = new WeakMap<DataKey, Buffer>();
+
 /** Content keys of one call: what follows from the data keys alone is derived once. */
 class Ring {
   readonly #extracted = new Map<string, Buffer>();
@@ -103,15 +106,21 @@ class Ring {
   /** HKDF-SHA-256, 32 bytes: one block of it. Undefined without keys, or where one of them was destroyed. */
   contentKey(ids: readonly string[], keys: readonly DataKey[], info: Buffer): Buffer | undefined {
     if (ids.length === 0 || keys.some(({ key }) => key === undefined)) return undefined;
-    const name = ids.join('+');
-    let extracted = this.#extracted.get(name);
-    if (extracted === undefined) {
-      const inOrder = ids.map((id) => keys.find((one) => one.id === id)?.key as Uint8Array);
-      extracted = createHmac('sha256', SALT).update(Buffer.concat(inOrder)).digest();
-      this.#extracted.set(name, extracted);
-    }
     // Not `hkdfSync`: it takes twice as long, and no more than 1,024 bytes of info.
-    return createHmac('sha256', extracted).update(info).update(FIRST_BLOCK).digest();
+    return createHmac('sha256', this.#extract(ids, keys)).update(info).update(FIRST_BLOCK).digest();
+  }
+
+  #extract(ids: readonly string[], keys: readonly DataKey[]): Buffer {
+    const name = ids.join('+');
+    const inOrder = ids.map((id) => keys.find((one) => one.id === id) as DataKey);
+    const first = inOrder[0] as DataKey;
+    const known = inOrder.length === 1 ? extractedOf.get(first) : this.#extracted.get(name);
+    if (known !== undefined) return known;
+    const material = Buffer.concat(inOrder.map(({ key }) => key as Uint8Array));
+    const extracted = createHmac('sha256', SALT).update(material).digest();
+    if (inOrder.length === 1) extractedOf.set(first, extracted);
+    else this.#extracted.set(name, extracted);
+    return extracted;
   }
 }
 

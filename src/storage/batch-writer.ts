@@ -1,11 +1,10 @@
 import pLimit from 'p-limit';
-import { createData, acceptCreate, type AcceptedCreate } from '../domain/apply-change.js';
-import { AppError, invalid, isAppError, type Issue } from '../domain/errors.js';
+import { createData, type AcceptedCreate } from '../domain/apply-change.js';
+import { AppError } from '../domain/errors.js';
 import { newId, parseId } from '../domain/ids.js';
-import { LIMITS } from '../domain/limits.js';
-import { pointerOf } from '../domain/json-input.js';
 import { linksOf } from '../domain/links.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
+import { acceptBatch } from './accept-batch.js';
 import { Budget } from './backoff.js';
 import { chunksOf, keyOf, packOf, resultOf, writtenOf, type Chunk, type Packed } from './batch-chunks.js';
 import { commitPlan } from './commit.js';
@@ -30,11 +29,18 @@ const PARALLEL = 4;
 interface Batch {
   readonly type: RecordType;
   readonly call: CallContext;
-  readonly accepted: ReadonlyMap<string, AcceptedCreate>;
+  readonly items: ReadonlyMap<string, Item>;
   readonly reservation: Reservation | undefined;
   readonly budget: Budget;
   /** What was committed. */
   readonly written: RowOperation[];
+}
+
+/** What a record of a batch is made of. */
+interface Item {
+  readonly accepted: AcceptedCreate;
+  /** What `accepted` has come to. */
+  readonly data: RecordData;
 }
 
 /** Rows that a chunk replaces where there should be none: void rows by id, and the key's row of an earlier life. */
@@ -69,7 +75,7 @@ export class BatchWriter {
   /** Throws `record-invalid` with pointers below `/items` when any item is invalid; nothing is stored then. */
   async create(type: RecordType, bodies: readonly unknown[], call: CallContext): Promise<WrittenBatch> {
     const budget = new Budget(this.tools.clock, this.tools.entropy);
-    const accepted = acceptAll(type, bodies, this.tools.clock.now());
+    const accepted = acceptBatch(type, bodies, this.tools.clock.now());
     const fresh = accepted.map((item) => newId(type.idPrefix, item.createdMs, this.tools.entropy));
     const nowMs = this.tools.clock.now();
     const placed = (known: readonly string[]) =>
@@ -81,9 +87,11 @@ export class BatchWriter {
     if ('replay' in reserved) return { ...reserved.replay, replayed: true };
     const { reservation } = reserved;
     const ids = reservation?.ids ?? fresh;
-    const byId = new Map(accepted.map((item, at) => [ids[at] as string, item]));
-    const batch: Batch = { type, call, accepted: byId, reservation, budget, written: [] };
     const places = placed(ids);
+    const items = new Map(
+      places.map(({ id, data }, at) => [id, { accepted: accepted[at] as AcceptedCreate, data }]),
+    );
+    const batch: Batch = { type, call, items, reservation, budget, written: [] };
     await this.#assertNamesFree(batch, places);
     const chunks = chunksOf(type, places);
     const announced = chunks.map((chunk) => budget.retry(() => this.tools.directory.announce(chunk.ref)));
@@ -141,18 +149,22 @@ export class BatchWriter {
     return packed;
   }
 
-  async #revisions({ type, call, accepted }: Batch, ids: readonly string[]): Promise<NewRevision[]> {
+  /** At once, so that keys of many subjects, where they are not known yet, are not waited for one after the other. */
+  async #revisions({ type, call, items }: Batch, ids: readonly string[]): Promise<readonly NewRevision[]> {
     const nowMs = this.tools.clock.now();
-    const revisions: NewRevision[] = [];
-    for (const id of ids) {
-      const item = accepted.get(id) as AcceptedCreate;
+    const limit = pLimit(PARALLEL);
+    const make = (id: string): Promise<NewRevision> => {
+      const { accepted, data } = items.get(id) as Item;
       // The id carries the time: an attempt that takes over stores what the first one would have.
-      const createdMs = parseId(id)?.ms ?? item.createdMs;
-      const data = createData(type, { ...item, createdMs }, { id, nowMs, actor: call.actor });
+      const createdMs = parseId(id)?.ms ?? accepted.createdMs;
+      const own =
+        createdMs === accepted.createdMs
+          ? data
+          : createData(type, { ...accepted, createdMs }, { id, nowMs, actor: call.actor });
       const name = { eventType: 'record.created', action: 'create', details: {} } as const;
-      revisions.push(await newRevision(this.tools, type, id, data, undefined, name, call));
-    }
-    return revisions;
+      return newRevision(this.tools, type, id, own, undefined, name, call);
+    };
+    return Promise.all(ids.map((id) => limit(make, id)));
   }
 
   /** Commits a chunk. Resolves to what was stored; undefined when an earlier attempt under the key had stored it. */
@@ -298,44 +310,3 @@ export class BatchWriter {
     return row;
   }
 }
-
-/** Parses every item; issues carry pointers below `/items/<index>`. */
-function acceptAll(type: RecordType, bodies: readonly unknown[], nowMs: number): readonly AcceptedCreate[] {
-  if (bodies.length === 0 || bodies.length > LIMITS.batchItems) {
-    throw invalid([{ pointer: '/items', detail: `must hold 1 to ${String(LIMITS.batchItems)} items` }]);
-  }
-  const issues: Issue[] = [];
-  const names = new Set<string>();
-  let links = 0;
-  const accepted = bodies.flatMap((body, at) => {
-    try {
-      const item = acceptCreate(type, body, nowMs);
-      // Rules across members are checked now too: a batch is validated as a whole before anything is stored.
-      const id = newId(type.idPrefix, item.createdMs, NO_ENTROPY);
-      const data = createData(type, item, { id, nowMs, actor: '-' });
-      assertOnce(type, data, names);
-      links += linksOf(type, id, data).length;
-      if (links > LIMITS.batchLinks)
-        throw invalid([{ pointer: '', detail: `brings the batch beyond ${String(LIMITS.batchLinks)} links to other records` }]); // prettier-ignore
-      return [item];
-    } catch (error) {
-      if (!isAppError(error, 'record-invalid')) throw error;
-      issues.push(
-        ...error.issues.map((issue) => ({ ...issue, pointer: `/items/${String(at)}${issue.pointer}` })),
-      );
-      return [];
-    }
-  });
-  if (issues.length > 0) throw invalid(issues.slice(0, 100));
-  return accepted;
-}
-
-/** Throws `record-invalid` for a name that an item before it has. */
-function assertOnce({ named, partition }: RecordType, data: RecordData, names: Set<string>): void {
-  if (named === undefined || partition.kind !== 'member') return;
-  const name = JSON.stringify([data[partition.member], data[named.member]]);
-  if (names.has(name)) throw invalid([{ pointer: pointerOf([named.member]), detail: 'is the name of another item' }]); // prettier-ignore
-  names.add(name);
-}
-
-const NO_ENTROPY = { bytes: (count: number) => new Uint8Array(count) };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { leafRun } from '../../src/audit/hash-run.js';
 import {
   append,
   appendAll,
@@ -107,11 +108,33 @@ describe('the Merkle tree', () => {
     );
   });
 
+  it('has the same tree of a run of leaves, and of any part of it, on whatever they follow', () => {
+    const entries = Array.from({ length: 1200 }, (_, at) =>
+      at % 2 === 0 ? String(at) : Buffer.from([at % 256, 7]),
+    );
+    const leaves = entries.map((entry) => leafHash(entry));
+    fc.assert(
+      fc.property(fc.nat(1200), fc.nat(1200), fc.nat(1200), fc.nat(1200), (follows, count, one, other) => {
+        const end = Math.min(1200, follows + count);
+        const run = leafRun(entries.slice(follows, end));
+        expect(Buffer.from(run.bytes).toString('hex')).toBe(leaves.slice(follows, end).join(''));
+        const before = appendAll(EMPTY_TREE, leaves.slice(0, follows));
+        const whole = appendAll(before, leaves.slice(follows, end));
+        // Asked again it answers from what it has.
+        expect([run.appendTo(before), run.appendTo(before)]).toEqual([whole, whole]);
+        const [from = 0, to = 0] = [one, other].map((n) => Math.min(n, run.length)).sort((a, b) => a - b);
+        const part = leaves.slice(follows + from, follows + to);
+        expect(run.appendTo(EMPTY_TREE, from, to)).toEqual(appendAll(EMPTY_TREE, part));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   it('takes the root of a full subtree from nothing but its pairs', () => {
     const hash = (at: number): string => leafHash(String(at));
     expect(rootOfComplete([hash(1)])).toBe(hash(1));
     expect(rootOfComplete([hash(1), hash(2)])).toBe(nodeHash(hash(1), hash(2)));
-    for (const width of [4, 64, 256]) {
+    for (const width of [4, 64, 256, 1024]) {
       const leaves = Array.from({ length: width }, (_, at) => Buffer.from(String(at)));
       expect(rootOfComplete(leaves.map((leaf) => leafHash(leaf)))).toBe(naiveRoot(leaves));
     }

@@ -1,3 +1,4 @@
+import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson, checksumOf, type Json } from '../../src/domain/canonical-json.js';
@@ -27,6 +28,32 @@ describe('canonical JSON', () => {
     );
   });
 
+  it('is what the library says of any value, whatever its members are called', () => {
+    const name = fc.oneof(
+      fc.string({ unit: 'grapheme' }),
+      fc.constantFrom('__proto__', 'toJSON', 'constructor', '', '10', '9', '-1', '1a', '\u{1f600}', '\ufb33'),
+    );
+    const { value } = fc.letrec<{ value: Json }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.jsonValue({ maxDepth: 0 }) as fc.Arbitrary<Json>,
+        fc.array(tie('value'), { maxLength: 4 }),
+        fc
+          .array(fc.tuple(name, tie('value')), { maxLength: 6 })
+          .map((all) => Object.fromEntries(all) as Json),
+      ),
+    }));
+    fc.assert(
+      fc.property(value, (any) => {
+        expect(canonicalJson(any)).toBe(canonicalize(any));
+      }),
+      { numRuns: 500 },
+    );
+    const numbered = { 10: 'b', 9: 'a', a: { ['__proto__']: -0 } };
+    expect(canonicalJson(numbered)).toBe('{"10":"b","9":"a","a":{"__proto__":0}}');
+    expect(canonicalJson({ at: new Date(0), none: undefined } as unknown as Json)).toBe('{"at":"1970-01-01T00:00:00.000Z"}'); // prettier-ignore
+  });
+
   it('gives the checksum that sha256sum gives of its bytes', () => {
     // printf '{"a":1}' | sha256sum
     expect(checksumOf({ a: 1 })).toBe('015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862');
@@ -34,7 +61,8 @@ describe('canonical JSON', () => {
 
   it('refuses what JSON cannot say', () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, '\ud800']) {
-      expect(() => canonicalJson(value)).toThrow();
+      for (const holding of [value, [value], { a: { b: [value] } }, { [String(value)]: value }])
+        expect(() => canonicalJson(holding)).toThrow();
     }
   });
 });

@@ -1,4 +1,5 @@
-import { appendAll, EMPTY_TREE, leafHash, rootOfComplete } from '../merkle.js';
+import { HashRun, leafRun } from '../hash-run.js';
+import { EMPTY_TREE, HASH_BYTES, rootOf, type CompactRange } from '../merkle.js';
 import {
   bundleBytes,
   changedTiles,
@@ -6,6 +7,7 @@ import {
   partialTile,
   TILE_WIDTH,
   tileBytes,
+  type Entry,
   type Tile,
 } from './tiles.js';
 
@@ -15,11 +17,13 @@ export interface BuiltTile {
   readonly bytes: Uint8Array;
 }
 
+const NOTHING = new Uint8Array();
+
 /** What of the tree of `from` leaves its growth is built on: the content of the partial tiles that will have more. */
 export interface PartialContent {
   readonly entries: readonly Uint8Array[];
-  /** By level, from 0; that of level 0 follows from the entries and is not asked for. */
-  readonly hashes: ReadonlyMap<number, readonly string[]>;
+  /** The bytes of the tiles by level, from 0; that of level 0 follows from the entries and is not asked for. */
+  readonly tiles: ReadonlyMap<number, Uint8Array>;
 }
 
 /** The partial tiles, by level, whose content `growTiles` needs: `entries`, and those from level 1 on that change. */
@@ -31,9 +35,9 @@ export function grownFrom(from: number, to: number): readonly Tile[] {
 
 /** What a tree grows by. */
 export interface Grown {
-  readonly entries: readonly Uint8Array[];
+  readonly entries: readonly Entry[];
   /** Their leaf hashes. */
-  readonly leaves: readonly string[];
+  readonly leaves: HashRun;
   /** The compact range of the tree with them. */
   readonly edge: readonly string[];
 }
@@ -50,35 +54,52 @@ export function growTiles(
 ): readonly BuiltTile[] | undefined {
   const to = from + entries.length;
   const all = [...before.entries, ...entries];
-  const built = chunks('entries', from, all).map(({ tile, items }) => ({ tile, bytes: bundleBytes(items) }));
-  let hashes = [...before.entries.map((entry) => leafHash(entry)), ...leaves];
+  const built = cut('entries', from, all.length).map(({ tile, start }) => {
+    return { tile, bytes: bundleBytes(all.slice(start, start + tile.width)) };
+  });
+  let [old, more] = [leafRun(before.entries), leaves];
   // The edge is largest subtree first: what is under the tiles that change is its end.
   let rest = [...edge];
-  for (let level = 0; level < levelsAt(to) && hashes.length > 0; level += 1) {
-    const parts = chunks(level, from, hashes);
-    built.push(...parts.map(({ tile, items }) => ({ tile, bytes: tileBytes(items) })));
-    const full = parts.filter(({ items }) => items.length === TILE_WIDTH);
-    const right = parts.find(({ items }) => items.length < TILE_WIDTH)?.items ?? [];
-    const own = appendAll(EMPTY_TREE, right).edge;
+  for (let level = 0; level < levelsAt(to) && old.length + more.length > 0; level += 1) {
+    const hashes = Buffer.concat([old.bytes, more.bytes]);
+    const cuts = cut(level, from, old.length + more.length);
+    built.push(
+      ...cuts.map(({ tile, start }) => ({
+        tile,
+        bytes: hashes.subarray(start * HASH_BYTES, (start + tile.width) * HASH_BYTES),
+      })),
+    );
+    const trees = cuts.map(({ tile, start }) => treeOf(old, more, start, tile.width));
+    const own = trees.find(({ size }) => size < TILE_WIDTH)?.edge ?? [];
     const kept = rest.length - own.length;
     if (own.some((hash, at) => hash !== rest[kept + at])) return undefined;
     rest = rest.slice(0, Math.max(0, kept));
-    if (full.length === 0) return built;
-    const above = full.map(({ items }) => rootOfComplete(items));
-    hashes = [...(before.hashes.get(level + 1) ?? []), ...above];
+    const above = trees.filter(({ size }) => size === TILE_WIDTH).map(rootOf);
+    if (above.length === 0) return built;
+    [old, more] = [new HashRun(before.tiles.get(level + 1) ?? NOTHING), new HashRun(tileBytes(above))];
   }
   return built;
 }
 
-/** Cuts what a level has from its last partial tile on into tiles. */
-function chunks<T>(
+/**
+ * The tree of `width` hashes from `start` on, where `more` follow on the `old` ones of a partial tile. What is old is hashed
+ * here; of the leaves that are more, whoever made the head may have hashed it.
+ */
+function treeOf(old: HashRun, more: HashRun, start: number, width: number): CompactRange {
+  const end = start + width;
+  const tree = start < old.length ? old.appendTo(EMPTY_TREE, start, Math.min(old.length, end)) : EMPTY_TREE;
+  return more.appendTo(tree, start + tree.size - old.length, end - old.length);
+}
+
+/** Cuts as many hashes or entries as a level has, from its last partial tile on, into tiles. */
+function cut(
   level: Tile['level'],
   from: number,
-  items: readonly T[],
-): readonly { readonly tile: Tile; readonly items: readonly T[] }[] {
+  count: number,
+): readonly { readonly tile: Tile; readonly start: number }[] {
   const first = Math.floor(from / TILE_WIDTH ** (level === 'entries' ? 1 : level + 1));
-  return Array.from({ length: Math.ceil(items.length / TILE_WIDTH) }, (_, at) => {
-    const part = items.slice(at * TILE_WIDTH, (at + 1) * TILE_WIDTH);
-    return { tile: { level, index: first + at, width: part.length }, items: part };
+  return Array.from({ length: Math.ceil(count / TILE_WIDTH) }, (_, at) => {
+    const start = at * TILE_WIDTH;
+    return { tile: { level, index: first + at, width: Math.min(TILE_WIDTH, count - start) }, start };
   });
 }

@@ -103,15 +103,22 @@ export function tileHashes(bytes: Uint8Array, width: number): readonly string[] 
   return Array.from({ length: width }, (_, at) => hex.slice(at * 2 * HASH_BYTES, (at + 1) * 2 * HASH_BYTES));
 }
 
+/** The bytes of an entry, or text whose UTF-8 bytes it is. */
+export type Entry = Uint8Array | string;
+
 /** The bytes of a bundle: each entry after its length, two bytes, big-endian. Throws RangeError for an entry above 65,535 bytes. */
-export function bundleBytes(entries: readonly Uint8Array[]): Uint8Array {
-  const bundle = Buffer.alloc(entries.reduce((length, entry) => length + 2 + entry.length, 0));
+export function bundleBytes(entries: readonly Entry[]): Uint8Array {
+  const lengths = entries.map((entry) => Buffer.byteLength(entry));
+  // Written over in full.
+  const bundle = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 2 + length, 0));
   let at = 0;
-  for (const entry of entries) {
-    if (entry.length > ENTRY_BYTES) throw new RangeError('an entry is too long for a bundle');
-    at = bundle.writeUInt16BE(entry.length, at);
-    bundle.set(entry, at);
-    at += entry.length;
+  for (const [number, entry] of entries.entries()) {
+    const length = lengths[number] as number;
+    if (length > ENTRY_BYTES) throw new RangeError('an entry is too long for a bundle');
+    at = bundle.writeUInt16BE(length, at);
+    if (typeof entry === 'string') bundle.write(entry, at);
+    else bundle.set(entry, at);
+    at += length;
   }
   return bundle;
 }

@@ -256,6 +256,8 @@ async function inParallel<T>(
 ): Promise<ReadonlyMap<string, T>> {
   const distinct = [...new Set(names)];
   const entry = async (name: string) => [name, await load(name)] as const;
+  const [only] = distinct;
+  if (only !== undefined && distinct.length === 1) return new Map([await entry(only)]);
   if (distinct.length <= PARALLEL) return new Map(await Promise.all(distinct.map(entry)));
   const limit = pLimit(PARALLEL);
   return new Map(await Promise.all(distinct.map((name) => limit(entry, name))));

@@ -164,6 +164,15 @@ describe('tiles and bundles', () => {
     expect([...bytes.subarray(0, 2)]).toEqual([0x80, 0]);
     expect(bundleEntries(bytes, 2)?.map(({ length }) => length)).toEqual([32_768, 65_535]);
     expect(() => bundleBytes([new Uint8Array(65_536)])).toThrow(RangeError);
+    expect(() => bundleBytes(['\u20ac'.repeat(21_846)])).toThrow(RangeError);
+  });
+
+  it('hold the same bytes of an entry and of its text', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'grapheme' })), (texts) => {
+        expect(bundleBytes(texts)).toEqual(bundleBytes(texts.map((text) => Buffer.from(text))));
+      }),
+    );
   });
 
   it('give the hash of every complete subtree, each tile read once', async () => {

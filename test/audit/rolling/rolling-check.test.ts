@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { leafRun } from '../../../src/audit/hash-run.js';
 import { headBytes, type Head } from '../../../src/audit/ledger-state.js';
 import { growTiles } from '../../../src/audit/log/grow-tiles.js';
 import { tilePath } from '../../../src/audit/log/tiles.js';
@@ -138,8 +139,8 @@ describe.each(STORAGES)('the rolling check $name', (kind) => {
     const tiles =
       growTiles(
         0,
-        { entries: [], hashes: new Map() },
-        { entries, leaves: entries.map((entry) => leafHash(entry)), edge: tree.edge },
+        { entries: [], tiles: new Map() },
+        { entries, leaves: leafRun(entries), edge: tree.edge },
       ) ?? [];
     const before = await ledgerBlobs(ports, `${TENANT}/`);
     const put = async (files: readonly (readonly [string, Uint8Array])[]): Promise<void> => {
@@ -272,8 +273,8 @@ describe('a turn', () => {
     await ports.tables.commit('decisions', pending.partition_key, [{ kind: 'insert', rowKey: pending.row_key, properties: {} }]); // prettier-ignore
     for (const { tile, bytes } of growTiles(
       0,
-      { entries: [], hashes: new Map() },
-      { entries, leaves: entries.map((entry) => leafHash(entry)), edge: tree.edge },
+      { entries: [], tiles: new Map() },
+      { entries, leaves: leafRun(entries), edge: tree.edge },
     ) ?? [])
       await ports.blobs.putOnce('ledger', `${TENANT}/${tilePath(tile)}`, bytes, 'text/plain');
     await ports.blobs.putOnce(
