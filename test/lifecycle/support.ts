@@ -72,6 +72,20 @@ export class World {
     return this.storage.ports;
   }
 
+  /** Another storage with the same rows and whole blobs in it, and a clock that shows the same time. */
+  async copy(): Promise<World> {
+    const world = new World();
+    world.clock.pass(this.clock.monotonic());
+    const { rows, blobs } = this.storage.contents();
+    for (const { table, row } of rows) {
+      const { partitionKey, rowKey, properties } = row;
+      await world.ports.tables.commit(table, partitionKey, [{ kind: 'insert', rowKey, properties }]);
+    }
+    for (const { container, name, bytes } of blobs)
+      await world.ports.blobs.putOnce(container, name, bytes, 'application/octet-stream');
+    return world;
+  }
+
   host(intercept?: Intercept, seed?: string): ReturnType<typeof testPlatform> {
     const ports = intercept === undefined ? this.ports : wrapPorts(this.ports, intercept);
     return testPlatform(ports, { clock: this.clock, ...(seed === undefined ? {} : { seed }) });

@@ -24,12 +24,11 @@ const numbers = (from: number, to: number): number[] => Array.from({ length: to 
 
 /** A conversation on a storage, and what it is at rest. */
 class Talk {
-  readonly call = caller({ tenant: newTenant() });
-  id = '';
-
   constructor(
     readonly ports: StoragePorts,
     readonly platform: Platform,
+    readonly call = caller({ tenant: newTenant() }),
+    public id = '',
   ) {}
 
   async begin(): Promise<this> {
@@ -243,11 +242,13 @@ describe('the stream, whatever becomes of a call', () => {
   const WAYS = ['never happened', 'happened but reported failure', 'stopped right after'] as const;
 
   it('holds every entry once, in order', { timeout: 120_000 }, async () => {
+    const prepared = new World();
+    const said = await new Talk(prepared.ports, prepared.host()).begin();
+    await said.say(93);
+    const before = await said.list();
     const outcome = async (fault?: { readonly call: number; readonly way: (typeof WAYS)[number] }) => {
-      const world = new World();
-      const talk = await new Talk(world.ports, world.host()).begin();
-      await talk.say(93);
-      const before = await talk.list();
+      const world = await prepared.copy();
+      const talk = new Talk(world.ports, world.host(), said.call, said.id);
       let calls = 0;
       let dead = false;
       const troubled = world.host(async (_, run) => {
