@@ -9,6 +9,8 @@ import { PartStream } from './part-stream.js';
 import { PartWriter } from './part-writer.js';
 import { PutWriter } from './put-writer.js';
 import { ReadCache } from './read-cache.js';
+import { RecordClearer } from './record-clearer.js';
+import { RecordDisposer } from './record-disposer.js';
 import { RecordLister } from './record-lister.js';
 import { RecordLocator } from './record-locator.js';
 import { RecordMigrator } from './record-migrator.js';
@@ -48,6 +50,10 @@ export function partsOfManager(options: StorageManagerOptions) {
     digest,
     seriesReader: new SeriesReader(options, partReader, digest),
     lineage: new LineageReader(options, locator),
+    disposal: {
+      disposer: new RecordDisposer(options, locator, reads),
+      clearer: new RecordClearer(options, details, locator),
+    },
     reads,
   };
 }
