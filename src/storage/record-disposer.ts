@@ -22,10 +22,12 @@ export interface DisposalOrder {
   readonly cause: DisposalCause;
   /** What the audit event says of the reason. Nothing of the record's content. */
   readonly details: JsonObject;
+  /** Asks, and changes nothing: the outcome is what it would be. */
+  readonly dryRun?: boolean;
   /** When the round began that this is part of, milliseconds; absent outside of one. */
   readonly roundMs?: number;
-  /** From when the period counted, milliseconds. */
-  readonly sinceMs?: number;
+  /** From when the period of a record counts, milliseconds, by its row; asked when `mayGo` has said yes. */
+  readonly sinceOf?: (row: Row) => number | undefined;
   /**
    * Asked right before the transaction, with the record's row as it will be replaced: false leaves the record as it is, and
    * so does an error, which is thrown on. Whoever destroys asks here for legal holds, afresh (docs/holds.md).
@@ -76,7 +78,8 @@ export class RecordDisposer {
         found = found.filter((_, at) => rows[at] !== undefined);
       }
       if (!(await order.mayGo(row))) return 'kept';
-      const plan = await this.#plan(type, ref, record, found, order, call);
+      if (order.dryRun === true) return 'disposed';
+      const plan = await this.#plan(type, ref, record, row, found, order, call);
       const outcome = await commitPlan({ ...this.tools, budget }, plan);
       this.reads.forget(type, call.tenant, id);
       if (outcome === 'committed') {
@@ -94,12 +97,14 @@ export class RecordDisposer {
     type: RecordType,
     ref: PartitionRef,
     record: RecordRow,
+    row: Row,
     found: readonly string[],
-    { cause, details, roundMs = 0, sinceMs }: DisposalOrder,
+    { cause, details, roundMs = 0, sinceOf }: DisposalOrder,
     call: CallContext,
   ) {
     const { id, revision, checksum, createdAt, links } = record;
     const key = partitionKey(ref.tenant, ref.partition);
+    const sinceMs = sinceOf?.(row);
     const timestampMs = Math.max(this.tools.clock.now(), (parseTime(record.storedAt) ?? 0) + 1);
     const { event, sealed } = await callEvent(this.tools, call, {
       timestampMs,

@@ -104,7 +104,7 @@ export class RecordReader {
     assertNotDisposed(row, revision);
     if (facts !== undefined) return facts;
     // It never was, or somebody removed it, or it is younger than this read: the record row knows.
-    const current = parsed(row, id);
+    const current = await this.recordRow(type, tenant, id, budget);
     if (revision > current.revision) throw notFound();
     const again = await this.#revision(type, tenant, id, revision, budget);
     if (again === undefined) throw broken(id, revision, REVISION_MISSING);
