@@ -43,6 +43,7 @@ import './check-partitions.js';
 import './move-parts.js';
 import './roll-up-series.js';
 import './migrate.js';
+import './dispose.js';
 import './rotate-keys.js';
 import './anchor-logs.js';
 import './verify-logs.js';

@@ -83,6 +83,7 @@ function platformOf(settings: Config, ports: StoragePorts, log: Log, elsewhere =
     logKeys: settings.logKeys,
     log,
     migrating: settings.migrating,
+    retention: settings.retention,
     rateLimits: settings.rateLimits,
     auditReads: settings.auditReads,
     anchoring: anchoringOf(settings.anchoring, elsewhere),

@@ -9,6 +9,7 @@ import {
 } from './audit/anchors/settings.js';
 import { logKeysOf, publicKeyOfVkey, type LogKeys } from './audit/log-keys.js';
 import type { WitnessKey } from './audit/log/witness-key.js';
+import type { RetentionMode } from './lifecycle/dispose-records.js';
 import { parseMode, parseWindow, type MigrateSettings } from './lifecycle/migrate-settings.js';
 import {
   DEFAULT_AUTHORITY,
@@ -127,6 +128,9 @@ const environment = z.object({
   ROTATE_KEYS_SCHEDULE: z.string().min(1).default('33 */5 * * * *'),
   VERIFY_LOGS_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
   MIGRATE_SCHEDULE: z.string().min(1).default('48 */5 * * * *'),
+  DISPOSE_SCHEDULE: z.string().min(1).default('13 */5 * * * *'),
+  /** What the job `dispose` does when its timer runs: what is past its time goes, is counted, or neither. */
+  RETENTION_MODE: z.enum(['on', 'dry-run', 'off']).default('on'),
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
   MIGRATE_WINDOW: dailyWindow.prefault(''),
@@ -189,6 +193,8 @@ export interface Config {
   readonly migrateSchedule: string;
   readonly rotateKeysSchedule: string;
   readonly verifyLogsSchedule: string;
+  readonly disposeSchedule: string;
+  readonly retention: RetentionMode;
   readonly migrating: MigrateSettings;
   readonly rateLimits: RateLimits;
   readonly auditReads: 'buffered' | 'off';
@@ -229,6 +235,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     migrateSchedule: settings.MIGRATE_SCHEDULE,
     rotateKeysSchedule: settings.ROTATE_KEYS_SCHEDULE,
     verifyLogsSchedule: settings.VERIFY_LOGS_SCHEDULE,
+    disposeSchedule: settings.DISPOSE_SCHEDULE,
+    retention: { enabled: settings.RETENTION_MODE !== 'off', dryRun: settings.RETENTION_MODE === 'dry-run' },
     migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },
     rateLimits: {
       caller: settings.RATE_LIMIT_CALLER,

@@ -319,7 +319,7 @@ export const conversationType = defineRecord<Conversation, z.output<typeof submi
     '/messages/*/attachments': ['/messages/*/sender'],
   },
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
-  retention: { years: 3, from: 'created_at' },
+  retention: { years: 3, from: 'created_at', floor: false },
   actions: {},
   parts: messages,
   example: {

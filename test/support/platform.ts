@@ -16,6 +16,7 @@ export interface TestPlatformOptions {
   /** Different hosts draw different ids. */
   readonly seed?: string;
   readonly migrating?: PlatformOptions['migrating'];
+  readonly retention?: PlatformOptions['retention'];
   /** Where ids come from, instead of `seed`. */
   readonly entropy?: Entropy;
   /** Silent, unless a test reads it. */
@@ -57,6 +58,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     rateLimits: options.rateLimits ?? RATE_LIMITS,
     auditReads: options.auditReads ?? 'off',
     ...(options.anchoring === undefined ? {} : { anchoring: options.anchoring }),
+    ...(options.retention === undefined ? {} : { retention: options.retention }),
     ...(options.migrating === undefined ? {} : { migrating: options.migrating }),
   });
 }
