@@ -40,10 +40,12 @@ const FATES: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<un
   },
 };
 
+const prepared = littered();
+
 describe.each(Object.keys(FATES))('the collector, when at any one of its calls %s', (fate) => {
   it('has harmed nothing, and the next run leaves nothing over', async () => {
     for (let at = 1; ; at += 1) {
-      const world = await littered();
+      const world = await (await prepared).copy();
       let calls = 0;
       let died = false;
       const failing: Intercept = async (_, run) => {

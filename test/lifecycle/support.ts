@@ -72,10 +72,9 @@ export class World {
     return this.storage.ports;
   }
 
-  /** Another storage with the same rows and whole blobs in it, and a clock that shows the same time. */
+  /** Another storage with the same rows and whole blobs in it, all from the beginning of time, and a clock that shows the same time. */
   async copy(): Promise<World> {
     const world = new World();
-    world.clock.pass(this.clock.monotonic());
     const { rows, blobs } = this.storage.contents();
     for (const { table, row } of rows) {
       const { partitionKey, rowKey, properties } = row;
@@ -83,6 +82,7 @@ export class World {
     }
     for (const { container, name, bytes } of blobs)
       await world.ports.blobs.putOnce(container, name, bytes, 'application/octet-stream');
+    world.clock.pass(this.clock.monotonic());
     return world;
   }
 
