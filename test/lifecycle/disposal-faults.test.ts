@@ -15,7 +15,7 @@ import { DAY, Died, World } from './support.js';
 const call = caller();
 const HOSTS = 3 * 60_000;
 /** Every so many calls has its turn, others for each fate; at length, with `AT_LENGTH_DISPOSAL_CALLS=1`, each. */
-const EVERY = numberSetting('disposal_calls', 9);
+const EVERY = numberSetting('disposal_calls', 15);
 
 interface Made {
   readonly world: World;
