@@ -4,14 +4,17 @@ import type { LogKeys } from './audit/log-keys.js';
 import type { Clock, Entropy } from './domain/clock.js';
 import type { RecordType } from './domain/record-type.js';
 import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
+import { ArchiveRecords } from './lifecycle/archive-records.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import type { DigestJobTools } from './lifecycle/digest-record.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
+import type { HoldBook } from './lifecycle/hold-book.js';
 import type { Job } from './lifecycle/job.js';
 import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { MoveParts } from './lifecycle/move-parts.js';
+import { overPartitions } from './lifecycle/over-partitions.js';
 import { RollUpSeries } from './lifecycle/roll-up-series.js';
 import { RotateKeys } from './lifecycle/rotate-keys.js';
 import { VerifyLogs } from './lifecycle/verify-logs.js';
@@ -19,11 +22,14 @@ import type { KeyRing } from './security/keys/key-ring.js';
 import { Budget } from './storage/backoff.js';
 import type { Directory } from './storage/directory.js';
 import { claimedWrapping, retireWrapping } from './storage/key-claim.js';
+import { PackTiers } from './storage/pack-tiers.js';
 import type { StoragePorts } from './storage/ports.js';
+import { RecordArchiver, type ArchiverTools } from './storage/record-archiver.js';
+import { RecordSubjects } from './storage/record-subjects.js';
 import type { Log } from './telemetry/log.js';
 
 /** What jobs are made of. */
-interface JobParts {
+interface JobParts extends ArchiverTools {
   readonly ports: StoragePorts;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -39,6 +45,7 @@ interface JobParts {
   readonly anchoring: Omit<AnchorLogsTools, 'directory' | 'budget' | 'log'>;
   readonly vkeys: LogKeys['vkeys'];
   readonly report: IntegrityAuditor['report'];
+  readonly holds: HoldBook;
 }
 
 /** What runs over everything there is, a piece at a time. */
@@ -84,5 +91,13 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     new AnchorLogs({ ...anchoring, directory, budget, log }),
     new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys }), report, tables, directory, budget, log }), // prettier-ignore
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
+    overPartitions(archiving(parts, budget), { directory, budget }),
   ];
+}
+
+function archiving(parts: JobParts, budget: () => Budget): ArchiveRecords {
+  const { ports, types, holds } = parts;
+  const archiver = new RecordArchiver({ ...parts, onIntegrityFailure: parts.report });
+  const subjects = new RecordSubjects(parts);
+  return new ArchiveRecords({ ports, types, holds, subjects, archiver, tiers: new PackTiers(parts), budget });
 }

@@ -245,6 +245,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     options.anchoring,
   );
   const anchoring = { ...anchors.job, seal: () => sealer.sealTenant(SYSTEM_TENANT) };
+  const holds = new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }); // prettier-ignore
   const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
@@ -282,7 +283,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sealer,
     scheduler,
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
-    holds: new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }), // prettier-ignore
+    holds,
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
       jobsOf({
@@ -297,6 +298,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
         anchoring,
         vkeys: options.logKeys.vkeys,
         report: onIntegrityFailure,
+        holds,
       }),
     ),
     actors,

@@ -1,0 +1,17 @@
+import type { RecordType } from '../domain/record-type.js';
+import type { PartitionRef } from '../storage/directory.js';
+import type { Job, Step, StepContext } from './job.js';
+
+/** Work over every partition of some tables, a partition at a time. */
+export interface PartitionJob {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly takes?: Job['takes'];
+  /** The type whose records lie in a table; undefined: its partitions are no work of this job. */
+  readonly typeOf: (table: string) => RecordType | undefined;
+  /**
+   * A bounded piece of work in one partition that always gets somewhere; from the beginning when `cursor` is empty.
+   * Idempotent; may be done by several hosts at once. Throws `storage-unavailable`.
+   */
+  stepIn(type: RecordType, ref: PartitionRef, cursor: string, context: StepContext): Promise<Step>;
+}
