@@ -127,6 +127,8 @@ const environment = z.object({
   ROTATE_KEYS_SCHEDULE: z.string().min(1).default('33 */5 * * * *'),
   VERIFY_LOGS_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
   MIGRATE_SCHEDULE: z.string().min(1).default('48 */5 * * * *'),
+  ARCHIVE_SCHEDULE: z.string().min(1).default('18 */5 * * * *'),
+  REHYDRATE_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
   MIGRATE_WINDOW: dailyWindow.prefault(''),
@@ -187,6 +189,8 @@ export interface Config {
   readonly rollUpSeriesSchedule: string;
   readonly movePartsSchedule: string;
   readonly migrateSchedule: string;
+  readonly archiveSchedule: string;
+  readonly rehydrateSchedule: string;
   readonly rotateKeysSchedule: string;
   readonly verifyLogsSchedule: string;
   readonly migrating: MigrateSettings;
@@ -227,6 +231,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     rollUpSeriesSchedule: settings.ROLL_UP_SERIES_SCHEDULE,
     movePartsSchedule: settings.MOVE_PARTS_SCHEDULE,
     migrateSchedule: settings.MIGRATE_SCHEDULE,
+    archiveSchedule: settings.ARCHIVE_SCHEDULE,
+    rehydrateSchedule: settings.REHYDRATE_SCHEDULE,
     rotateKeysSchedule: settings.ROTATE_KEYS_SCHEDULE,
     verifyLogsSchedule: settings.VERIFY_LOGS_SCHEDULE,
     migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },

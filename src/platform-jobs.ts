@@ -15,6 +15,7 @@ import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.j
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { MoveParts } from './lifecycle/move-parts.js';
 import { overPartitions } from './lifecycle/over-partitions.js';
+import { RehydrateRecords } from './lifecycle/rehydrate-records.js';
 import { RollUpSeries } from './lifecycle/roll-up-series.js';
 import { RotateKeys } from './lifecycle/rotate-keys.js';
 import { VerifyLogs } from './lifecycle/verify-logs.js';
@@ -26,6 +27,7 @@ import { PackTiers } from './storage/pack-tiers.js';
 import type { StoragePorts } from './storage/ports.js';
 import { RecordArchiver, type ArchiverTools } from './storage/record-archiver.js';
 import { RecordSubjects } from './storage/record-subjects.js';
+import type { Rehydrator } from './storage/rehydrator.js';
 import type { Log } from './telemetry/log.js';
 
 /** What jobs are made of. */
@@ -46,6 +48,7 @@ interface JobParts extends ArchiverTools {
   readonly vkeys: LogKeys['vkeys'];
   readonly report: IntegrityAuditor['report'];
   readonly holds: HoldBook;
+  readonly rehydrator: Rehydrator;
 }
 
 /** What runs over everything there is, a piece at a time. */
@@ -91,6 +94,7 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     new AnchorLogs({ ...anchoring, directory, budget, log }),
     new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys }), report, tables, directory, budget, log }), // prettier-ignore
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
+    new RehydrateRecords({ tables, rehydrator: parts.rehydrator, budget }),
     overPartitions(archiving(parts, budget), { directory, budget }),
   ];
 }

@@ -44,6 +44,7 @@ import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
+import { Rehydrator } from './storage/rehydrator.js';
 import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
 import { TenantConfigurations } from './storage/tenant-configurations.js';
 import { saidOf, type Log } from './telemetry/log.js';
@@ -83,6 +84,8 @@ export interface Platform {
   readonly configurations: TenantConfigurations;
   readonly inbox: Inbox;
   readonly inboxHandler: InboxHandler;
+  /** Brings records back from the archive. */
+  readonly rehydrator: Rehydrator;
   readonly sealWorkHandler: SealWorkHandler;
   readonly auditReader: AuditReader;
   readonly readAuditor: ReadAuditor;
@@ -246,6 +249,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   );
   const anchoring = { ...anchors.job, seal: () => sealer.sealTenant(SYSTEM_TENANT) };
   const holds = new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }); // prettier-ignore
+  const rehydrator = new Rehydrator({ ...common, typeOfId: registry.findById.bind(registry), onIntegrityFailure }); // prettier-ignore
   const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
@@ -253,7 +257,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     directory,
     manager,
     configurations,
-    inbox: new Inbox({ ports, clock, entropy, secretBox, blindIndex, pseudonym, onIntegrityFailure }),
+    inbox: new Inbox({ ...common, onIntegrityFailure, look: rehydrator.look.bind(rehydrator) }),
+    rehydrator,
     inboxHandler: new InboxHandler({
       manager,
       types: registry,
@@ -299,6 +304,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
         vkeys: options.logKeys.vkeys,
         report: onIntegrityFailure,
         holds,
+        rehydrator,
       }),
     ),
     actors,

@@ -24,7 +24,7 @@ describe('years of decisions', () => {
     expect(world.blobs().map(({ tier }) => tier)).toEqual(['cool']);
     expect(await world.seen(ids)).toEqual(before);
     world.clock.pass(60 * DAY);
-    const archived = await world.archive();
+    expect(await world.archive()).toMatchObject({ archived: 2 * ENOUGH, archivedPacks: 1, held: 0 });
     expect(world.blobs().map(({ tier }) => tier)).toEqual(['archive']);
     expect([tiers('r:'), tiers('v:'), tiers('i:')]).toEqual([['archive'], ['archive'], ['archive']]);
     const { manager } = world.host();
