@@ -13,6 +13,8 @@ import { QuickClock, VOTE } from './support.js';
 /** Text that makes a decision of some 6 KiB: twenty-two of them are a pack. */
 export const LONG = 'Why it matters. '.repeat(380);
 export const ENOUGH = 24;
+/** Text of which three decisions with a vote are a pack. */
+export const HUGE = 'At length. '.repeat(4000);
 
 /** What a record is to everybody: its revisions, by number, with their checksums. */
 export type Seen = ReadonlyMap<string, readonly string[]>;
@@ -39,12 +41,15 @@ export class ArchiveWorld {
   }
 
   /** Decisions, each with its number in the title; some with a vote, that is a second revision. */
-  async decisions(count: number, votes = 1, tenant = 'default'): Promise<readonly string[]> {
+  async decisions(
+    count: number,
+    { votes = 1, tenant = 'default', context = LONG } = {},
+  ): Promise<readonly string[]> {
     const { manager } = this.host();
     const ids: string[] = [];
     for (let at = 0; at < count; at += 1) {
       this.clock.pass(1000);
-      const body = { decision_type: 'strategic', title: `Decision ${String(at)}`, inputs: { context: LONG } };
+      const body = { decision_type: 'strategic', title: `Decision ${String(at)}`, inputs: { context } };
       const { envelope } = await manager.create(decisionType, body, caller({ tenant }));
       for (let vote = 0; vote < votes; vote += 1)
         await manager.act(decisionType, envelope.id, 'votes', { ...VOTE, agent: `agent ${String(vote)}` }, undefined, caller({ tenant })); // prettier-ignore

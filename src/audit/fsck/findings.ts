@@ -37,6 +37,8 @@ export const FINDINGS = {
   'revision.event': 'a revision and its event differ',
   'revision.order': 'a revision is in the log before its predecessor',
   'revision.content': 'the content of a revision is missing or not what its row says',
+  'pack.archived': 'a pack is in the archive tier; what is in it was not read',
+  'pack.members': 'a revision in the archive tier is in a pack whose row does not have it',
   'sealed.unopened': 'a sealed value does not open, or does not fit its commitment',
   'index.missing': 'an index row of a record is not there',
   'index.differs': 'an index row does not show its record',
@@ -60,7 +62,7 @@ export const FINDINGS = {
 export type FindingCode = keyof typeof FINDINGS;
 
 /** Said, and nothing wrong. */
-const INFO: ReadonlySet<FindingCode> = new Set(['blob.orphan', 'blob.unknown']);
+const INFO: ReadonlySet<FindingCode> = new Set(['blob.orphan', 'blob.unknown', 'pack.archived']);
 
 export const levelOf = (code: FindingCode): Finding['level'] => (INFO.has(code) ? 'info' : 'error');
 
