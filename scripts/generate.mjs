@@ -327,7 +327,10 @@ function lifecycleLines({ tiers, retention }) {
   ];
   const kept =
     retention === 'forever' ? 'kept for ever' : `kept ${retention.years} years from ${code(retention.from)}`;
-  return ['## Lifecycle', '', `Declared: ${[...steps, kept].join('; ')}. No job carries this out yet.`, ''];
+  const what = tiers.currentStaysHot === true ? 'What is superseded: ' : '';
+  const tiered = steps.length === 0 ? '' : ` Tiers: [archival](../archival.md).`;
+  const declared = [...(steps.length === 0 ? [] : [`${what}${steps.join('; ')}`]), kept].join('; ');
+  return ['## Lifecycle', '', `Declared: ${declared}.${tiered} No job deletes anything yet.`, ''];
 }
 
 /** Lines of actions that a page takes; more of them get a page of their own. */

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { verifyStored } from '../../src/domain/envelope.js';
+import { verifyStored, type StoredEnvelope } from '../../src/domain/envelope.js';
 import { isFault } from '../../src/storage/ports.js';
 import { LONG } from '../lifecycle/archive-world.js';
 import { DAY, VOTE } from '../lifecycle/support.js';
@@ -109,7 +109,10 @@ describe.each(STORAGES)('records in the archive $name', (kind) => {
     const [pack = ''] = await packs();
     expect(await storage.ports.blobs.blockState('records', pack)).toMatchObject({ tier: 'archive' });
     const proof = await host.get(`/decisions/${id}/proof`, as);
-    const [before, now] = [JSON.parse(proofs[0] ?? ''), proof.json];
+    const [before, now] = [
+      JSON.parse(proofs[0] ?? '') as { event: string; envelope: StoredEnvelope },
+      proof.json,
+    ] as const;
     expect([proof.status, now['event'], now['envelope']]).toEqual([200, before.event, before.envelope]);
     expect(verifyStored(Buffer.from(JSON.stringify(now['envelope'])), before.envelope)).not.toHaveProperty(
       'broken',

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { PortCall } from '../support/wrap-ports.js';
 import { decisionType } from '../../src/records/decision.js';
 import { StorageFault } from '../../src/storage/ports.js';
 import { fsckOf, PassingClock } from '../audit/fsck-world.js';
@@ -13,7 +12,7 @@ let id: string;
 
 async function archivedWorld(): Promise<void> {
   world = new ArchiveWorld();
-  ids = await world.decisions(3, { context: HUGE });
+  ids = await world.decisions(2, { context: HUGE });
   [id = ''] = ids;
   world.clock.pass(91 * DAY);
   await world.archive();
@@ -121,34 +120,46 @@ describe('a record that is asked for', () => {
 });
 
 describe('bringing a record back', () => {
-  it.each(['fails', 'happens and fails', 'is the last'])(
-    'may have any call of which it %s',
-    async (trouble) => {
-      const calls: PortCall[] = [];
-      await ask(
-        'standard',
-        world.host((call, run) => (calls.push(call), run())),
+  const back = async () => {
+    expect((await ask()).status).toBe('succeeded');
+    expect([await read(), events().length]).toEqual(['archive', 1]);
+    world.clock.pass(8 * DAY);
+    await world.archive(world.host(), 'rehydrate');
+    expect([await read(), copies(), work(), world.rows('y:')]).toEqual(['record-archived', [], [], []]);
+  };
+
+  it.each([false, true])('may have every other call fail (and happen: %s)', async (happens) => {
+    let calls = 0;
+    const host = world.host(async ({ args }, run) => {
+      // Keys, pseudonyms and the directory retry several calls as one.
+      const isWork = args[1] === '_system:rehydrations';
+      if (['keys', 'actors', 'system'].includes(String(args[0])) && !isWork) return run();
+      calls += 1;
+      if (calls % 2 === 0) return run();
+      if (happens) await run();
+      throw new StorageFault('unavailable', 'it did not answer');
+    });
+    expect((await ask('standard', host)).status).toBe('succeeded');
+    await back();
+  });
+
+  it('may be left after any of its changes', async () => {
+    for (let changes = 1, last = false; !last; changes += 1) {
+      await archivedWorld();
+      let made = 0;
+      const host = world.host(async ({ method }, run) => {
+        if (made >= changes) throw new Died('the process is no more');
+        if (!['find', 'range', 'blockState'].includes(method)) made += 1;
+        return run();
+      });
+      last = await ask('standard', host).then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof Died) return false;
+          throw error;
+        },
       );
-      for (let number = 1; number <= calls.length; number += 1) {
-        await archivedWorld();
-        let made = 0;
-        const host = world.host(async (_, run) => {
-          made += 1;
-          if (trouble === 'is the last' && made > number) throw new Died('the process is no more');
-          if (made !== number || trouble === 'is the last') return run();
-          if (trouble === 'happens and fails') await run();
-          throw new StorageFault('unavailable', 'it did not answer');
-        });
-        await ask('standard', host).catch((error: unknown) => {
-          if (!(error instanceof Died)) throw error;
-        });
-        expect((await ask()).status).toBe('succeeded');
-        expect([await read(), events().length]).toEqual(['archive', 1]);
-        world.clock.pass(8 * DAY);
-        await world.archive(world.host(), 'rehydrate');
-        expect([await read(), copies(), work(), world.rows('y:')]).toEqual(['record-archived', [], [], []]);
-      }
-    },
-    60_000,
-  );
+      await back();
+    }
+  }, 60_000);
 });
