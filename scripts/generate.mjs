@@ -327,7 +327,7 @@ function lifecycleLines({ tiers, retention }) {
   ];
   const kept =
     retention === 'forever' ? 'kept for ever' : `kept ${retention.years} years from ${code(retention.from)}`;
-  const what = tiers.currentStaysHot === true ? 'What is superseded: ' : '';
+  const what = tiers.currentStaysHot === true ? 'what is superseded is ' : '';
   const tiered = steps.length === 0 ? '' : ` Tiers: [archival](../archival.md).`;
   const declared = [...(steps.length === 0 ? [] : [`${what}${steps.join('; ')}`]), kept].join('; ');
   return ['## Lifecycle', '', `Declared: ${declared}.${tiered} No job deletes anything yet.`, ''];

@@ -33,8 +33,9 @@ export class DueRevisions {
 
   /** True when there may be something to move of a record, as its row says. */
   mayHaveSome(record: Row): boolean {
-    const { record_type: recordType, revision, tier } = record.properties;
-    if (recordType !== this.type.recordType || !rowIntact(record)) return false;
+    const { record_type: recordType, revision, tier, index_keys: keys } = record.properties;
+    // What stands where a record is not any more is listed nowhere.
+    if (recordType !== this.type.recordType || keys === undefined || !rowIntact(record)) return false;
     return this.type.tiers.currentStaysHot === true ? Number(revision) > 1 : tier === 'hot';
   }
 

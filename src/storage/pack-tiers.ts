@@ -53,7 +53,9 @@ export class PackTiers {
     const records = await read([...byRecord.keys()]);
     return [...byRecord].flatMap(([rowKey, rows]) => {
       const record = records.get(rowKey);
-      return record === undefined || !rowIntact(record) ? [] : [{ record, revisions: rows }];
+      // What stands where a record is not any more is listed nowhere.
+      const isRecord = record?.properties['index_keys'] !== undefined && rowIntact(record);
+      return isRecord ? [{ record, revisions: rows }] : [];
     });
   }
 

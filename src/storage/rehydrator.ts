@@ -150,6 +150,7 @@ export class Rehydrator {
     const { tables } = this.tools.ports;
     const row = await budget.retry(() => tables.find(ref.table, key, recordKey(id)));
     if (row === undefined || isVoid(row)) throw notFound();
+    if (row.properties['tombstone'] === true) throw new AppError('record-erased', 'The record was disposed of.'); // prettier-ignore
     const record = parseRecordRow(row, id);
     const rows = record.revision === 1 ? [] : await budget.retry(() => readRange(tables, ref.table, key, prefixRange(`v:${id}:`))); // prettier-ignore
     const all = [record, ...rows.map((one) => parseRevisionRow(one, id))];
