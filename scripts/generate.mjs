@@ -325,7 +325,11 @@ function lifecycleLines({ tiers, retention }) {
     ...(tiers.coolAfterDays === undefined ? [] : [`cool after ${tiers.coolAfterDays} days`]),
     ...(tiers.archiveAfterDays === undefined ? [] : [`archived after ${tiers.archiveAfterDays} days`]),
   ];
-  return ['## Lifecycle', '', `Declared: ${[...steps, keptFor(retention)].join('; ')}. [Retention](../retention.md) says what that means.`, '']; // prettier-ignore
+  const what = tiers.currentStaysHot === true ? 'what is superseded is ' : '';
+  const tiered = steps.length === 0 ? '' : ' and [archival](../archival.md)';
+  const said = steps.length === 0 ? 'says' : 'say';
+  const declared = [...(steps.length === 0 ? [] : [`${what}${steps.join('; ')}`]), keptFor(retention)];
+  return ['## Lifecycle', '', `Declared: ${declared.join('; ')}. [Retention](../retention.md)${tiered} ${said} what that means.`, '']; // prettier-ignore
 }
 
 function keptFor(retention) {

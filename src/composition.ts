@@ -170,6 +170,7 @@ export function httpServicesOf(
     configurations: platform.configurations,
     types: platform.registry,
     inbox: platform.inbox,
+    rehydrator: platform.rehydrator,
     auditReader: platform.auditReader,
     actorNames: platform.actorNames,
     readAuditor: platform.readAuditor,

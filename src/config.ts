@@ -131,6 +131,8 @@ const environment = z.object({
   DISPOSE_SCHEDULE: z.string().min(1).default('13 */5 * * * *'),
   /** What the job `dispose` does when its timer runs: what is past its time goes, is counted, or neither. */
   RETENTION_MODE: z.enum(['on', 'dry-run', 'off']).default('on'),
+  ARCHIVE_SCHEDULE: z.string().min(1).default('18 */5 * * * *'),
+  REHYDRATE_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
   MIGRATE_WINDOW: dailyWindow.prefault(''),
@@ -191,6 +193,8 @@ export interface Config {
   readonly rollUpSeriesSchedule: string;
   readonly movePartsSchedule: string;
   readonly migrateSchedule: string;
+  readonly archiveSchedule: string;
+  readonly rehydrateSchedule: string;
   readonly rotateKeysSchedule: string;
   readonly verifyLogsSchedule: string;
   readonly disposeSchedule: string;
@@ -233,6 +237,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     rollUpSeriesSchedule: settings.ROLL_UP_SERIES_SCHEDULE,
     movePartsSchedule: settings.MOVE_PARTS_SCHEDULE,
     migrateSchedule: settings.MIGRATE_SCHEDULE,
+    archiveSchedule: settings.ARCHIVE_SCHEDULE,
+    rehydrateSchedule: settings.REHYDRATE_SCHEDULE,
     rotateKeysSchedule: settings.ROTATE_KEYS_SCHEDULE,
     verifyLogsSchedule: settings.VERIFY_LOGS_SCHEDULE,
     disposeSchedule: settings.DISPOSE_SCHEDULE,

@@ -4,16 +4,19 @@ import type { LogKeys } from './audit/log-keys.js';
 import type { Clock, Entropy } from './domain/clock.js';
 import type { RecordType } from './domain/record-type.js';
 import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
+import { ArchiveRecords } from './lifecycle/archive-records.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import type { DigestJobTools } from './lifecycle/digest-record.js';
 import { DisposeRecords, type DisposeTools, type RetentionMode } from './lifecycle/dispose-records.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
+import type { HoldBook } from './lifecycle/hold-book.js';
 import type { Job } from './lifecycle/job.js';
 import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { MoveParts } from './lifecycle/move-parts.js';
 import { overPartitions } from './lifecycle/over-partitions.js';
+import { RehydrateRecords } from './lifecycle/rehydrate-records.js';
 import { RollUpSeries } from './lifecycle/roll-up-series.js';
 import { RotateKeys } from './lifecycle/rotate-keys.js';
 import { VerifyLogs } from './lifecycle/verify-logs.js';
@@ -21,11 +24,15 @@ import type { KeyRing } from './security/keys/key-ring.js';
 import { Budget } from './storage/backoff.js';
 import type { Directory } from './storage/directory.js';
 import { claimedWrapping, retireWrapping } from './storage/key-claim.js';
+import { PackTiers } from './storage/pack-tiers.js';
 import type { StoragePorts } from './storage/ports.js';
+import { RecordArchiver, type ArchiverTools } from './storage/record-archiver.js';
+import { CurrentSubjects } from './storage/current-subjects.js';
+import type { Rehydrator } from './storage/rehydrator.js';
 import type { Log } from './telemetry/log.js';
 
 /** What jobs are made of. */
-interface JobParts {
+interface JobParts extends ArchiverTools {
   readonly ports: StoragePorts;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -46,6 +53,8 @@ interface JobParts {
   readonly anchoring: Omit<AnchorLogsTools, 'directory' | 'budget' | 'log'>;
   readonly vkeys: LogKeys['vkeys'];
   readonly report: IntegrityAuditor['report'];
+  readonly holds: HoldBook;
+  readonly rehydrator: Rehydrator;
 }
 
 /** What runs over everything there is, a piece at a time. */
@@ -94,5 +103,14 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys }), report, tables, directory, budget, log }), // prettier-ignore
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
     overPartitions(new DisposeRecords({ ...disposal, ...disposing, mode: { enabled: true, dryRun: false, ...disposing.mode }, tables, types, report, budget, log }), { directory, budget }), // prettier-ignore
+    new RehydrateRecords({ tables, rehydrator: parts.rehydrator, budget }),
+    overPartitions(archiving(parts, budget), { directory, budget }),
   ];
+}
+
+function archiving(parts: JobParts, budget: () => Budget): ArchiveRecords {
+  const { ports, types, holds } = parts;
+  const archiver = new RecordArchiver({ ...parts, onIntegrityFailure: parts.report });
+  const subjects = new CurrentSubjects(parts);
+  return new ArchiveRecords({ ports, types, holds, subjects, archiver, tiers: new PackTiers(parts), budget });
 }

@@ -47,6 +47,7 @@ import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from './storage/keys.js';
 import type { CallContext } from './storage/manager-types.js';
 import type { StoragePorts } from './storage/ports.js';
+import { Rehydrator } from './storage/rehydrator.js';
 import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
 import { TenantConfigurations } from './storage/tenant-configurations.js';
 import { saidOf, type Log } from './telemetry/log.js';
@@ -88,6 +89,8 @@ export interface Platform {
   readonly configurations: TenantConfigurations;
   readonly inbox: Inbox;
   readonly inboxHandler: InboxHandler;
+  /** Brings records back from the archive. */
+  readonly rehydrator: Rehydrator;
   readonly sealWorkHandler: SealWorkHandler;
   readonly auditReader: AuditReader;
   readonly readAuditor: ReadAuditor;
@@ -258,6 +261,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     configurationOf: async (call: CallContext) => (await configurations.stored(call))?.configuration ?? DEFAULT_CONFIGURATION, // prettier-ignore
     mode: options.retention,
   };
+  const rehydrator = new Rehydrator({ ...common, typeOfId: registry.findById.bind(registry), onIntegrityFailure }); // prettier-ignore
   const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
@@ -265,7 +269,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     directory,
     manager,
     configurations,
-    inbox: new Inbox({ ports, clock, entropy, secretBox, blindIndex, pseudonym, onIntegrityFailure }),
+    inbox: new Inbox({ ...common, onIntegrityFailure, look: rehydrator.look.bind(rehydrator) }),
+    rehydrator,
     inboxHandler: new InboxHandler({
       manager,
       types: registry,
@@ -311,6 +316,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
         anchoring,
         vkeys: options.logKeys.vkeys,
         report: onIntegrityFailure,
+        holds,
+        rehydrator,
       }),
     ),
     actors,

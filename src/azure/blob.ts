@@ -1,13 +1,21 @@
 import type { AppendBlobClient, BlobClient } from '@azure/storage-blob';
 import { LIMITS } from '../domain/limits.js';
 import { isFault, StorageFault } from '../storage/ports.js';
-import type { AppendState, BlobContent, BlobStore, BlobTier } from '../storage/ports.js';
+import type {
+  AppendState,
+  BlobContent,
+  BlobStore,
+  BlobTier,
+  BlockState,
+  RehydratePriority,
+} from '../storage/ports.js';
 import { acquireLease, releaseLease } from './blob-lease.js';
 import { download, upload, type BlobCondition } from './blob-wire.js';
 import type { AzureClients } from './clients.js';
 import { attempt } from './faults.js';
 
 const TIER = { hot: 'Hot', cool: 'Cool', archive: 'Archive' } as const;
+const PRIORITY = { standard: 'Standard', high: 'High' } as const;
 const NOBODY = { ifNoneMatch: '*' } as const;
 
 /** `BlobStore` on Azure Blob Storage. */
@@ -108,6 +116,27 @@ export class AzureBlobStore implements BlobStore {
     );
   }
 
+  async copyToHot(container: string, from: string, to: string, priority: RehydratePriority): Promise<void> {
+    await this.#create(container, async (abortSignal) => {
+      const options = { tier: 'Hot', rehydratePriority: PRIORITY[priority], conditions: NOBODY, abortSignal } as const; // prettier-ignore
+      // Resolves once the service has taken it on; the poller it resolves to is not asked anything.
+      await this.#blob(container, to).beginCopyFromURL(this.#blob(container, from).url, options);
+    });
+  }
+
+  async blockState(container: string, name: string): Promise<BlockState | undefined> {
+    return this.#orMissing(container, async (abortSignal) => {
+      const found = await this.#blob(container, name).getProperties({ abortSignal });
+      if (found.blobType !== 'BlockBlob')
+        throw new StorageFault('refused', `the blob ${name} is not a block blob`);
+      const { contentLength: length = 0, copyStatus, archiveStatus } = found;
+      const pending = copyStatus === 'pending' || archiveStatus !== undefined;
+      const failed = copyStatus === 'failed' || copyStatus === 'aborted';
+      const copy = failed ? 'failed' : pending ? 'pending' : undefined;
+      return { length, tier: tierOf(found.accessTier), ...(copy === undefined ? {} : { copy }) };
+    });
+  }
+
   async acquireLease(container: string, name: string, seconds: number): Promise<string | undefined> {
     const acquire = (): Promise<string | undefined> =>
       this.#attempt(container, (signal) => acquireLease(this.#blob(container, name), seconds, signal));
@@ -177,4 +206,10 @@ export class AzureBlobStore implements BlobStore {
   #append(container: string, name: string): AppendBlobClient {
     return this.clients.blobs.getContainerClient(container).getAppendBlobClient(name);
   }
+}
+
+/** Any tier between hot and archive is read as cool ones are. */
+function tierOf(accessTier: string | undefined): BlobTier {
+  if (accessTier === undefined || accessTier === TIER.hot) return 'hot';
+  return accessTier === TIER.archive ? 'archive' : 'cool';
 }

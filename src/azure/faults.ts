@@ -11,6 +11,7 @@ const KIND_OF_CODE: Readonly<Record<string, StorageFaultKind>> = {
   TableAlreadyExists: 'exists',
   ContainerAlreadyExists: 'exists',
   QueueAlreadyExists: 'exists',
+  PendingCopyOperation: 'exists',
 
   UpdateConditionNotSatisfied: 'conflict',
   ConditionNotMet: 'conflict',

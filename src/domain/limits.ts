@@ -90,6 +90,16 @@ export const LIMITS = {
   /** Years that a tenant may have records kept at most, and collections that it may name for that. */
   retentionYears: 100,
   retentionRules: 100,
+  /**
+   * A pack of archived revisions: cool tiers bill a smaller blob as one of `packMinBytes`, so less waits; one is closed at
+   * `packBytes` or `packMembers`, which is what a job holds in memory with one envelope more.
+   */
+  packMinBytes: 128 * KIB,
+  packBytes: 1 * MIB,
+  packMembers: 2000,
+  /** Packs that one record is brought back from at a time, and for how long what was brought back stays. */
+  rehydratedPacks: 200,
+  rehydratedMs: 7 * 24 * 3_600_000,
   eventBytes: 32 * KIB,
   /** Reads whose events are not stored yet: a second of what a tenant may ask by default. Beyond it they are counted. */
   readEvents: 10_000,

@@ -121,6 +121,8 @@ export interface CacheRule {
 export interface TierRule {
   readonly coolAfterDays?: number;
   readonly archiveAfterDays?: number;
+  /** Only what is superseded moves, by when each revision was stored: for records that are written again and again. */
+  readonly currentStaysHot?: true;
 }
 
 /** Years are calendar years in UTC, 1 to 100. */

@@ -35,6 +35,8 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly instance: string;
+  /** Of `record-archived`: where to ask for the record to be brought back. */
+  readonly rehydrate?: string;
   readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
 }
 
@@ -53,8 +55,15 @@ export function problemOf(error: AppError, invocationId: string): Problem {
     status,
     detail,
     instance: invocationId,
+    ...rehydrateOf(error),
     ...(error.code === 'record-invalid' || error.issues.length > 0 ? { errors: error.issues } : {}),
   };
+}
+
+function rehydrateOf({ code, evidence }: AppError): Pick<Problem, 'rehydrate'> {
+  const { collection, id } = evidence;
+  if (code !== 'record-archived' || typeof collection !== 'string' || typeof id !== 'string') return {};
+  return { rehydrate: `/api/${collection}/${id}/rehydrate` };
 }
 
 /** Whatever was thrown, as an AppError: storage that did not answer is 503, anything unforeseen is a 500. */

@@ -16,6 +16,7 @@ import type { Authenticate } from '../security/caller.js';
 import type { RateLimiter } from '../security/rate-limiter.js';
 import type { RouteKind } from '../security/access-table.js';
 import type { CallContext } from '../storage/manager-types.js';
+import type { Rehydrator } from '../storage/rehydrator.js';
 import type { TenantConfigurations } from '../storage/tenant-configurations.js';
 import type { UnifiedStorageManager } from '../storage/unified-storage-manager.js';
 import type { Log } from '../telemetry/log.js';
@@ -40,6 +41,7 @@ export interface HttpServices {
     findByCollection(collection: string): RecordType | undefined;
   };
   readonly inbox: Inbox;
+  readonly rehydrator: Pick<Rehydrator, 'request'>;
   readonly auditReader: AuditReader;
   readonly actorNames: ActorNames;
   readonly readAuditor: Pick<ReadAuditor, 'note'>;

@@ -3,7 +3,8 @@ import { isAppError } from '../domain/errors.js';
 import { isObject } from '../domain/merge-patch.js';
 import type { Budget } from '../storage/backoff.js';
 import type { PartitionRef } from '../storage/directory.js';
-import { BLOB_CONTAINERS, revisionKey } from '../storage/keys.js';
+import { BLOB_CONTAINERS, packKey, partitionKey, revisionKey } from '../storage/keys.js';
+import { packUuidOf } from '../storage/pack-rows.js';
 import type { Row, StoragePorts } from '../storage/ports.js';
 import { placeOf } from '../storage/record-location.js';
 import type { PackBlob } from './blob-names.js';
@@ -49,6 +50,8 @@ async function judgeWhole(ports: StoragePorts, pack: PackBlob, budget: Budget): 
   // In use for the greater part, perhaps: nobody is disturbed then.
   const before = worst(await look(ports, pack, partitions, new Map(), budget));
   if (before !== 'orphan') return before;
+  // One of archived revisions has a row, and is for the job that packs them: somebody may be about to name it.
+  if (await isKept(ports, pack, partitions, budget)) return 'named';
   const fenced = new Map<string, Row | undefined>();
   const limit = pLimit(AT_ONCE);
   const places = partitions.flatMap(({ ref, revisions }) => revisions.map(({ id }) => ({ ref, id })));
@@ -63,6 +66,20 @@ async function judgeWhole(ports: StoragePorts, pack: PackBlob, budget: Budget): 
   );
   if (damaged.includes(true)) return 'unclear';
   return worst(await look(ports, pack, partitions, fenced, budget));
+}
+
+async function isKept(
+  { tables }: StoragePorts,
+  { name }: PackBlob,
+  members: Members,
+  budget: Budget,
+): Promise<boolean> {
+  const rowKey = packKey(packUuidOf(name) ?? '');
+  for (const { ref } of members) {
+    const key = partitionKey(ref.tenant, ref.partition);
+    if ((await budget.retry(() => tables.find(ref.table, key, rowKey))) !== undefined) return true;
+  }
+  return false;
 }
 
 async function find(

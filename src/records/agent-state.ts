@@ -88,7 +88,7 @@ export const agentStateType = defineRecord<AgentState, z.output<typeof submitted
     // Settings hold keys and addresses of what the agent may use.
     '/configuration': 'credential',
   },
-  tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
+  tiers: { coolAfterDays: 30, archiveAfterDays: 90, currentStaysHot: true },
   retention: { years: 1, of: 'history', floor: false },
   cache: { ttlMs: 5 * 60_000 },
   actions: {},

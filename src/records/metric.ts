@@ -146,7 +146,7 @@ export const metricType = defineRecord<BusinessMetric, z.output<typeof submitted
   sensitive: METADATA_SENSITIVE,
   subjects: { [EVERY_VALUE]: METADATA_SUBJECTS },
   links: METADATA_LINKS,
-  tiers: { coolAfterDays: 30, archiveAfterDays: 365 },
+  tiers: { coolAfterDays: 30, archiveAfterDays: 365, currentStaysHot: true },
   retention: { years: 5, from: 'timestamp' },
   cache: { ttlMs: 5 * 60_000 },
   actions: {},

@@ -106,6 +106,7 @@ export function isDefiniteRefusal(error: unknown): boolean {
     'record-exists',
     'record-invalid',
     'record-immutable',
+    'record-archived',
     'transition-not-allowed',
     'payload-too-large',
   );

@@ -6,8 +6,10 @@ import { freezeJson } from '../domain/frozen.js';
 import type { RecordData, RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
 import { findNamedBytes } from './blob-range.js';
-import type { BlobStore } from './ports.js';
+import type { MovedDetails } from './moved-details.js';
+import { isFault, type BlobStore } from './ports.js';
 import { broken, envelopeHead, type RevisionFacts } from './record-row.js';
+import { archived } from './rehydration-rows.js';
 
 /** A detail that was held against its row and against its own checksum. */
 export interface Detail {
@@ -34,12 +36,16 @@ export class DetailStore {
   constructor(
     private readonly blobs: BlobStore,
     private readonly secretBox: SecretBox,
+    /** Left out by who reads only what is where its row says. */
+    private readonly moved?: Pick<MovedDetails, 'now' | 'hotCopy'>,
   ) {}
 
-  /** Throws `integrity-failure` when the blob is missing or anything in it differs from the row. */
+  /**
+   * Throws `integrity-failure` when the blob is missing or anything in it differs from the row, `record-archived` when it
+   * is in the archive tier and was not brought back.
+   */
   async read(type: RecordType, tenant: string, facts: RevisionFacts, budget: Budget): Promise<Detail> {
-    const { blob, offset, length } = facts.location;
-    const bytes = await findNamedBytes(this.blobs, blob, { offset, length }, budget);
+    const bytes = await this.#bytes(type, tenant, facts, budget);
     if (bytes === undefined) throw broken(facts.id, facts.revision, 'blob missing');
     const stored = verifyStored(bytes, envelopeHead(type, tenant, facts));
     if ('broken' in stored) throw broken(facts.id, facts.revision, stored.broken);
@@ -53,6 +59,8 @@ export class DetailStore {
     facts: RevisionFacts,
     budget: Budget,
   ): Promise<Detail> {
+    // Whether what is archived can be built on is for storage to say, and not for what this process has kept.
+    if (facts.tier === 'archive') return this.read(type, tenant, facts, budget);
     const cached = this.#cache.get(cacheKey(facts));
     // What is sealed is opened again each time: whether it may be is for its keys to say.
     if (cached !== undefined)
@@ -66,6 +74,31 @@ export class DetailStore {
   remember(facts: RevisionFacts, detail: Detail): void {
     freezeJson(detail.data);
     this.#cache.set(cacheKey(facts), detail.stored.sealed === undefined ? detail : detail.stored);
+  }
+
+  async #bytes(
+    type: RecordType,
+    tenant: string,
+    facts: RevisionFacts,
+    budget: Budget,
+  ): Promise<Uint8Array | undefined> {
+    const { blob, ...range } = facts.location;
+    if (facts.tier !== 'archive') {
+      try {
+        const bytes = await findNamedBytes(this.blobs, blob, range, budget);
+        if (bytes !== undefined) return bytes;
+        // It may have been packed since its row was read.
+        const now = await this.moved?.now(type, tenant, facts, budget);
+        return now === undefined ? undefined : await this.#bytes(type, tenant, now, budget);
+      } catch (error) {
+        // The blob goes into the archive first, and its rows after it.
+        if (!isFault(error, 'archived')) throw error;
+      }
+    }
+    const copy = await this.moved?.hotCopy(type, tenant, facts, budget);
+    const bytes = copy === undefined ? undefined : await findNamedBytes(this.blobs, copy, range, budget);
+    if (bytes === undefined) throw archived(type, facts.id);
+    return bytes;
   }
 
   async #disclose(

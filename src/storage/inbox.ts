@@ -92,6 +92,8 @@ export interface InboxTools {
   readonly blindIndex: BlindIndex;
   /** The pseudonym that stands for a caller where others can read it. */
   readonly pseudonym: (tenant: string, name: string) => Promise<string>;
+  /** What became of an operation that waits for storage, and not for a message. */
+  readonly look?: (operation: StoredOperation, call: CallContext) => Promise<StoredOperation>;
   /** Audits a damaged operation. Must not throw. */
   readonly onIntegrityFailure?: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
 }
@@ -154,7 +156,7 @@ export class Inbox {
     try {
       const operation = await this.#operations.find(call.tenant, id, budget);
       if (operation === undefined) throw notFound();
-      return viewOf(operation);
+      return viewOf((await this.tools.look?.(operation, call)) ?? operation);
     } catch (error) {
       const evidence = integrityEvidence(error);
       if (evidence !== undefined)
@@ -241,7 +243,8 @@ export function fitsMessage(text: string): boolean {
   return Math.ceil(Buffer.byteLength(text) / 3) * 4 <= LIMITS.messageBytes;
 }
 
-function viewOf(operation: Omit<StoredOperation, 'etag'>): OperationView {
+/** An operation as the API shows it. */
+export function viewOf(operation: Omit<StoredOperation, 'etag'>): OperationView {
   return {
     operation_id: operation.id,
     status: operation.status,

@@ -74,6 +74,10 @@ export const recordKey = (id: string): string => `r:${id}`;
 export const nameKey = (name: string): string => `u:${keyValue(name)}`;
 /** The row that says which revision of a record is listed, where its index rows are not beside it. */
 export const listedKey = (id: string): string => `s:${id}`;
+/** The row of a pack of archived revisions, by the UUID in its name. */
+export const packKey = (uuid: string): string => `a:${uuid}`;
+/** The row that says what of an archived record was brought back. */
+export const rehydrationKey = (id: string): string => `y:${id}`;
 export const pendingEventKey = (eventId: string): string => `o:${eventId}`;
 export const idempotencyKey = (hash: string): string => `k:${hash}`;
 

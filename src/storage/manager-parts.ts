@@ -4,6 +4,7 @@ import { HistoryDisposer } from './history-disposer.js';
 import { LineageReader } from './lineage-reader.js';
 import { ListRefresh } from './list-refresh.js';
 import type { StorageManagerOptions } from './manager-types.js';
+import { MovedDetails } from './moved-details.js';
 import { PartLister } from './part-lister.js';
 import { PartReader } from './part-reader.js';
 import { PartStream } from './part-stream.js';
@@ -28,8 +29,8 @@ export type ManagerParts = ReturnType<typeof partsOfManager>;
 /** Wires them to one storage. Nothing is read or written before something is called. */
 export function partsOfManager(options: StorageManagerOptions) {
   const { clock, configurations, ports, secretBox } = options;
-  const details = new DetailStore(ports.blobs, secretBox);
   const locator = new RecordLocator(ports.tables);
+  const details = new DetailStore(ports.blobs, secretBox, new MovedDetails(ports.tables, locator));
   const partReader = new PartReader(options);
   const reader = new RecordReader(options, details, locator);
   const lists = new ListRefresh(options);

@@ -29,6 +29,8 @@ export interface StoredOperation {
   readonly problem: OperationProblem | undefined;
   /** Of the body, for replays of the request that made it. */
   readonly fingerprint: string;
+  /** What it promises, where that is not a write: a record that is brought back from the archive. */
+  readonly kind?: 'rehydration';
   readonly etag: string;
 }
 
@@ -97,6 +99,7 @@ function columns(operation: Omit<StoredOperation, 'etag'>): Properties {
     created_at: formatTime(operation.createdMs),
     status: operation.status,
     fingerprint: operation.fingerprint,
+    ...(operation.kind === undefined ? {} : { kind: operation.kind }),
     ...(operation.problem === undefined ? {} : { problem: JSON.stringify(operation.problem) }),
   };
 }
@@ -114,6 +117,7 @@ function parse(row: Row, tenant: string): StoredOperation {
     status: text('status') as StoredOperation['status'],
     problem: typeof problem === 'string' ? (JSON.parse(problem) as OperationProblem) : undefined,
     fingerprint: text('fingerprint'),
+    ...(row.properties['kind'] === 'rehydration' ? { kind: 'rehydration' } : {}),
     etag: row.etag,
   };
 }

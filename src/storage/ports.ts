@@ -90,6 +90,16 @@ export interface AppendState {
 }
 
 export type BlobTier = 'hot' | 'cool' | 'archive';
+/** How soon a copy of an archived blob is wanted: on Azure within 15 hours, or mostly within one. */
+export type RehydratePriority = 'standard' | 'high';
+
+export interface BlockState {
+  /** Bytes in the blob; of a copy that is under way, what the service says of it. */
+  readonly length: number;
+  readonly tier: BlobTier;
+  /** Of a copy that is not there yet: it is under way, or came to nothing. Absent for every other blob. */
+  readonly copy?: 'pending' | 'failed';
+}
 
 /**
  * Blobs, used in three ways that never mix on one name: write-once objects, append streams, and compare-and-swap
@@ -131,8 +141,19 @@ export interface BlobStore {
   ): Promise<{ readonly names: readonly string[]; readonly next?: string }>;
   /** Deletes a blob; deleting nothing is harmless. Faults: `unavailable`. */
   delete(container: string, name: string): Promise<void>;
-  /** Moves a block blob to a tier. Faults: `missing`, `unavailable`. */
+  /**
+   * Moves a block blob to a tier; again to the one it is in is harmless. What is in the archive tier cannot be read, and
+   * is not brought back by this: see `copyToHot`. Faults: `missing`, `unavailable`.
+   */
   setTier(container: string, name: string, tier: BlobTier): Promise<void>;
+  /**
+   * Begins to copy a block blob of any tier to a new one in the hot tier; the one it is made from stays what it is. From
+   * the archive tier it may take hours: `blockState` says how far it is, and until then reading the copy is `archived`.
+   * Faults: `exists` (there is a blob, or a copy under way, of that name), `missing` (nothing to copy), `unavailable`.
+   */
+  copyToHot(container: string, from: string, to: string, priority: RehydratePriority): Promise<void>;
+  /** Tier and length of a block blob; undefined when there is none. Faults: `unavailable`. */
+  blockState(container: string, name: string): Promise<BlockState | undefined>;
   /**
    * Takes the lease of a blob for `seconds` (15 to 60), making the blob if need be; undefined when somebody else
    * holds it. Thrift, never safety. Faults: `unavailable`.

@@ -5,7 +5,7 @@ import { Budget } from './backoff.js';
 import { clearingKey, clearingRow, parseClearing, type Clearing } from './clearing-row.js';
 import type { DetailStore } from './detail-store.js';
 import type { PartitionRef } from './directory.js';
-import { BLOB_CONTAINERS, partitionKey, prefixRange, recordKey } from './keys.js';
+import { BLOB_CONTAINERS, partitionKey, prefixRange, recordKey, rehydrationKey } from './keys.js';
 import { forgetLinks } from './lineage-rows.js';
 import type { StorageManagerOptions } from './manager-types.js';
 import { PartClearer } from './part-clearer.js';
@@ -17,8 +17,8 @@ import { isTombstone, parseTombstone, tombstoneRow, type Tombstone } from './tom
 
 const { records: CONTAINER } = BLOB_CONTAINERS;
 const PARALLEL = 4;
-/** Besides the tombstone and the row `t:`. */
-const REVISIONS = LIMITS.transactionRows - 2;
+/** Besides the tombstone and the rows `t:` and `y:`. */
+const REVISIONS = LIMITS.transactionRows - 3;
 
 interface Held {
   readonly row: Row;
@@ -132,9 +132,10 @@ export class RecordClearer {
       const page = await this.#budget().retry(() => tables.range(ref.table, key, query));
       const rows = page.rows.map(({ rowKey }): RowOperation => ({ kind: 'delete', rowKey, etag: '*' }));
       const said = page.more ? [] : await this.#said(ref, id, state, last);
+      const back = page.rows.some(({ properties }) => properties['tier'] === 'archive') ? await this.#broughtBack(ref, id) : []; // prettier-ignore
       if (rows.length + said.length === 0) return true;
       try {
-        await this.#budget().retry(() => tables.commit(ref.table, key, [...said, ...rows]));
+        await this.#budget().retry(() => tables.commit(ref.table, key, [...said, ...back, ...rows]));
         if (!page.more) return true;
       } catch (error) {
         // Another host is at it, or this was applied and its answer lost: whoever looks again sees what is left.
@@ -143,6 +144,13 @@ export class RecordClearer {
       }
       if (timeIsUp()) return false;
     }
+  }
+
+  /** What was brought back from the archive goes with its row: the job `rehydrate` deletes copies without one. */
+  async #broughtBack(ref: PartitionRef, id: string): Promise<RowOperation[]> {
+    const key = partitionKey(ref.tenant, ref.partition);
+    const row = await this.#budget().retry(() => this.tools.ports.tables.find(ref.table, key, rehydrationKey(id))); // prettier-ignore
+    return row === undefined ? [] : [{ kind: 'delete', rowKey: row.rowKey, etag: row.etag }];
   }
 
   async #said(ref: PartitionRef, id: string, state: Tombstone['state'], last: boolean): Promise<RowOperation[]> {

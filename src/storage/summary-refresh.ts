@@ -1,3 +1,4 @@
+import { isAppError } from '../domain/errors.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { Budget } from './backoff.js';
 import { blindColumnsIn } from './blinds.js';
@@ -45,6 +46,15 @@ export class SummaryRefresh {
     }
   }
 
+  async #unlessArchived<T>(reading: Promise<T>): Promise<T | undefined> {
+    try {
+      return await reading;
+    } catch (error) {
+      if (isAppError(error, 'record-archived')) return undefined;
+      throw error;
+    }
+  }
+
   /** What brings the rows up to date; nothing where they are. */
   async #operations(
     type: RecordType,
@@ -56,7 +66,10 @@ export class SummaryRefresh {
     const stored = await budget.retry(() => this.tools.ports.tables.find(table, key, recordKey(id)));
     if (stored === undefined || isVoid(stored) || isTombstone(stored)) return [];
     const row = parseRecordRow(stored, id);
-    const { envelope } = await this.records.ofRow(type, tenant, row, budget);
+    const record = await this.#unlessArchived(this.records.ofRow(type, tenant, row, budget));
+    // Nothing was added to what is in the archive; what its rows show stays.
+    if (record === undefined) return [];
+    const { envelope } = record;
     const shown = summaryMembers(type, await this.parts.listed(type, tenant, id, envelope.data, budget));
     const summary = { ...shown, ...blindColumnsIn(type, stored.properties) };
     // Totals of a series may come back to what the row says while a change is under way with those between: its commit

@@ -39,6 +39,8 @@ export function blobStoreContract(kind: StorageKind): void {
       await expectFault('refused', blobs.list(nowhere, ''));
       await expectFault('refused', blobs.delete(nowhere, 'a'));
       await expectFault('refused', blobs.setTier(nowhere, 'a', 'cool'));
+      await expectFault('refused', blobs.copyToHot(nowhere, 'a', 'b', 'standard'));
+      await expectFault('refused', blobs.blockState(nowhere, 'a'));
       await expectFault('refused', blobs.acquireLease(nowhere, 'a', 15));
       await expectFault('refused', blobs.releaseLease(nowhere, 'a', crypto.randomUUID()));
     });
@@ -124,6 +126,41 @@ export function blobStoreContract(kind: StorageKind): void {
         await expectFault('exists', put(name, 'second'));
         await blobs.setTier(RECORDS, name, 'hot');
         expect(text(await blobs.find(RECORDS, name))).toBe('cold');
+      });
+
+      it('copies an archived blob to a hot one and leaves it where it is', async () => {
+        const [name, copy] = [fresh(), fresh()];
+        await put(name, 'cold');
+        await blobs.setTier(RECORDS, name, 'archive');
+        await blobs.setTier(RECORDS, name, 'archive');
+        await blobs.copyToHot(RECORDS, name, copy, 'high');
+        expect(await blobs.blockState(RECORDS, copy)).toEqual({ length: 4, tier: 'hot' });
+        expect(text(await blobs.find(RECORDS, copy, { offset: 1, length: 2 }))).toBe('ol');
+        expect(await blobs.blockState(RECORDS, name)).toEqual({ length: 4, tier: 'archive' });
+        await expectFault('archived', blobs.find(RECORDS, name));
+        await blobs.delete(RECORDS, copy);
+        expect(await blobs.blockState(RECORDS, copy)).toBeUndefined();
+        expect(await blobs.blockState(RECORDS, name)).toEqual({ length: 4, tier: 'archive' });
+      });
+
+      it('copies over nothing, and nothing from nowhere', async () => {
+        const [name, copy] = [fresh(), fresh()];
+        await put(name, 'one');
+        await put(copy, 'other');
+        await expectFault('exists', blobs.copyToHot(RECORDS, name, copy, 'standard'));
+        expect(text(await blobs.find(RECORDS, copy))).toBe('other');
+        await expectFault('missing', blobs.copyToHot(RECORDS, fresh(), fresh(), 'standard'));
+      });
+
+      it('says the tier of a blob, and of nothing else', async () => {
+        const name = fresh();
+        await put(name, 'state');
+        expect(await blobs.blockState(RECORDS, name)).toEqual({ length: 5, tier: 'hot' });
+        await blobs.setTier(RECORDS, name, 'cool');
+        expect(await blobs.blockState(RECORDS, name)).toEqual({ length: 5, tier: 'cool' });
+        const stream = fresh();
+        await blobs.createAppend(RECORDS, stream);
+        await expectFault('refused', blobs.blockState(RECORDS, stream));
       });
 
       it('answers a tier for no blob with missing', async () => {

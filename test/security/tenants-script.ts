@@ -174,6 +174,7 @@ const WAYS: readonly Way[] = [
   (draw, told) => recordPath(told.record(draw), (path, known) => patch(path, known, known.etag)),
   (draw, told) => recordPath(told.record(draw), (path, known) => patch(path, known, '*')),
   (draw, told) => recordPath(told.record(draw), (path, known) => patch(path, known, undefined)),
+  (draw, told) => recordPath(told.record(draw), (path) => post(`${path}/rehydrate`, {}, draw)),
   (draw) => get(`/${of(COLLECTIONS, draw.pick)}?limit=${1 + (draw.other % 3)}`),
   (draw) => filtered(of(RECORD_TYPES, draw.pick), draw),
   (draw, told) => get(told.cursor(draw)),

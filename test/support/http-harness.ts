@@ -27,6 +27,7 @@ import { healthResource } from '../../src/http/resources/health.js';
 import { holdReleaseResource, holdResource, holdsResource } from '../../src/http/resources/holds.js';
 import { inboxResource, operationResource } from '../../src/http/resources/inbox.js';
 import { lineageResource } from '../../src/http/resources/lineage.js';
+import { rehydrateResource } from '../../src/http/resources/rehydrate.js';
 import {
   jobPauseResource,
   jobResumeResource,
@@ -64,6 +65,7 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   '{collection}/{id}/revisions': revisionsResource,
   '{collection}/{id}/revisions/{revision}': revisionResource,
   '{collection}/{id}/lineage': lineageResource,
+  '{collection}/{id}/rehydrate': rehydrateResource,
   '{collection}/{id}/proof': recordProofResource,
   'inbox/{collection}': inboxResource,
   'operations/{id}': operationResource,

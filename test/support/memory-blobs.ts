@@ -7,6 +7,7 @@ import {
   type BlobContent,
   type BlobStore,
   type BlobTier,
+  type BlockState,
 } from '../../src/storage/ports.js';
 
 interface Blob {
@@ -16,6 +17,8 @@ interface Blob {
   etag: string;
   sealed: boolean;
   tier: BlobTier;
+  /** Of a copy that is not there yet. */
+  copy?: 'pending' | 'failed';
   lease?: { readonly id: string; readonly untilMs: number };
 }
 
@@ -29,6 +32,8 @@ export interface MemoryBlobsOptions {
   readonly listPage?: number | undefined;
   /** Makes the ids of leases. */
   readonly newId?: (() => string) | undefined;
+  /** Asked of every copy from the archive tier: true leaves it pending until `endCopies`. As on Azurite, none is. */
+  readonly copiesWait?: (() => boolean) | undefined;
 }
 
 /** A blob as it lies there. */
@@ -38,6 +43,7 @@ export interface BlobAtRest {
   readonly kind: 'block' | 'append';
   readonly bytes: Uint8Array;
   readonly sealed: boolean;
+  readonly tier: BlobTier;
 }
 
 /** `BlobStore` in memory, to the letter of its contract. */
@@ -53,8 +59,19 @@ export class MemoryBlobs implements BlobStore {
   /** Every blob of every container. */
   *all(): Generator<BlobAtRest> {
     for (const [container, blobs] of this.#containers)
-      for (const [name, { kind, chunks, sealed }] of blobs)
-        yield { container, name, kind, bytes: new Uint8Array(Buffer.concat(chunks)), sealed };
+      for (const [name, { kind, chunks, sealed, tier }] of blobs)
+        yield { container, name, kind, bytes: new Uint8Array(Buffer.concat(chunks)), sealed, tier };
+  }
+
+  /** Ends every copy that is pending, one way or the other. */
+  endCopies(how: 'done' | 'failed' = 'done'): void {
+    for (const blobs of this.#containers.values())
+      for (const blob of blobs.values()) {
+        if (blob.copy !== 'pending') continue;
+        if (how === 'failed') blob.copy = 'failed';
+        else delete blob.copy;
+        if (how === 'done') blob.tier = 'hot';
+      }
   }
 
   async putOnce(container: string, name: string, bytes: Uint8Array, _contentType: string): Promise<string> {
@@ -143,6 +160,23 @@ export class MemoryBlobs implements BlobStore {
 
   async setTier(container: string, name: string, tier: BlobTier): Promise<void> {
     this.#existing(container, name, 'block').tier = tier;
+  }
+
+  async copyToHot(container: string, from: string, to: string): Promise<void> {
+    const source = this.#existing(container, from, 'block');
+    const waits = source.tier === 'archive' && this.options.copiesWait?.() === true;
+    const copy = this.#create(container, to, 'block', new Uint8Array(Buffer.concat(source.chunks)));
+    if (!waits) return;
+    copy.copy = 'pending';
+    copy.tier = 'archive';
+  }
+
+  async blockState(container: string, name: string): Promise<BlockState | undefined> {
+    const blob = this.#container(container).get(name);
+    if (blob === undefined) return undefined;
+    if (blob.kind !== 'block') throw refused(`the blob ${name} is not a block blob`);
+    const { length, tier, copy } = blob;
+    return { length, tier, ...(copy === undefined ? {} : { copy }) };
   }
 
   async acquireLease(container: string, name: string, seconds: number): Promise<string | undefined> {

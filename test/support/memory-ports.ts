@@ -21,6 +21,8 @@ export interface MemoryPortsOptions {
   readonly listPage?: number;
   /** Makes the ids of messages, receipts and leases; random when left out. */
   readonly newId?: () => string;
+  /** Whether copies from the archive tier stay pending until `endCopies`. */
+  readonly copiesWait?: () => boolean;
 }
 
 /** Everything a storage holds, in no order. */
@@ -35,17 +37,20 @@ export interface MemoryStorage {
   readonly ports: StoragePorts;
   contents(): StorageContents;
   messages(): StorageContents['messages'];
+  /** Ends the copies that are pending. */
+  endCopies(how?: 'done' | 'failed'): void;
 }
 
 export function memoryStorage(options: MemoryPortsOptions): MemoryStorage {
-  const { clock, intercept, names, listPage, newId } = options;
+  const { clock, intercept, names, listPage, newId, copiesWait } = options;
   const tables = new MemoryTables(clock, names?.tables);
-  const blobs = new MemoryBlobs(clock, { names: names?.containers, listPage, newId });
+  const blobs = new MemoryBlobs(clock, { names: names?.containers, listPage, newId, copiesWait });
   const queues = new MemoryQueues(clock, names?.queues, newId);
   const ports: StoragePorts = { tables, blobs, queues };
   return {
     ports: intercept === undefined ? ports : wrapPorts(ports, intercept),
     messages: () => [...queues.all()],
+    endCopies: (how) => blobs.endCopies(how),
     contents: () => ({ rows: [...tables.all()], blobs: [...blobs.all()], messages: [...queues.all()] }),
   };
 }

@@ -14,8 +14,8 @@ const DETAIL =
   /^([^/]+)\/([^/]+)\/([^/]+)\/([a-z]+_[0-9a-f-]{36})\/([1-9]\d{0,9})-(evt_[0-9a-f-]{36})\.json$/;
 const PACK = /^([^/]+)\/([^/]+)\/_packs\/[0-9a-f-]{36}\.jsonl$/;
 const LINES = /^([^/]+)\/([^/]+)\/([^/]+)\/([a-z]+_[0-9a-f-]{36})\/[a-z-]+\/\d{4}\.jsonl$/;
-/** Of the inbox and of poisoned messages: no record's, and nobody's to judge. */
-const OTHER = /^[^/]+\/_(?:inbox|poison)\//;
+/** Of the inbox, of poisoned messages, and what was brought back from the archive: no record's, and nobody's to judge. */
+const OTHER = /^[^/]+\/(?:_(?:inbox|poison)|[^/]+\/_rehydrated)\//;
 
 /** A page of the blobs of a tenant's records: each is named by a row. Resolves to the next page, undefined at the end. */
 export async function checkBlobs(

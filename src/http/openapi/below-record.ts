@@ -70,7 +70,7 @@ function listParts(type: RecordType, parts: PartsDeclaration, { name }: RecordSc
       isSeries ? 'A page of values, or of what they come to.' : 'A page of entries.',
       items,
     ),
-    problems: [404, 410],
+    problems: [404, 409, 410],
   });
 }
 
@@ -105,7 +105,7 @@ export function viewPaths(type: RecordType, { name }: RecordSchemas): Paths {
         ...answer(200, 'It follows from the record.', z.record(z.string(), z.unknown()), ['ETag']),
         ...notModified(),
       },
-      problems: [404, 410],
+      problems: [404, 409, 410],
     });
     return [path, { get }] as const;
   });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LIMITS } from '../../domain/limits.js';
+import { rehydrationRequest } from '../../domain/rehydration.js';
 import type { RecordType } from '../../domain/record-type.js';
 import { collectionBatchResource } from '../resources/collection-batch.js';
 import { collectionResource } from '../resources/collection.js';
@@ -8,6 +9,7 @@ import { recordActionResource } from '../resources/record-action.js';
 import { recordResource } from '../resources/record.js';
 import { recordProofResource } from '../resources/proofs.js';
 import { lineageResource } from '../resources/lineage.js';
+import { rehydrateResource } from '../resources/rehydrate.js';
 import { revisionResource, revisionsResource } from '../resources/revisions.js';
 import { actionPaths, partPaths, viewPaths } from './below-record.js';
 import { answer, camelCase, notModified, RECEIPT, type Headers } from './answers.js';
@@ -25,6 +27,7 @@ export function recordPaths(type: RecordType, schemas: RecordSchemas): Paths {
       [`${base}/batch`]: { post: createBatch(type, schemas) },
       [`${base}/{id}`]: { get: read(type, schemas), patch: patch(type, schemas) },
       [`${base}/{id}/lineage`]: { get: readLineage(type, schemas) },
+      [`${base}/{id}/rehydrate`]: { post: rehydrate(type, schemas) },
       [`${base}/{id}/proof`]: { get: prove(type, schemas) },
       [`${base}/{id}/revisions`]: { get: listRevisions(type, schemas) },
       [`${base}/{id}/revisions/{revision}`]: { get: readRevision(type, schemas) },
@@ -35,6 +38,20 @@ export function recordPaths(type: RecordType, schemas: RecordSchemas): Paths {
     type.named === undefined ? {} : namedPaths(type, schemas),
     { [`/inbox${base}`]: { post: submit(type, schemas) } },
   );
+}
+
+function rehydrate(type: RecordType, { name }: RecordSchemas) {
+  return describe(rehydrateResource.POST, {
+    id: camelCase('rehydrate', name),
+    tag: type.collection,
+    summary: `Bring a ${type.recordType} back from the archive`,
+    description:
+      'What of it is in the archive is copied, which takes hours on Azure, and can be read for seven days then. A second request has the operation of the first.',
+    parameters: ['Id'],
+    body: { schema: rehydrationRequest, example: { priority: 'standard' } },
+    answers: answer(202, 'The operation to poll.', operation, ['Location']),
+    problems: [404, 409, 410],
+  });
 }
 
 function prove(type: RecordType, { name }: RecordSchemas) {
@@ -115,7 +132,7 @@ function read(type: RecordType, { name, envelope }: RecordSchemas) {
       ...answer(200, 'The record.', envelope, ['ETag', ...cached(type), ...versioned(type)]),
       ...notModified(),
     },
-    problems: [404, 410],
+    problems: [404, 409, 410],
   });
 }
 
@@ -138,7 +155,7 @@ function readLineage(type: RecordType, { name }: RecordSchemas) {
     summary: `Follow what a ${type.recordType} is derived from, or what from it`,
     parameters: ['Id'],
     answers: answer(200, 'Records of all types, and the links among them.', lineage),
-    problems: [404, 410],
+    problems: [404, 409, 410],
   });
 }
 
@@ -149,7 +166,7 @@ function listRevisions(type: RecordType, { name }: RecordSchemas) {
     summary: `List the revisions of a ${type.recordType}, oldest first`,
     parameters: ['Id'],
     answers: answer(200, 'A page of envelopes without data.', pageOf(envelopeHead), versioned(type)),
-    problems: [404, 410],
+    problems: [404, 409, 410],
   });
 }
 
@@ -160,7 +177,7 @@ function readRevision(type: RecordType, { name, envelope }: RecordSchemas) {
     summary: `Read a revision of a ${type.recordType} as it was stored`,
     parameters: ['Id', 'Revision', 'IfNoneMatch'],
     answers: { ...answer(200, 'The revision.', envelope, ['ETag', ...versioned(type)]), ...notModified() },
-    problems: [404, 410],
+    problems: [404, 409, 410],
   });
 }
 
@@ -187,7 +204,7 @@ function namedPaths(type: RecordType, { name, put: schema, envelope }: RecordSch
       ...answer(200, 'The record.', envelope, ['ETag', ...cached(type), ...versioned(type)]),
       ...notModified(),
     },
-    problems: [404, 410],
+    problems: [404, 409, 410],
   });
   return {
     [`/${type.collection}/${segments.map((segment) => `{${segment.name}}`).join('/')}`]: { put, get },

@@ -135,6 +135,9 @@ export function problemOfCodes(codes: readonly ErrorCode[]) {
     ...(codes.includes('record-invalid') || codes.includes('request-malformed')
       ? { errors: z.array(issue).optional() }
       : {}),
+    ...(codes.includes('record-archived')
+      ? { rehydrate: z.string().optional().meta({ description: 'Where to ask for the record to be brought back.' }) } // prettier-ignore
+      : {}),
   });
 }
 

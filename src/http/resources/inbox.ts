@@ -20,7 +20,7 @@ export const inboxResource: Resource = {
         location: `${API_BASE}/operations/${accepted.operation.operation_id}`,
         ...replayed(accepted),
       };
-      return { status: 202, headers, body: bodyOf(accepted.operation) };
+      return { status: 202, headers, body: operationBody(accepted.operation) };
     },
   },
 };
@@ -35,13 +35,13 @@ export const operationResource: Resource = {
         'cache-control': 'no-store',
         ...(operation.status === 'pending' ? { 'retry-after': '1' } : {}),
       };
-      return { status: 200, headers, body: bodyOf(operation) };
+      return { status: 200, headers, body: operationBody(operation) };
     },
   },
 };
 
 /** An operation as the API shows it: why it failed is a problem document, as a POST would have answered it. */
-function bodyOf({ problem, ...operation }: OperationView): unknown {
+export function operationBody({ problem, ...operation }: OperationView): unknown {
   if (problem === null) return { ...operation, problem };
   const error = new AppError(problem.code, problem.detail, { issues: problem.errors ?? [] });
   return { ...operation, problem: problemOf(error, operation.operation_id) };
