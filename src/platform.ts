@@ -44,6 +44,7 @@ import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from './storage/keys.js';
 import type { StoragePorts } from './storage/ports.js';
+import { SubjectIndex, SUBJECTS_TABLE } from './storage/subject-rows.js';
 import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
 import { TenantConfigurations } from './storage/tenant-configurations.js';
 import { saidOf, type Log } from './telemetry/log.js';
@@ -134,6 +135,7 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
     LOOKUPS_TABLE,
     LINEAGE_TABLE,
     HOLDS_TABLE,
+    SUBJECTS_TABLE,
   ];
   return {
     tables: [...tablesOf(types), ...own],
@@ -168,7 +170,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     directory,
     clock,
     signer: options.logKeys.signer,
-    beforeClearing: async (tenant, changes) => {
+    beforeClearing: async (tenant, changes, named) => {
+      await new SubjectIndex(ports.tables, clock, entropy).add(tenant, named);
       for (const type of registry.types)
         await manager.followChanges(type, tenant, changes.filter(({ recordType }) => recordType === type.recordType)); // prettier-ignore
     },
