@@ -126,6 +126,10 @@ const environment = z.object({
   MOVE_PARTS_SCHEDULE: z.string().min(1).default('5 */5 * * * *'),
   ROTATE_KEYS_SCHEDULE: z.string().min(1).default('33 */5 * * * *'),
   VERIFY_LOGS_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
+  INDEX_SUBJECTS_SCHEDULE: z.string().min(1).default('13 */5 * * * *'),
+  ERASE_SCHEDULE: z.string().min(1).default('28 * * * * *'),
+  /** How long backups of the table of keys are kept: until then a certificate of erasure is provisional. */
+  KEY_BACKUP_DAYS: optional((text) => (/^\d{1,4}$/.test(text) && Number(text) <= 3650 ? Number(text) : undefined), 'must be a number of days from 0 to 3650'), // prettier-ignore
   MIGRATE_SCHEDULE: z.string().min(1).default('48 */5 * * * *'),
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
@@ -189,6 +193,9 @@ export interface Config {
   readonly migrateSchedule: string;
   readonly rotateKeysSchedule: string;
   readonly verifyLogsSchedule: string;
+  readonly indexSubjectsSchedule: string;
+  readonly eraseSchedule: string;
+  readonly keyBackupDays: number | undefined;
   readonly migrating: MigrateSettings;
   readonly rateLimits: RateLimits;
   readonly auditReads: 'buffered' | 'off';
@@ -229,6 +236,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     migrateSchedule: settings.MIGRATE_SCHEDULE,
     rotateKeysSchedule: settings.ROTATE_KEYS_SCHEDULE,
     verifyLogsSchedule: settings.VERIFY_LOGS_SCHEDULE,
+    indexSubjectsSchedule: settings.INDEX_SUBJECTS_SCHEDULE,
+    eraseSchedule: settings.ERASE_SCHEDULE,
+    keyBackupDays: settings.KEY_BACKUP_DAYS,
     migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },
     rateLimits: {
       caller: settings.RATE_LIMIT_CALLER,

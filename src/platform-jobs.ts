@@ -39,6 +39,8 @@ interface JobParts {
   readonly anchoring: Omit<AnchorLogsTools, 'directory' | 'budget' | 'log'>;
   readonly vkeys: LogKeys['vkeys'];
   readonly report: IntegrityAuditor['report'];
+  /** Jobs that are wired elsewhere. */
+  readonly more: readonly Job[];
 }
 
 /** What runs over everything there is, a piece at a time. */
@@ -84,5 +86,6 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     new AnchorLogs({ ...anchoring, directory, budget, log }),
     new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys }), report, tables, directory, budget, log }), // prettier-ignore
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
+    ...parts.more,
   ];
 }

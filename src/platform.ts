@@ -18,8 +18,10 @@ import { Sealer } from './audit/sealer.js';
 import { Sweeper } from './audit/sweeper.js';
 import type { Clock, Entropy } from './domain/clock.js';
 import { HoldBook } from './lifecycle/hold-book.js';
+import type { ErasureBook } from './lifecycle/erasure-book.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
+import { openErasure } from './platform-erasure.js';
 import { jobsOf } from './platform-jobs.js';
 import { PoisonBox } from './queue/poison-box.js';
 import { InboxHandler } from './queue/inbox-handler.js';
@@ -37,6 +39,7 @@ import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { DigestScheduler } from './storage/digest-scheduler.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
+import { ERASURES_TABLE } from './storage/erasure-rows.js';
 import { HOLDS_TABLE } from './storage/hold-rows.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
 import { LINEAGE_TABLE } from './storage/lineage-rows.js';
@@ -74,6 +77,8 @@ export interface PlatformOptions {
   /** Whether what callers over HTTP are shown of records is in the audit trail; by default it is not. */
   readonly auditReads?: ReadAuditing;
   readonly anchoring?: AnchorOptions;
+  /** How long backups of table `keys` are kept, in days: erasures are provisional until then. By default 30. */
+  readonly keyBackupDays?: number | undefined;
 }
 
 /** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
@@ -106,6 +111,7 @@ export interface Platform {
   readonly sweeper: Sweeper;
   /** Legal holds; whoever deletes anything asks here first. */
   readonly holds: HoldBook;
+  readonly erasures: ErasureBook;
   readonly jobs: JobRunner;
   readonly actors: Actors;
   readonly actorNames: ActorNames;
@@ -136,6 +142,7 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
     LINEAGE_TABLE,
     HOLDS_TABLE,
     SUBJECTS_TABLE,
+    ERASURES_TABLE,
   ];
   return {
     tables: [...tablesOf(types), ...own],
@@ -225,13 +232,19 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   });
   const common = { ports, clock, entropy, directory, secretBox, blindIndex, pseudonym, onCommitted };
   const configurations = new TenantConfigurations(new TableConfigurationStore(common), clock, onIntegrityFailure); // prettier-ignore
-  const manager = new BusinessStorageManager({
-    ...common,
-    cursorKey,
-    typeOfId: registry.findById.bind(registry),
-    configurations,
-    onPartAdded: digests.added.bind(digests),
-    onIntegrityFailure,
+  const managing = { ...common, cursorKey, typeOfId: registry.findById.bind(registry), configurations, onIntegrityFailure }; // prettier-ignore
+  const manager = new BusinessStorageManager({ ...managing, onPartAdded: digests.added.bind(digests) });
+  const holds = new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }); // prettier-ignore
+  const erasure = openErasure({
+    options: managing,
+    types: registry.types,
+    holds,
+    keys: ring.dataKeys,
+    actors,
+    seal: sealer.sealTenant.bind(sealer),
+    forget: manager.forgetReads,
+    report: onIntegrityFailure,
+    backupDays: options.keyBackupDays,
   });
   const auditReader = new AuditReader({
     tables: ports.tables,
@@ -285,7 +298,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sealer,
     scheduler,
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
-    holds: new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }), // prettier-ignore
+    holds,
+    erasures: erasure.book,
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
       jobsOf({
@@ -300,6 +314,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
         anchoring,
         vkeys: options.logKeys.vkeys,
         report: onIntegrityFailure,
+        more: erasure.jobs,
       }),
     ),
     actors,

@@ -88,10 +88,17 @@ export class Actors {
   async remove(tenant: string, blind: string): Promise<number> {
     return this.#retried(async () => {
       const row = await this.#find(tenant, nameKey(blind));
-      if (row === undefined || (await this.#nameIn(tenant, row)) !== undefined) return 0;
+      if (row === undefined) return 0;
+      // What was sealed before there were data keys opens still, and has to go all the same.
+      const older = !String(row.properties['sealed']).startsWith('v2.');
+      if (!older && (await this.#nameIn(tenant, row)) !== undefined) return 0;
       const actor = actorIn(row);
       // One by one: who finds one of them gone has the other to remove all the same.
-      for (const [rowKey, etag] of [[actorKey(actor), '*'], [row.rowKey, row.etag]] as const) { // prettier-ignore
+      for (const [rowKey, etag] of [
+        [actorKey(actor), '*'],
+        [row.rowKey, row.etag],
+      ] as const) {
+        // prettier-ignore
         try {
           const operation = { kind: 'delete', rowKey, etag } as const;
           await this.tools.tables.commit(ACTORS_TABLE, partitionKey(tenant, 'actors'), [operation]);

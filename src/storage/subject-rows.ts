@@ -82,12 +82,22 @@ export class SubjectIndex {
   }
 
   /**
-   * What the index has of a subject, a page of up to 1,000 at a time, one range read each; of those with `older` first or
-   * alone. Throws `integrity-failure` for a row that is not what was written: what it would have led to is not known.
+   * Records that a subject is named by, ascending by id, a page of up to 1,000 at a time, one range read each; with `older`
+   * those alone of which something was sealed before there were data keys, with `between` those alone with ids from the
+   * first to the last. Throws `integrity-failure` for a row that is not what was written: what it would have led to is not
+   * known.
    */
-  async *pagesOf(tenant: string, subject: string, older = false): AsyncGenerator<readonly IndexedSubject[]> {
+  async *pagesOf(
+    tenant: string,
+    subject: string,
+    {
+      older = false,
+      between,
+    }: { readonly older?: boolean; readonly between?: readonly [string, string] } = {},
+  ): AsyncGenerator<readonly IndexedSubject[]> {
     const key = partitionOf(tenant, subject);
-    const range = prefixRange(`${older ? 'w' : 's'}:${subject}:`);
+    const prefix = `${older ? 'w' : 's'}:${subject}:`;
+    const range = between === undefined ? prefixRange(prefix) : { from: prefix + between[0], to: keyAfter(prefix + between[1]) }; // prettier-ignore
     let { from } = range;
     for (;;) {
       const start = from;
@@ -100,15 +110,6 @@ export class SubjectIndex {
       if (!page.more) return;
       from = keyAfter(last.rowKey);
     }
-  }
-
-  /** Whether a record is about a subject. One point read. */
-  async has(tenant: string, subject: string, recordId: string): Promise<boolean> {
-    const rowKey = rowKeyOf({ subject, recordId, recordType: '' });
-    const row = await new Budget(this.clock, this.entropy).retry(() =>
-      this.tables.find(SUBJECTS_TABLE, partitionOf(tenant, subject), rowKey),
-    );
-    return row !== undefined;
   }
 
   /** Deletes what was read, 100 rows a transaction; what was written again meanwhile stays, for it is of a later time. */

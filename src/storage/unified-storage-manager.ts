@@ -276,6 +276,9 @@ export class UnifiedStorageManager {
     };
   }
 
+  /** After a subject was erased: nothing that was opened before is answered from memory. */
+  readonly forgetReads = (): void => this.#on.reads.forgetAll();
+
   #current(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
     const load = async () => this.#complete(type, call, await this.#on.reader.get(type, call.tenant, id));
     return this.#on.reads.read(type, id, call, load);

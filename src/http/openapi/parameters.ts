@@ -20,6 +20,14 @@ export const PARAMETERS = {
     description: 'Prefix, underscore and UUIDv7; any other text is the id of nothing.',
     schema: { type: 'string' },
   },
+  Subject: {
+    name: 'subject',
+    in: 'path',
+    required: true,
+    description:
+      'The id that the tenant knows the person by, percent-encoded; with a slash in it, name it in a body.',
+    schema: { type: 'string' },
+  },
   Revision: {
     name: 'revision',
     in: 'path',
