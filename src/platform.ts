@@ -261,7 +261,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     options.anchoring,
   );
   const anchoring = { ...anchors.job, seal: () => sealer.sealTenant(SYSTEM_TENANT) };
-  const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
+  const poison = new PoisonBox({ ports, clock, entropy, secretBox, types: registry, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
     registry,
