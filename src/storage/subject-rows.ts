@@ -68,17 +68,19 @@ export class SubjectIndex {
   /** One transaction for each two digits of the hashes and each 100 rows; repeating is harmless. */
   async add(tenant: string, named: readonly NamedSubject[]): Promise<void> {
     const budget = new Budget(this.clock, this.entropy);
-    const groups = new Map<string, RowOperation[]>();
+    const groups = new Map<string, Map<string, RowOperation>>();
     for (const one of named) {
       const key = partitionOf(tenant, one.subject);
       const rowKey = rowKeyOf(one);
       const columns = { schema_version: SCHEMA_VERSION, record_type: one.recordType, record_id: one.recordId, ...(one.older === true ? { [OLDER]: true } : {}) }; // prettier-ignore
       const row = { kind: 'upsert', rowKey, properties: withRowChecksum(key, rowKey, columns) } as const;
-      groups.set(key, [...(groups.get(key) ?? []), row]);
+      groups.set(key, (groups.get(key) ?? new Map<string, RowOperation>()).set(rowKey, row));
     }
-    for (const [key, rows] of groups)
+    for (const [key, group] of groups) {
+      const rows = [...group.values()];
       for (let from = 0; from < rows.length; from += LIMITS.transactionRows)
         await budget.retry(() => this.tables.commit(SUBJECTS_TABLE, key, rows.slice(from, from + LIMITS.transactionRows))); // prettier-ignore
+    }
   }
 
   /**
