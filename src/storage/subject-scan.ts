@@ -71,7 +71,7 @@ export class SubjectScan {
   async #ofRevision(type: RecordType, { tenant }: PartitionRef, row: Row): Promise<readonly NamedSubject[]> {
     const { id, seq: revision } = whoseRow(row);
     const { stored, secrets, inClear } = await this.#reader.getStored(type, tenant, id, revision);
-    const data = discloseData(stored.data, secrets) as typeof stored.data;
+    const data = discloseData(stored.data, secrets);
     // Whom it names is said by the members of today; of an older version by those it had as well.
     const now = upgradeData(type, stored.schema_version, data);
     const named = await Promise.all([data, now].map((one) => namedIn(this.tools.blindIndex, tenant, one, type.subjects))); // prettier-ignore
