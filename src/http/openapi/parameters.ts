@@ -24,8 +24,7 @@ export const PARAMETERS = {
     name: 'subject',
     in: 'path',
     required: true,
-    description:
-      'The id that the tenant knows the person by, percent-encoded; with a slash in it, name it in a body.',
+    description: 'The id that the tenant knows the person by: letters, digits, and . _ ~ @ : -',
     schema: { type: 'string' },
   },
   Revision: {
