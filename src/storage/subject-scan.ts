@@ -121,7 +121,7 @@ async function settled(type: RecordType, row: Row, read: () => Promise<readonly 
   } catch (error) {
     const evidence = integrityEvidence(error);
     // Of another version of the platform, or gone while it was looked at.
-    const unread = isAppError(error, 'integrity-failure', 'internal-error', 'record-not-found', 'record-archived');
+    const unread = isAppError(error) && error.code !== 'storage-unavailable';
     if (evidence === undefined && !unread) throw error;
     const { id, seq } = whoseRow(row);
     const finding = evidence ?? { id, revision: seq, what: 'not readable' };
