@@ -48,6 +48,7 @@ import './roll-up-series.js';
 import './index-subjects.js';
 import './erase.js';
 import './migrate.js';
+import './dispose.js';
 import './rotate-keys.js';
 import './anchor-logs.js';
 import './verify-logs.js';

@@ -325,9 +325,15 @@ function lifecycleLines({ tiers, retention }) {
     ...(tiers.coolAfterDays === undefined ? [] : [`cool after ${tiers.coolAfterDays} days`]),
     ...(tiers.archiveAfterDays === undefined ? [] : [`archived after ${tiers.archiveAfterDays} days`]),
   ];
-  const kept =
-    retention === 'forever' ? 'kept for ever' : `kept ${retention.years} years from ${code(retention.from)}`;
-  return ['## Lifecycle', '', `Declared: ${[...steps, kept].join('; ')}. No job carries this out yet.`, ''];
+  return ['## Lifecycle', '', `Declared: ${[...steps, keptFor(retention)].join('; ')}. [What is past its time is disposed of](../retention.md).`, '']; // prettier-ignore
+}
+
+function keptFor(retention) {
+  if (retention === 'forever') return 'kept for ever';
+  const years = `${retention.years} ${retention.years === 1 ? 'year' : 'years'}`;
+  if (retention.of === 'history')
+    return `a revision is kept ${years} from when another followed it, the last one always`;
+  return `kept ${years} from ${code(retention.from)}`;
 }
 
 /** Lines of actions that a page takes; more of them get a page of their own. */

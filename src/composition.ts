@@ -84,6 +84,7 @@ function platformOf(settings: Config, ports: StoragePorts, log: Log, elsewhere =
     log,
     migrating: settings.migrating,
     keyBackupDays: settings.keyBackupDays,
+    retention: settings.retention,
     rateLimits: settings.rateLimits,
     auditReads: settings.auditReads,
     anchoring: anchoringOf(settings.anchoring, elsewhere),

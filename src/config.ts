@@ -9,6 +9,7 @@ import {
 } from './audit/anchors/settings.js';
 import { logKeysOf, publicKeyOfVkey, type LogKeys } from './audit/log-keys.js';
 import type { WitnessKey } from './audit/log/witness-key.js';
+import type { RetentionMode } from './lifecycle/dispose-records.js';
 import { parseMode, parseWindow, type MigrateSettings } from './lifecycle/migrate-settings.js';
 import {
   DEFAULT_AUTHORITY,
@@ -126,11 +127,14 @@ const environment = z.object({
   MOVE_PARTS_SCHEDULE: z.string().min(1).default('5 */5 * * * *'),
   ROTATE_KEYS_SCHEDULE: z.string().min(1).default('33 */5 * * * *'),
   VERIFY_LOGS_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
-  INDEX_SUBJECTS_SCHEDULE: z.string().min(1).default('13 */5 * * * *'),
+  INDEX_SUBJECTS_SCHEDULE: z.string().min(1).default('43 */5 * * * *'),
   ERASE_SCHEDULE: z.string().min(1).default('28 * * * * *'),
   /** How long backups of the table of keys are kept: until then a certificate of erasure is provisional. */
   KEY_BACKUP_DAYS: optional((text) => (/^\d{1,4}$/.test(text) && Number(text) <= 3650 ? Number(text) : undefined), 'must be a number of days from 0 to 3650'), // prettier-ignore
   MIGRATE_SCHEDULE: z.string().min(1).default('48 */5 * * * *'),
+  DISPOSE_SCHEDULE: z.string().min(1).default('13 */5 * * * *'),
+  /** What the job `dispose` does when its timer runs: what is past its time goes, is counted, or neither. */
+  RETENTION_MODE: z.enum(['on', 'dry-run', 'off']).default('on'),
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
   MIGRATE_WINDOW: dailyWindow.prefault(''),
@@ -196,6 +200,8 @@ export interface Config {
   readonly indexSubjectsSchedule: string;
   readonly eraseSchedule: string;
   readonly keyBackupDays: number | undefined;
+  readonly disposeSchedule: string;
+  readonly retention: RetentionMode;
   readonly migrating: MigrateSettings;
   readonly rateLimits: RateLimits;
   readonly auditReads: 'buffered' | 'off';
@@ -239,6 +245,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     indexSubjectsSchedule: settings.INDEX_SUBJECTS_SCHEDULE,
     eraseSchedule: settings.ERASE_SCHEDULE,
     keyBackupDays: settings.KEY_BACKUP_DAYS,
+    disposeSchedule: settings.DISPOSE_SCHEDULE,
+    retention: { enabled: settings.RETENTION_MODE !== 'off', dryRun: settings.RETENTION_MODE === 'dry-run' },
     migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },
     rateLimits: {
       caller: settings.RATE_LIMIT_CALLER,

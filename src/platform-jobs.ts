@@ -7,11 +7,13 @@ import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import type { DigestJobTools } from './lifecycle/digest-record.js';
+import { DisposeRecords, type DisposeTools, type RetentionMode } from './lifecycle/dispose-records.js';
 import { ExpireKeys } from './lifecycle/expire-keys.js';
 import type { Job } from './lifecycle/job.js';
 import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { MoveParts } from './lifecycle/move-parts.js';
+import { overPartitions } from './lifecycle/over-partitions.js';
 import { RollUpSeries } from './lifecycle/roll-up-series.js';
 import { RotateKeys } from './lifecycle/rotate-keys.js';
 import { VerifyLogs } from './lifecycle/verify-logs.js';
@@ -35,6 +37,11 @@ interface JobParts {
   readonly digest: DigestJobTools['digest'];
   readonly migrate: MigrateTools['migrate'];
   readonly migrating: Partial<MigrateSettings> | undefined;
+  /** What the job `dispose` destroys with, and whom it asks before. */
+  readonly disposing: Pick<DisposeTools, 'holds' | 'emit' | 'configurationOf'> & {
+    readonly disposal: Pick<DisposeTools, 'disposer' | 'history' | 'clearer' | 'subjects'>;
+    readonly mode: Partial<RetentionMode> | undefined;
+  };
   readonly rotation: KeyRing['rotation'];
   readonly anchoring: Omit<AnchorLogsTools, 'directory' | 'budget' | 'log'>;
   readonly vkeys: LogKeys['vkeys'];
@@ -58,7 +65,9 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     anchoring,
     vkeys,
     report,
+    disposing,
   } = parts;
+  const { disposal } = disposing;
   const { tables } = ports;
   const budget = (): Budget => new Budget(clock, entropy);
   const settings = {
@@ -86,6 +95,7 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     new AnchorLogs({ ...anchoring, directory, budget, log }),
     new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys }), report, tables, directory, budget, log }), // prettier-ignore
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
+    overPartitions(new DisposeRecords({ ...disposal, ...disposing, mode: { enabled: true, dryRun: false, ...disposing.mode }, tables, types, report, budget, log }), { directory, budget }), // prettier-ignore
     ...parts.more,
   ];
 }

@@ -19,6 +19,7 @@ import { Sweeper } from './audit/sweeper.js';
 import type { Clock, Entropy } from './domain/clock.js';
 import { HoldBook } from './lifecycle/hold-book.js';
 import type { ErasureBook } from './lifecycle/erasure-book.js';
+import type { RetentionMode } from './lifecycle/dispose-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
 import { openErasure } from './platform-erasure.js';
@@ -26,6 +27,7 @@ import { jobsOf } from './platform-jobs.js';
 import { PoisonBox } from './queue/poison-box.js';
 import { InboxHandler } from './queue/inbox-handler.js';
 import { SealWorkHandler } from './queue/seal-work-handler.js';
+import { DEFAULT_CONFIGURATION } from './domain/tenant-configuration.js';
 import type { SecretBox } from './domain/commitment.js';
 import type { KeyWrapper } from './domain/key-wrapper.js';
 import type { RecordType } from './domain/record-type.js';
@@ -46,6 +48,7 @@ import { LINEAGE_TABLE } from './storage/lineage-rows.js';
 import { LOOKUPS_TABLE } from './storage/record-locator.js';
 import { Inbox } from './storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from './storage/keys.js';
+import type { CallContext } from './storage/manager-types.js';
 import type { StoragePorts } from './storage/ports.js';
 import { SubjectIndex, SUBJECTS_TABLE } from './storage/subject-rows.js';
 import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
@@ -72,6 +75,8 @@ export interface PlatformOptions {
   readonly sealing?: Partial<SchedulerSettings>;
   /** What the timer of the job `migrate` does; by default everything, at any time. */
   readonly migrating?: Partial<MigrateSettings>;
+  /** What the timer of the job `dispose` does; by default it disposes of what is past its time. */
+  readonly retention?: Partial<RetentionMode>;
   /** What callers over HTTP may ask of this process in a second; by default as much as they like. */
   readonly rateLimits?: Partial<RateLimits>;
   /** Whether what callers over HTTP are shown of records is in the audit trail; by default it is not. */
@@ -242,7 +247,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     keys: ring.dataKeys,
     actors,
     seal: sealer.sealTenant.bind(sealer),
-    forget: manager.forgetReads,
+    disposal: manager.disposal,
     report: onIntegrityFailure,
     backupDays: options.keyBackupDays,
   });
@@ -261,6 +266,13 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     options.anchoring,
   );
   const anchoring = { ...anchors.job, seal: () => sealer.sealTenant(SYSTEM_TENANT) };
+  const disposing = {
+    disposal: manager.disposal,
+    holds,
+    emit: emitter.emit.bind(emitter),
+    configurationOf: async (call: CallContext) => (await configurations.stored(call))?.configuration ?? DEFAULT_CONFIGURATION, // prettier-ignore
+    mode: options.retention,
+  };
   const poison = new PoisonBox({ ports, clock, entropy, secretBox, types: registry, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
@@ -310,6 +322,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
         digest,
         migrate: manager.migrate.bind(manager),
         migrating: options.migrating,
+        disposing,
         rotation: ring.rotation,
         anchoring,
         vkeys: options.logKeys.vkeys,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseTime } from './clock.js';
+import { LIMITS } from './limits.js';
 import type { PartsDeclaration } from './parts.js';
 import { patternsOverlap } from './pointer-patterns.js';
 import { EVERY_VALUE } from './subjects.js';
@@ -21,6 +22,7 @@ const NAME = /^[a-z][a-z0-9_]{0,39}$/;
 const ROW_COLUMNS = [
   'record_type', 'id', 'revision', 'schema_version', 'tier', 'checksum', 'created_at', 'updated_at', 'event_id',
   'previous_checksum', 'stored_at', 'action', 'blob', 'offset', 'length', 'index_keys', 'row_checksum', 'void',
+  'tombstone', 'history_from', 'history_event',
   // Table Storage's own, whatever their case.
   'timestamp', 'etag',
   // What a lineage says of a record beside its summary.
@@ -91,6 +93,7 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...(/^[a-z][a-z-]{0,39}$/.test(d.collection) ? [] : ['bad collection name']),
     ...(/^[a-z]{2,8}$/.test(d.idPrefix) ? [] : ['bad id prefix']),
     ...known(keyMembers, 'identity'),
+    ...(d.named !== undefined && !d.summary.includes(d.named.member) ? [`${d.named.member} is a name and must be in the summary`] : []),
     ...(d.named !== undefined && d.partition.kind !== 'member' ? ['named records need a partition by member'] : []),
     ...ownPartitionFaults(d),
     ...partitionMembers(d).filter((m) => !d.summary.includes(m)).map((m) => `${m} is filtered by and must be in the summary`),
@@ -111,6 +114,7 @@ function faultsOf(d: RecordDeclaration<RecordData, unknown>): string[] {
     ...Object.keys(d.views ?? {}).filter((v) => !isPath(v)).map((v) => `view path ${v} is not allowed`),
     ...(d.views !== undefined && d.named !== undefined ? ['named records have no views: their address is taken'] : []),
     ...Object.entries(d.actions).filter(([, a]) => a.example !== undefined && !a.input.safeParse(a.example).success).map(([path]) => `the example of ${path} is not valid`),
+    ...retentionFaults(d),
     ...(d.parts === undefined ? [] : partsFaults(d, d.parts)),
     ...(d.cache === undefined ? [] : cacheFaults(d, d.cache)),
     ...exampleFaults(d),
@@ -152,6 +156,18 @@ function summaryFromFaults(
       : []),
   ]);
 }
+
+/** When a record is past its time is told by its row alone. */
+function retentionFaults({ retention, orderedBy, summary, partition, parts }: RecordDeclaration<RecordData, unknown>): string[] {
+  if (retention === 'forever') return [];
+  const { years } = retention;
+  return [
+    ...(Number.isInteger(years) && years >= 1 && years <= LIMITS.retentionYears ? [] : ['records are kept for 1 to 100 years, or for ever']),
+    ...(partition.kind === 'own' ? ['records with a partition of their own are kept for ever'] : []),
+    ...('of' in retention || retention.from === orderedBy || summary.includes(retention.from) ? [] : [`${retention.from} is what the period counts from and must be in the summary`]),
+    ...('of' in retention && parts !== undefined ? ['parts of a record are no history'] : []),
+  ];
+} // prettier-ignore
 
 function partsFaults(d: RecordDeclaration<RecordData, unknown>, parts: PartsDeclaration): string[] {
   const taken = [...Object.keys(d.actions), ...Object.keys(d.views ?? {})];

@@ -58,6 +58,8 @@ export type ErasureObstacle = 'hold' | 'index' | 'damage' | 'sealed-before-data-
 export interface ErasureCertificate {
   /** Records that named the subject, or have an entry that did, by collection. */
   readonly records: Readonly<Record<string, number>>;
+  /** Of these, records that were the subject's alone and were deleted, by collection. */
+  readonly deleted?: Readonly<Record<string, number>>;
   /** Of these, records something of which was sealed before there were data keys. */
   readonly sealed_before_data_keys: number;
   /** `destroyed` now; `destroyed-before` by an earlier erasure, since which nothing came; `none`: nothing was ever sealed. */

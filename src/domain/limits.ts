@@ -89,6 +89,9 @@ export const LIMITS = {
   /** Holds in force that a process remembers: for how long at most, and of how many tenants. */
   holdsKeptMs: 5_000,
   holdTenantsKept: 1000,
+  /** Years that a tenant may have records kept at most, and collections that it may name for that. */
+  retentionYears: 100,
+  retentionRules: 100,
   eventBytes: 32 * KIB,
   /** Reads whose events are not stored yet: a second of what a tenant may ask by default. Beyond it they are counted. */
   readEvents: 10_000,

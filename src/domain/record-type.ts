@@ -123,8 +123,20 @@ export interface TierRule {
   readonly archiveAfterDays?: number;
 }
 
-/** How long a record is kept and from which of its times; `forever` is never deleted. */
-export type RetentionRule = { readonly years: number; readonly from: string } | 'forever';
+/** Years are calendar years in UTC, 1 to 100. */
+interface Period {
+  readonly years: number;
+  /** False: no law asks for so long, and a tenant may set less. Absent, a tenant may set more and not less. */
+  readonly floor?: false;
+}
+
+/**
+ * How long records are kept, and from which time: `orderedBy`, or a member of the summary that is not earlier, and without
+ * which a record is not past its time. Or how long revisions are after another has followed them (`of: 'history'`); the
+ * last one then stays always. `forever` is never deleted (docs/retention.md).
+ */
+export type RetentionRule =
+  (Period & { readonly from: string }) | (Period & { readonly of: 'history' }) | 'forever';
 
 /** Everything about a record type, declared once (architecture.md, idea 1). */
 export interface RecordDeclaration<Data extends RecordData, Create> {
@@ -171,6 +183,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
    * (`domain/links.ts`). What stands there and is no id is no link. Not sensitive: links are repeated in rows.
    */
   readonly links?: readonly string[];
+  /** A record that is about one person alone is deleted when that person is erased; absent: what it says of them is. */
+  readonly erasedWhole?: true;
   readonly tiers: TierRule;
   readonly retention: RetentionRule;
   readonly actions: Readonly<Record<string, ActionDeclaration<Data>>>;

@@ -16,6 +16,16 @@ export const tenantConfiguration = z.strictObject({
       enabled: z.boolean().default(true),
     })
     .default({ enabled: true }),
+  /** For how many years records of a collection are kept, where that is not for as long as is declared. */
+  retention: z
+    .record(
+      z.string().max(LIMITS.labelChars),
+      z.strictObject({ years: z.int().min(1).max(LIMITS.retentionYears) }),
+    )
+    .refine((set) => Object.keys(set).length <= LIMITS.retentionRules, {
+      error: `names at most ${String(LIMITS.retentionRules)} collections`,
+    })
+    .default({}),
 });
 
 export type TenantConfiguration = z.output<typeof tenantConfiguration>;

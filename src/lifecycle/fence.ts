@@ -3,9 +3,10 @@ import type { PartitionRef } from '../storage/directory.js';
 import { partitionKey, recordKey } from '../storage/keys.js';
 import { isFault, type RecordTable, type Row, type RowOperation } from '../storage/ports.js';
 import { rowIntact } from '../storage/row-checksum.js';
+import { isTombstone } from '../storage/tombstone-row.js';
 import { isVoid, voidRow } from '../storage/void-row.js';
 
-/** What was found where the fence stands: the record's row, or nothing; `damaged` when there is no fence. */
+/** What was found where the fence stands: the record's row, or nothing, or no more than a tombstone; `damaged`: no fence. */
 export type Fenced =
   { readonly kind: 'fenced'; readonly record: Row | undefined } | { readonly kind: 'damaged' };
 
@@ -31,7 +32,8 @@ export async function fence(
       row === undefined
         ? voidRow(key, id)
         : { kind: 'replace', rowKey, properties: row.properties, etag: row.etag };
-    const fenced = { kind: 'fenced', record: row === undefined || isVoid(row) ? undefined : row } as const;
+    const none = row === undefined || isVoid(row) || isTombstone(row);
+    const fenced = { kind: 'fenced', record: none ? undefined : row } as const;
     try {
       await budget.retry(() => tables.commit(ref.table, key, [operation]));
       return fenced;

@@ -10,6 +10,7 @@ import { addCounts, type Asked, type Counts, type Job, type Step, type StepConte
 import { advance, claim, jobColumns, parseJob, released, type JobState } from './job-state.js';
 import { isSuspended, JobSwitches, suspendedIn } from './job-switches.js';
 import { viewOf, type JobView } from './job-view.js';
+import { addReports, type DisposalReport } from './report.js';
 
 export const JOBS_TABLE = 'jobs';
 const PARTITION = partitionKey(SYSTEM_TENANT, 'jobs');
@@ -37,6 +38,8 @@ export interface JobReport {
   readonly outcome: 'done' | 'paused' | 'resting' | 'busy' | 'lost' | 'suspended';
   /** Of the round so far. */
   readonly counts: Counts;
+  /** Of a run of its own, where the job tells. */
+  readonly report?: DisposalReport;
 }
 
 /** Every job, and whether all are switched off at once. */
@@ -92,15 +95,19 @@ export class JobRunner {
     assertTaken(job, asked);
     if (asked.dryRun !== true && isSuspended(await this.#switches.read(), name))
       return { outcome: 'suspended', counts: {} };
-    const context = { nowMs: await this.#serviceTime(), timeIsUp: this.#after(ASKED_MS), asked };
+    const nowMs = await this.#serviceTime();
+    const context = { nowMs, roundMs: nowMs, timeIsUp: this.#after(ASKED_MS), asked };
+    let report: DisposalReport | undefined;
     let counts: Counts = {};
     let cursor: string | undefined = '';
     do {
       const step: Step = await job.step(cursor, context);
       counts = addCounts(counts, step.counts);
+      if (step.report !== undefined) report = addReports(report, step.report);
       cursor = step.next;
     } while (cursor !== undefined && !context.timeIsUp());
-    return { outcome: cursor === undefined ? 'done' : 'paused', counts };
+    const outcome = cursor === undefined ? 'done' : 'paused';
+    return { outcome, counts, ...(report === undefined ? {} : { report }) };
   }
 
   /** True for a job there is. */
@@ -149,7 +156,11 @@ export class JobRunner {
     return () => this.tools.clock.monotonic() - began >= ms;
   }
 
-  async #claimAndWork(job: Job, everyMs: number, how: Omit<StepContext, 'nowMs'>): Promise<JobReport> {
+  async #claimAndWork(
+    job: Job,
+    everyMs: number,
+    how: Omit<StepContext, 'nowMs' | 'roundMs'>,
+  ): Promise<JobReport> {
     const [row, switches] = await Promise.all([this.#read(job.name), this.#switches.read()]);
     if (isSuspended(switches, job.name)) return { outcome: 'suspended', counts: {} };
     const state = row === undefined ? undefined : parseJob(row);
@@ -158,7 +169,7 @@ export class JobRunner {
     const etag = await this.#write(job.name, next, row?.etag);
     const claimed = etag === undefined ? undefined : await this.#read(job.name);
     if (claimed === undefined || claimed.etag !== etag) return { outcome: 'busy', counts: {} };
-    const context = { ...how, nowMs: claimed.timestampMs };
+    const context = { ...how, nowMs: claimed.timestampMs, roundMs: next.beganMs };
     const report = await this.#work(job, { state: next, etag }, context);
     this.tools.log.info(`a job is ${report.outcome}`, { functionName: job.name, counts: report.counts });
     return report;

@@ -1,3 +1,5 @@
+import type { DisposalReport } from './report.js';
+
 /** What a job counted, by name. */
 export type Counts = Readonly<Record<string, number>>;
 
@@ -12,6 +14,8 @@ export interface Asked {
 export interface StepContext {
   /** The service's clock when this run began, or a little earlier: ages are told by it and by nobody's own clock. */
   readonly nowMs: number;
+  /** When the round began that the step is part of, by the clock of whoever began it: the same in every run of it. */
+  readonly roundMs?: number;
   /** True once the run should end; a step that sees it stops at the next place it can go on from. */
   readonly timeIsUp: () => boolean;
   /** Set when the job was started by hand and not by its timer. */
@@ -22,6 +26,8 @@ export interface Step {
   readonly counts: Counts;
   /** Where the next step goes on; undefined when the round is done. */
   readonly next: string | undefined;
+  /** What the records were that it was about, where the job tells. */
+  readonly report?: DisposalReport;
 }
 
 /**

@@ -75,6 +75,8 @@ export function verdictOn(
   }
   if (record === undefined) return 'orphan';
   if (!rowIntact(record)) return 'unclear';
+  // Its history was disposed of up to there.
+  if (revision < Number(record.properties['history_from'] ?? 1)) return 'orphan';
   // The record has come this far, so its revision had a row: somebody removed it.
   return Number(record.properties['revision']) >= revision ? 'unclear' : 'orphan';
 }

@@ -13,6 +13,7 @@ import type { ErasureStore } from '../storage/erasure-store.js';
 import type { CallContext, IntegrityFinding } from '../storage/manager-types.js';
 import { integrityPlace } from '../storage/record-row.js';
 import type { SubjectIndex } from '../storage/subject-rows.js';
+import type { WholeRecords } from './whole-records.js';
 import type { FoundRecords, SubjectRecords } from './subject-records.js';
 
 /** Keys of data subjects, by blind hashes of names (`security/keys/data-keys.ts`). */
@@ -31,6 +32,7 @@ export interface ActorMappings {
 export interface EraserTools {
   readonly store: ErasureStore;
   readonly records: SubjectRecords;
+  readonly whole: Pick<WholeRecords, 'dispose'>;
   readonly index: SubjectIndex;
   readonly keys: SubjectKeys;
   readonly actors: ActorMappings;
@@ -119,22 +121,43 @@ export class SubjectEraser {
   }
 
   async #destroy(call: CallContext, erasure: FoundErasure): Promise<void> {
-    const { keys, actors, store, records, clock, backupMs } = this.tools;
-    const { tenant } = call;
+    const { keys } = this.tools;
     const { subject, keyId = '', certificate: draft } = erasure;
     if (draft === undefined) return;
-    let certificate = draft;
-    if (keyId !== '') {
-      // Asked anew, and as late as can be, unless it is done already; of a key that the name has since nothing is known here.
-      const stands = (await keys.standingOf(tenant, subject)).keyId === keyId;
-      if (stands) certificate = { ...certificate, ...saidOf(await records.find(tenant, subject)) };
-      certificate = { ...certificate, key_destroyed_at: await keys.destroyKey(tenant, subject, keyId) };
-    }
+    // Asked anew, and as late as can be, unless it is done already; of a key that the name has since nothing is known here.
+    const stands = keyId !== '' && (await keys.standingOf(call.tenant, subject)).keyId === keyId;
+    const now = stands ? await this.#ready(call, erasure, draft) : { erasure, certificate: draft };
+    if (now === undefined) return;
+    const { certificate } = now;
+    if (keyId === '') return this.#unlink(call, now.erasure, certificate);
+    const at = await keys.destroyKey(call.tenant, subject, keyId);
+    return this.#unlink(call, now.erasure, { ...certificate, key_destroyed_at: at });
+  }
+
+  /** Disposes of what is the subject's alone, which nobody could tell any more once the key is gone, and counts it all. */
+  async #ready(call: CallContext, erasure: FoundErasure, draft: ErasureCertificate) {
+    const { records, store, whole } = this.tools;
+    const { tenant } = call;
+    const certificate = { ...draft, ...saidOf(await records.find(tenant, erasure.subject)) };
+    const deleted = await whole.dispose(call, erasure.subject);
+    if (Object.keys(deleted).length === 0) return { erasure, certificate };
+    // Written down, for whoever goes on when the key is gone.
+    const whatWent = { ...certificate, deleted };
+    const saved = await store.save(tenant, erasure, { certificate: whatWent });
+    const next = saved ? await store.find(tenant, erasure.erasureId) : undefined;
+    // That took its time: holds are asked once more.
+    await records.find(tenant, erasure.subject);
+    return next && { erasure: next, certificate: whatWent };
+  }
+
+  /** Whatever leads from the name to what is left. */
+  async #unlink(call: CallContext, erasure: FoundErasure, done: ErasureCertificate): Promise<void> {
+    const { actors, store, clock, backupMs } = this.tools;
     this.tools.forget();
-    await actors.remove(tenant, erasure.actor);
-    await this.#unindex(tenant, subject);
-    const destroyedMs = parseTime(certificate.key_destroyed_at ?? '') ?? clock.now();
-    certificate = { ...certificate, final_at: formatTime(finalMs(destroyedMs, backupMs)) };
+    await actors.remove(call.tenant, erasure.actor);
+    await this.#unindex(call.tenant, erasure.subject);
+    const destroyedMs = parseTime(done.key_destroyed_at ?? '') ?? clock.now();
+    const certificate = { ...done, final_at: formatTime(finalMs(destroyedMs, backupMs)) };
     const now = { state: 'provisional', waitingFor: undefined, certificate } as const;
     const details = { state: now.state, ...(certificate as unknown as JsonObject) };
     await store.advance(call, erasure, now, { eventType: 'subject.erased', action: 'erase', details });

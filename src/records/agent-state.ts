@@ -89,7 +89,7 @@ export const agentStateType = defineRecord<AgentState, z.output<typeof submitted
     '/configuration': 'credential',
   },
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
-  retention: { years: 1, from: 'last_updated' },
+  retention: { years: 1, of: 'history', floor: false },
   cache: { ttlMs: 5 * 60_000 },
   actions: {},
   example: {

@@ -318,8 +318,9 @@ export const conversationType = defineRecord<Conversation, z.output<typeof submi
     '/messages/*/content': ['/messages/*/sender'],
     '/messages/*/attachments': ['/messages/*/sender'],
   },
+  erasedWhole: true,
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
-  retention: { years: 3, from: 'created_at' },
+  retention: { years: 3, from: 'created_at', floor: false },
   actions: {},
   parts: messages,
   example: {

@@ -223,7 +223,7 @@ export const workflowExecutionType = defineRecord<WorkflowExecution, z.output<ty
   subjects: { [EVERY_VALUE]: METADATA_SUBJECTS, '/initiated_by': ['/initiated_by'] },
   links: METADATA_LINKS,
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
-  retention: { years: 3, from: 'started_at' },
+  retention: { years: 3, from: 'completed_at' },
   // REQ-STO-019: active ones.
   cache: { ttlMs: 60_000, when: ({ status }) => status === 'pending' || status === 'running' },
   actions: {},

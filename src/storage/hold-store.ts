@@ -37,6 +37,7 @@ import { pendingEvent } from './pending-event.js';
 import type { Row, RowOperation } from './ports.js';
 import { notFound } from './record-location.js';
 import { RecordLocator } from './record-locator.js';
+import { disposedOf, isTombstone } from './tombstone-row.js';
 import { isVoid } from './void-row.js';
 
 /** What was placed or released, and the event that tells of it. */
@@ -236,6 +237,7 @@ export class HoldStore {
     const key = partitionKey(tenant, partition);
     const row: Row | undefined = await budget.retry(() => this.tools.ports.tables.find(type.table, key, recordKey(record.id))); // prettier-ignore
     if (row === undefined || isVoid(row)) throw notFound();
+    if (isTombstone(row)) throw disposedOf();
   }
 
   async #placedAs(call: CallContext, id: string, budget: Budget): Promise<WrittenHold | undefined> {

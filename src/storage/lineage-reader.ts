@@ -11,6 +11,7 @@ import type { IntegrityFinding, StorageManagerOptions } from './manager-types.js
 import { notFound } from './record-location.js';
 import type { RecordLocator } from './record-locator.js';
 import { integrityEvidence, parseRecordRow, summaryOf, type Summary } from './record-row.js';
+import { disposedOf, isTombstone } from './tombstone-row.js';
 import { isVoid } from './void-row.js';
 
 /** `up`: what the record is derived from; `down`: what is derived from it. */
@@ -143,7 +144,8 @@ export class LineageReader {
     try {
       return (await this.#row(type, tenant, id, place, budget)) ?? nothing;
     } catch (error) {
-      if (isAppError(error, 'record-not-found')) return nothing;
+      // Of what was disposed of it is said that it is not there any more; who asks for it by its id is told more.
+      if (isAppError(error, 'record-not-found', 'record-erased')) return nothing;
       const evidence = integrityEvidence(error);
       if (evidence === undefined) throw error;
       found.push({ recordType: type.recordType, ...evidence });
@@ -162,6 +164,7 @@ export class LineageReader {
     const key = partitionKey(tenant, ref.partition);
     const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, recordKey(id)));
     if (row === undefined || isVoid(row)) return undefined;
+    if (isTombstone(row)) throw disposedOf();
     const { links } = parseRecordRow(row, id);
     return { id, links, summary: summaryOf(type, row), damaged: false };
   }

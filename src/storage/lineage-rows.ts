@@ -6,7 +6,7 @@ import type { Budget } from './backoff.js';
 import type { PartitionRef } from './directory.js';
 import { partitionKey, prefixRange } from './keys.js';
 import { partsPartition } from './part-rows.js';
-import type { Properties, RecordTable, Row, RowOperation } from './ports.js';
+import { isFault, type Properties, type RecordTable, type Row, type RowOperation } from './ports.js';
 import type { Placed } from './record-locator.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 
@@ -63,6 +63,28 @@ export async function enrollLinks(
     }),
   );
   await Promise.all(transactions);
+}
+
+/** Deletes the rows of links that a record made which is gone; those that are not there are passed over. */
+export async function forgetLinks(
+  tables: RecordTable,
+  tenant: string,
+  id: string,
+  links: readonly string[],
+  budget: Budget,
+): Promise<void> {
+  const limit = pLimit(PARALLEL);
+  const forget = async (ancestor: string): Promise<void> => {
+    const key = lineageKey(tenant, ancestor);
+    if (key === undefined) return;
+    const operation = { kind: 'delete', rowKey: descentKey(ancestor, id), etag: '*' } as const;
+    try {
+      await budget.retry(() => tables.commit(LINEAGE_TABLE, key, [operation]));
+    } catch (error) {
+      if (!isFault(error, 'missing')) throw error;
+    }
+  };
+  await Promise.all(links.map((ancestor) => limit(() => forget(ancestor))));
 }
 
 /** What a row of a link says: who is derived, and where that record lies; that only where the row is as it was written. */

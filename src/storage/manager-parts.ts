@@ -1,5 +1,6 @@
 import { BatchWriter } from './batch-writer.js';
 import { DetailStore } from './detail-store.js';
+import { HistoryDisposer } from './history-disposer.js';
 import { LineageReader } from './lineage-reader.js';
 import { ListRefresh } from './list-refresh.js';
 import type { StorageManagerOptions } from './manager-types.js';
@@ -9,9 +10,12 @@ import { PartStream } from './part-stream.js';
 import { PartWriter } from './part-writer.js';
 import { PutWriter } from './put-writer.js';
 import { ReadCache } from './read-cache.js';
+import { RecordClearer } from './record-clearer.js';
+import { RecordDisposer } from './record-disposer.js';
 import { RecordLister } from './record-lister.js';
 import { RecordLocator } from './record-locator.js';
 import { RecordMigrator } from './record-migrator.js';
+import { RecordSubjects } from './record-subjects.js';
 import { RecordReader } from './record-reader.js';
 import { RecordWriter } from './record-writer.js';
 import { SeriesDigest } from './series-digest.js';
@@ -48,6 +52,14 @@ export function partsOfManager(options: StorageManagerOptions) {
     digest,
     seriesReader: new SeriesReader(options, partReader, digest),
     lineage: new LineageReader(options, locator),
+    disposal: {
+      disposer: new RecordDisposer(options, locator, reads),
+      clearer: new RecordClearer(options, details, locator),
+      history: new HistoryDisposer(options, locator),
+      /** After a subject was erased: nothing that was opened before is answered from memory. */
+      forgetReads: () => reads.forgetAll(),
+      subjects: new RecordSubjects(options, details, partReader, locator),
+    },
     reads,
   };
 }

@@ -5,6 +5,7 @@ import type { RecordData } from '../domain/record-type.js';
 import { keyValue, lastDigitOf, monthOf } from './keys.js';
 import type { Properties, Row } from './ports.js';
 import { broken } from './record-row.js';
+import { disposedOf } from './tombstone-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 import { textColumns, textOf } from './text-columns.js';
 
@@ -93,10 +94,23 @@ export function headRow(
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
-/** Throws `integrity-failure` for a row that is not what was written. */
+/** Stands for ever where the head of a record was that was disposed of: no addition can be committed any more. */
+export function disposedHeadRow(
+  partition: string,
+  id: string,
+): { readonly rowKey: string; readonly properties: Properties } {
+  const rowKey = partsHeadKey(id);
+  const columns = { tombstone: true, schema_version: SCHEMA_VERSION, seq: 0 };
+  return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
+}
+
+export const isDisposedHead = (row: Row): boolean => rowIntact(row) && row.properties['tombstone'] === true;
+
+/** Throws `integrity-failure` for a row that is not what was written, `record-erased` where the record was disposed of. */
 export function parseHead(row: Row | undefined, id: string, initial: Totals): PartsHead {
   if (row === undefined) return { seq: 0, totals: initial, addedMs: 0, etag: undefined };
   if (!rowIntact(row)) throw broken(id, 0, 'parts row');
+  if (isDisposedHead(row)) throw disposedOf();
   return {
     seq: Number(row.properties['seq']),
     totals: JSON.parse(String(row.properties['totals'])) as Totals,

@@ -58,13 +58,20 @@ export class PutWriter {
     call: CallContext,
   ): Promise<WrittenRecord & { readonly created: boolean }> {
     for (;;) {
-      const id = await this.#find(type, at, call);
+      // Who would only create is not told of a record that another process has disposed of.
+      const id = await this.#find(type, at, call, onlyNew);
       if (id !== undefined) {
-        const replaced = await this.reads.writing(type, call.tenant, id, () => {
+        const write = () => {
           if (onlyNew) throw new AppError('version-conflict', 'There is a record of this name.');
           return this.writer.change(type, id, putChange(type, accept, ifMatch), call);
-        });
-        return { ...replaced, created: false };
+        };
+        try {
+          return { ...(await this.reads.writing(type, call.tenant, id, write)), created: false };
+        } catch (error) {
+          // Its name went with it: this process had remembered whose it was.
+          if (!isAppError(error, 'record-erased') || (await this.#find(type, at, call)) === id) throw error;
+          continue;
+        }
       }
       if (ifMatch !== undefined)
         throw new AppError('version-conflict', 'There is no record of this name yet.');
@@ -76,7 +83,13 @@ export class PutWriter {
     }
   }
 
-  #find(type: RecordType, at: RecordName, { tenant }: CallContext): Promise<string | undefined> {
-    return this.locator.findNamed(type, tenant, at, new Budget(this.tools.clock, this.tools.entropy));
+  #find(
+    type: RecordType,
+    at: RecordName,
+    { tenant }: CallContext,
+    fresh = false,
+  ): Promise<string | undefined> {
+    const budget = new Budget(this.tools.clock, this.tools.entropy);
+    return this.locator.findNamed(type, tenant, at, budget, fresh);
   }
 }

@@ -10,6 +10,7 @@ import type { IntegrityFinding, ListQuery, StorageManagerOptions, SummaryPage } 
 import type { Row } from './ports.js';
 import { summaryNames, summaryOf, type Summary } from './record-row.js';
 import { rowIntact } from './row-checksum.js';
+import { isTombstone } from './tombstone-row.js';
 import { isVoid } from './void-row.js';
 
 /** Lists records of a type by its declared indexes. */
@@ -79,6 +80,7 @@ export class RecordLister {
     const row = await budget.retry(() => this.tools.ports.tables.find(type.table, key, recordKey(id)));
     const finding = { recordType: type.recordType, id, revision: Number(row?.properties['revision'] ?? 0) };
     found.push({ ...finding, what: 'index row' });
+    if (row !== undefined && rowIntact(row) && isTombstone(row)) return undefined;
     if (row === undefined || !rowIntact(row) || isVoid(row)) {
       found.push({ ...finding, what: 'row' });
       return undefined;

@@ -63,6 +63,11 @@ export function detailBlobName(
   return `${ref.tenant}/${type.recordType}/${keyValue(ref.partition)}/${id}/${String(revision)}-${eventId}.json`;
 }
 
+/** What the names of all blobs of one record, and of no other, begin with. */
+export function recordBlobs(type: RecordType, ref: PartitionRef, id: string): string {
+  return `${ref.tenant}/${type.recordType}/${keyValue(ref.partition)}/${id}/`;
+}
+
 /** Blob of many envelopes, one a line. */
 export function packBlobName(type: RecordType, tenant: string, uuid: string): string {
   return `${tenant}/${type.recordType}/_packs/${uuid}.jsonl`;

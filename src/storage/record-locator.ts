@@ -22,7 +22,8 @@ export interface Placed {
 
 /**
  * Finds the partition of a record. Where the id does not tell, `lookups` has a row for it that is written before the
- * record's commit and means nothing without it. Neither it nor a name's row ever changes, so both are remembered.
+ * record's commit and means nothing without it. It never changes, and a name's row goes only with its record, so both are
+ * remembered, and names forgotten when a record turns out to be gone.
  */
 export class RecordLocator {
   readonly #partitions = new LRUCache<string, string>({ max: REMEMBERED });
@@ -67,17 +68,23 @@ export class RecordLocator {
       await budget.retry(() => this.tables.commit(LOOKUPS_TABLE, key, operations));
   }
 
-  /** The id of the record that has a name; undefined when none has. Free, or one point read. */
+  /** After a record of the type was seen to be disposed of: its name may be another's by now. */
+  forgetNames(type: RecordType): void {
+    if (type.named !== undefined) this.#names.clear();
+  }
+
+  /** The id of the record that has a name; undefined when none has. Free unless `fresh`, or one point read. */
   async findNamed(
     type: RecordType,
     tenant: string,
     { partition, name }: RecordName,
     budget: Budget,
+    fresh = false,
   ): Promise<string | undefined> {
     const key = partitionKey(tenant, partition);
     const rowKey = nameKey(name);
     const remembered = `${type.table}/${key}/${rowKey}`;
-    const known = this.#names.get(remembered);
+    const known = fresh ? undefined : this.#names.get(remembered);
     if (known !== undefined) return known;
     const row = await budget.retry(() => this.tables.find(type.table, key, rowKey));
     if (row === undefined) return undefined;

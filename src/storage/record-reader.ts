@@ -13,6 +13,8 @@ import type { Row } from './ports.js';
 import { keyAfter } from './range.js';
 import { notFound } from './record-location.js';
 import type { RecordLocator } from './record-locator.js';
+import { rowIntact } from './row-checksum.js';
+import { disposedOf, isTombstone } from './tombstone-row.js';
 import { isVoid } from './void-row.js';
 import {
   broken,
@@ -84,7 +86,10 @@ export class RecordReader {
     return { stored, secrets, eventId: facts.eventId, inClear };
   }
 
-  /** What the row of a revision says. Throws `record-not-found`, `integrity-failure`. */
+  /**
+   * What the row of a revision says. Two point reads at once: whether the record is still there is for its own row to say,
+   * and not for what is yet to be cleared of it. Throws `record-not-found`, `record-erased`, `integrity-failure`.
+   */
   async #facts(
     type: RecordType,
     tenant: string,
@@ -92,7 +97,11 @@ export class RecordReader {
     revision: number,
     budget: Budget,
   ): Promise<RevisionFacts> {
-    const facts = await this.#revision(type, tenant, id, revision, budget);
+    const [row, facts] = await Promise.all([
+      this.#find(type, tenant, id, recordKey(id), budget),
+      this.#revision(type, tenant, id, revision, budget),
+    ]);
+    assertNotDisposed(row, revision);
     if (facts !== undefined) return facts;
     // It never was, or somebody removed it, or it is younger than this read: the record row knows.
     const current = await this.recordRow(type, tenant, id, budget);
@@ -109,7 +118,7 @@ export class RecordReader {
     if (current.storedAt <= asOf) return this.#record(type, tenant, current, budget);
     // stored_at grows with every revision, so the wanted one is found by halving.
     let best: RevisionFacts | undefined;
-    let low = 1;
+    let low = current.history?.from ?? 1;
     let high = current.revision - 1;
     while (low <= high) {
       const middle = Math.floor((low + high) / 2);
@@ -122,11 +131,13 @@ export class RecordReader {
         high = middle - 1;
       }
     }
-    if (best === undefined) throw notFound();
+    // What the record was then is gone, or it was not yet.
+    if (best === undefined)
+      throw current.history !== undefined && asOf >= current.createdAt ? disposedOf('revision') : notFound();
     return this.#record(type, tenant, best, budget);
   }
 
-  /** Envelopes without data, oldest first, without gaps. One point read and one range read. */
+  /** Envelopes without data, oldest first, without gaps, from the first that was not disposed of on. One point read and one range read. */
   async listRevisions(
     type: RecordType,
     tenant: string,
@@ -141,7 +152,7 @@ export class RecordReader {
     // A record that is not there has no revisions to list: say so instead of an empty page.
     const current = await this.recordRow(type, tenant, id, budget);
     const limit = Math.min(page.limit + 1, LIMITS.rangeRows);
-    const from = after === undefined ? range.from : keyAfter(after);
+    const from = after === undefined ? revisionKey(id, current.history?.from ?? 1) : keyAfter(after);
     const read = await budget.retry(() =>
       this.tools.ports.tables.range(type.table, partitionKey(tenant, ref.partition), {
         from,
@@ -153,7 +164,7 @@ export class RecordReader {
     const last = rows.at(-1);
     const more = last !== undefined && (read.more || read.rows.length > rows.length);
     const revisions = rows.map((row) => parseRevisionRow(row, id));
-    assertUnbroken(id, revisions, after, more ? 0 : current.revision);
+    assertUnbroken(id, revisions, after, more ? 0 : current.revision, current.history?.from ?? 1);
     return {
       items: revisions.map((facts) => envelopeHead(type, tenant, facts)),
       nextCursor: more
@@ -162,11 +173,25 @@ export class RecordReader {
     };
   }
 
-  /** The record row, verified. Throws `record-not-found`, `integrity-failure`. */
+  /** The record row, verified. Throws `record-not-found`, `record-erased`, `integrity-failure`. */
   async recordRow(type: RecordType, tenant: string, id: string, budget: Budget): Promise<RecordRow> {
     const row = await this.#find(type, tenant, id, recordKey(id), budget);
-    if (row === undefined || isVoid(row)) throw notFound();
-    return parseRecordRow(row, id);
+    if (row !== undefined && isTombstone(row)) this.locator.forgetNames(type);
+    return parsed(row, id);
+  }
+
+  /**
+   * Asked when something of a record does not hold together: throws `record-erased` when that is so because it was disposed
+   * of meanwhile. Whatever stands in the way of knowing, the failure is then what it was.
+   */
+  async assertStands(
+    type: RecordType,
+    tenant: string,
+    { id, revision }: { readonly id: string; readonly revision: number },
+  ): Promise<void> {
+    const budget = this.#budget();
+    const row = await this.#find(type, tenant, id, recordKey(id), budget).catch(() => undefined);
+    if (row !== undefined && rowIntact(row)) assertNotDisposed(row, revision === 0 ? undefined : revision);
   }
 
   /** What stands where a record of this id would be. One point read. Throws `integrity-failure`. */
@@ -239,6 +264,21 @@ export class RecordReader {
 
 const REVISION_MISSING = 'revision row missing';
 
+/** Throws `record-erased` for a tombstone, and for a revision of what was disposed of the history. */
+function assertNotDisposed(row: Row | undefined, revision: number | undefined): void {
+  if (row === undefined) return;
+  if (isTombstone(row)) throw disposedOf();
+  const from = row.properties['history_from'];
+  if (revision !== undefined && typeof from === 'number' && revision < from && rowIntact(row))
+    throw disposedOf('revision');
+}
+
+function parsed(row: Row | undefined, id: string): RecordRow {
+  if (row === undefined || isVoid(row)) throw notFound();
+  if (isTombstone(row)) throw disposedOf();
+  return parseRecordRow(row, id);
+}
+
 /**
  * Revisions are numbered without gaps: a page continues where the one before ended, and the last page reaches at least
  * `upTo`, the revision the record row had when the page was begun. Throws `integrity-failure` where one is missing.
@@ -248,8 +288,9 @@ function assertUnbroken(
   page: readonly RevisionFacts[],
   after: string | undefined,
   upTo: number,
+  first: number,
 ): void {
-  let expected = after === undefined ? 1 : Number(after.slice(after.lastIndexOf(':') + 1)) + 1;
+  let expected = after === undefined ? first : Number(after.slice(after.lastIndexOf(':') + 1)) + 1;
   for (const { revision } of page) {
     if (revision !== expected) throw broken(id, expected, REVISION_MISSING);
     expected += 1;

@@ -32,12 +32,20 @@ export interface RevisionFacts {
   readonly location: DetailLocation;
 }
 
+/** Where the history of a record begins whose earlier revisions were disposed of. */
+export interface History {
+  readonly from: number;
+  readonly eventId: string;
+}
+
 /** The record row `r:`: the current revision, what lists show, and which index rows belong to it. */
 export interface RecordRow extends RevisionFacts {
   readonly createdAt: string;
   readonly indexKeys: readonly string[];
   /** Ids of the records this one is derived from (`domain/links.ts`). */
   readonly links: readonly string[];
+  /** The first revision there still is, and the event of the disposal, where earlier ones were disposed of. */
+  readonly history: History | undefined;
   readonly etag: string;
 }
 
@@ -107,7 +115,7 @@ export function revisionRowColumns(type: RecordType, facts: RevisionFacts): Prop
   return { ...revisionColumns(type, facts), stored_at: facts.storedAt };
 }
 
-/** Columns of `r:<id>`; whoever writes the row again passes on the `links` that were in it. */
+/** Columns of `r:<id>`; whoever writes the row again passes on the `links` and the `history` that were in it. */
 export function recordRowColumns(
   type: RecordType,
   facts: RevisionFacts,
@@ -115,6 +123,7 @@ export function recordRowColumns(
   indexKeys: readonly string[],
   summary: Summary,
   links: readonly string[],
+  history?: History,
 ): Properties {
   return {
     ...summary,
@@ -123,6 +132,7 @@ export function recordRowColumns(
     updated_at: facts.storedAt,
     index_keys: JSON.stringify(indexKeys),
     ...(links.length === 0 ? {} : textColumns('links', JSON.stringify(links))),
+    ...(history === undefined ? {} : { history_from: history.from, history_event: history.eventId }),
   };
 }
 
@@ -193,6 +203,10 @@ function factsOf(row: Row): RevisionFacts {
   };
 }
 
+function historyOf({ history_from: from, history_event: eventId }: Properties): History | undefined {
+  return from === undefined ? undefined : { from: Number(from), eventId: String(eventId) };
+}
+
 /** Reads a record row. Throws `integrity-failure` when it is not what was written or not that record's. */
 export function parseRecordRow(row: Row, id: string): RecordRow {
   const facts = factsOf(row);
@@ -202,6 +216,7 @@ export function parseRecordRow(row: Row, id: string): RecordRow {
     createdAt: String(row.properties['created_at']),
     indexKeys: JSON.parse(String(row.properties['index_keys'])) as string[],
     links: JSON.parse(textOf('links', row.properties) || '[]') as string[],
+    history: historyOf(row.properties),
     etag: row.etag,
   };
 }

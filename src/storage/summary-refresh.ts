@@ -10,6 +10,7 @@ import type { RecordLocator } from './record-locator.js';
 import type { RecordReader } from './record-reader.js';
 import { parseRecordRow, recordRowColumns, summaryColumns, summaryMembers } from './record-row.js';
 import { withRowChecksum } from './row-checksum.js';
+import { isTombstone } from './tombstone-row.js';
 import { isVoid } from './void-row.js';
 
 /**
@@ -53,7 +54,7 @@ export class SummaryRefresh {
   ): Promise<readonly RowOperation[]> {
     const key = partitionKey(tenant, partition);
     const stored = await budget.retry(() => this.tools.ports.tables.find(table, key, recordKey(id)));
-    if (stored === undefined || isVoid(stored)) return [];
+    if (stored === undefined || isVoid(stored) || isTombstone(stored)) return [];
     const row = parseRecordRow(stored, id);
     const { envelope } = await this.records.ofRow(type, tenant, row, budget);
     const shown = summaryMembers(type, await this.parts.listed(type, tenant, id, envelope.data, budget));
@@ -62,7 +63,7 @@ export class SummaryRefresh {
     // fails only if the row has moved. Totals of other parts never come back.
     if (type.parts?.series === undefined && !differs(stored, summary)) return [];
     const sealed = (rowKey: string, columns: Row['properties']) => withRowChecksum(key, rowKey, columns);
-    const columns = recordRowColumns(type, row, row.createdAt, row.indexKeys, summary, row.links);
+    const columns = recordRowColumns(type, row, row.createdAt, row.indexKeys, summary, row.links, row.history); // prettier-ignore
     const listed = summaryColumns(type, row, row.createdAt, summary);
     return [
       { kind: 'replace', rowKey: recordKey(id), properties: sealed(recordKey(id), columns), etag: row.etag },

@@ -41,6 +41,11 @@ export class UnifiedStorageManager {
     this.#on = partsOfManager(options);
   }
 
+  /** What disposes of records; for jobs of the lifecycle, which ask for legal holds first. */
+  get disposal(): ManagerParts['disposal'] {
+    return this.#on.disposal;
+  }
+
   /** Stores a new record from the body of a create; the platform makes the id. */
   async create(type: RecordType, body: unknown, call: CallContext): Promise<WrittenRecord> {
     const accepted = acceptCreate(type, body, this.options.clock.now());
@@ -183,9 +188,7 @@ export class UnifiedStorageManager {
     const parts = partsOf(type, path);
     assertLimit(page.limit);
     const budget = new Budget(this.options.clock, this.options.entropy);
-    return this.#audited(type, call, () =>
-      this.#on.partLister.list(type, parts, { ...call, id }, page, budget),
-    );
+    return this.#audited(type, call, () => this.#on.partLister.list(type, parts, { ...call, id }, page, budget)); // prettier-ignore
   }
 
   /** Values of a record's series, the oldest first, as they are or rolled up by hour or day. `limit` 1 to 1,000. */
@@ -270,14 +273,9 @@ export class UnifiedStorageManager {
   /** Hits and misses of reads by record type, and of tenants' configurations, since this process began. */
   cacheStatistics(): Readonly<Record<string, Readonly<CacheCounts>>> {
     const { configurations } = this.options;
-    return {
-      ...this.#on.reads.statistics(),
-      ...(configurations === undefined ? {} : { tenant_configuration: configurations.statistics() }),
-    };
+    const other = configurations === undefined ? {} : { tenant_configuration: configurations.statistics() };
+    return { ...this.#on.reads.statistics(), ...other };
   }
-
-  /** After a subject was erased: nothing that was opened before is answered from memory. */
-  readonly forgetReads = (): void => this.#on.reads.forgetAll();
 
   #current(type: RecordType, id: string, call: CallContext): Promise<StoredRecord> {
     const load = async () => this.#complete(type, call, await this.#on.reader.get(type, call.tenant, id));
@@ -291,10 +289,7 @@ export class UnifiedStorageManager {
 
   /** The current revision of the record that has a name. Throws `record-not-found`. */
   async getNamed(type: RecordType, at: RecordName, call: CallContext): Promise<StoredRecord> {
-    return this.#answered(type, call, async () => {
-      const id = await this.#on.puts.idOf(type, at, call);
-      return this.#current(type, id, call);
-    });
+    return this.#answered(type, call, async () => this.#current(type, await this.#on.puts.idOf(type, at, call), call)); // prettier-ignore
   }
 
   /** The record that had a name, as it stood at a time (RFC 3339 in UTC with milliseconds). */
@@ -334,7 +329,10 @@ export class UnifiedStorageManager {
       return await work();
     } catch (error) {
       const place = integrityPlace(error);
-      if (place !== undefined) await this.#report({ recordType: type.recordType, ...place }, call);
+      if (place !== undefined) {
+        await this.#on.reader.assertStands(type, call.tenant, place);
+        await this.#report({ recordType: type.recordType, ...place }, call);
+      }
       throw error;
     }
   }

@@ -77,7 +77,15 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
   const record = recordKey(facts.id);
   const columns = sealed(
     record,
-    recordRowColumns(type, facts, createdAt, indexKeys, summary, linksOf(type, facts.id, data)),
+    recordRowColumns(
+      type,
+      facts,
+      createdAt,
+      indexKeys,
+      summary,
+      linksOf(type, facts.id, data),
+      previous?.history,
+    ),
   );
   const revision = revisionKey(facts.id, facts.revision);
   const listed = summaryColumns(type, facts, createdAt, summary);

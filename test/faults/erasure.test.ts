@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/domain/clock.js';
 import { describe, expect, it } from 'vitest';
+import { conversationType } from '../../src/records/conversation.js';
 import { decisionType } from '../../src/records/decision.js';
 import { isAppError } from '../../src/domain/errors.js';
 import { KEYS_TABLE } from '../../src/security/keys/key-rows.js';
@@ -17,7 +18,7 @@ type Way = 'never happened' | 'happened but reported failure' | 'stopped right a
 const WAYS: readonly Way[] = ['never happened', 'happened but reported failure', 'stopped right after'];
 const PERSON = 'p-4711';
 /** Tables that an erasure reads and writes itself. */
-const OWN = [SUBJECTS_TABLE, ERASURES_TABLE, HOLDS_TABLE, KEYS_TABLE, ACTORS_TABLE];
+const OWN = [SUBJECTS_TABLE, ERASURES_TABLE, HOLDS_TABLE, KEYS_TABLE, ACTORS_TABLE, 'conversations'];
 const OFFICER = caller({ actor: 'officer' });
 
 /** On which waiting takes no time: nobody else is there to wait for. */
@@ -45,6 +46,8 @@ async function world(): Promise<World> {
   const platform = testPlatform(storage.ports, { clock, seed: 'planting' });
   const body = { decision_type: 'strategic', title: 'T', metadata: { subject_id: PERSON } };
   await platform.manager.create(decisionType, body, caller({ actor: PERSON, ipAddress: '203.0.113.7' }));
+  const alone = { conversation_type: 'boardroom', participants: [PERSON] };
+  await platform.manager.create(conversationType, alone, caller({ actor: PERSON }));
   await platform.sealer.sealTenant('default');
   await platform.jobs.start('index-subjects');
   await platform.manager.create(decisionType, body, caller());
@@ -105,6 +108,8 @@ async function interfered(
   const end = await after.erasures.get(one.erasureId, OFFICER);
   if (end.state !== 'provisional')
     wrong.push(`it ends as ${end.state} waiting for ${String(end.waiting_for)}`);
+  if (end.certificate?.deleted?.['conversations'] !== 1)
+    wrong.push(`it deleted ${JSON.stringify(end.certificate)}`);
   if (end.certificate?.records['decisions'] !== 2) wrong.push(`it found ${JSON.stringify(end.certificate)}`);
   if (left(one).length > (await others)) wrong.push(`in the end ${left(one).join()} is left`);
   await after.sealer.sealTenant('default');

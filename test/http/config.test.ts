@@ -50,7 +50,7 @@ describe('the configuration', () => {
       migrateSchedule: '48 */5 * * * *',
       rotateKeysSchedule: '33 */5 * * * *',
       verifyLogsSchedule: '3 */5 * * * *',
-      indexSubjectsSchedule: '13 */5 * * * *',
+      indexSubjectsSchedule: '43 */5 * * * *',
       eraseSchedule: '28 * * * * *',
       keyBackupDays: undefined,
       migrating: { enabled: true, dryRun: false, sample: undefined, window: undefined },

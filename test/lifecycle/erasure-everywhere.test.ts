@@ -85,6 +85,7 @@ describe.each(STORAGES)('a person who is everywhere $name', ({ name }) => {
   const paths: string[] = [];
   const proofs: string[] = [];
   const sealed: { readonly context: SealingContext; readonly pointer: string; readonly text: string }[] = [];
+  let alone = '';
   let theirs = '';
   let bobs = '';
   let metric = '';
@@ -125,6 +126,7 @@ describe.each(STORAGES)('a person who is everywhere $name', ({ name }) => {
       const path = `/${collection}/${made.envelope.id}`;
       paths.push(path);
       if (collection === 'metrics') metric = path;
+      if (collection === 'conversations') alone = path;
       const patched = await host.patch(path, { metadata: { subject_id: MARK, further: 'x' } }, made.etag, AS_PERSON); // prettier-ignore
       if (collection !== 'covenants') expect(patched.status, patched.text).toBe(200);
       if (parts === undefined) continue;
@@ -183,12 +185,23 @@ describe.each(STORAGES)('a person who is everywhere $name', ({ name }) => {
     expect(erasure).toMatchObject({
       state: 'provisional',
       certificate: {
+        deleted: { conversations: 1 },
         records: { decisions: 5, 'workflow-executions': 1, metrics: 1, conversations: 2, covenants: 1 },
         key: 'destroyed',
         actors: 1,
         sealed_before_data_keys: 0,
       },
     });
+  });
+
+  it('leaves nothing of a conversation that was of nobody else', async () => {
+    await host.platform.jobs.start('dispose');
+    if (opened.clock !== undefined) await opened.clock.advance(DAY_MS);
+    await host.platform.jobs.start('dispose');
+    const id = alone.split('/').at(-1) ?? '';
+    const { blobs } = opened.ports;
+    const { names } = await blobs.list('records', 'default/conversation/');
+    expect(names.filter((one) => one.includes(id))).toEqual([]);
   });
 
   it('is in no byte of storage, however it is packed, nor as a bare hash', async () => {
@@ -228,14 +241,17 @@ describe.each(STORAGES)('a person who is everywhere $name', ({ name }) => {
     const fresh = httpHost(opened.ports, opened.clock === undefined ? {} : { clock: opened.clock });
     for (const asker of [host, fresh]) {
       for (const path of paths) {
-        const reply = await ok(asker.get(path));
+        const reply = await asker.get(path);
+        if (path === alone) expect([reply.status, reply.code]).toEqual([410, 'record-erased']);
+        if (path === alone) continue;
+        expect(reply.status, reply.text).toBe(200);
         expect(reply.text, path).not.toContain(MARK);
         for (let revision = 1; revision <= reply.envelope.revision; revision += 1)
           expect((await ok(asker.get(`${path}/revisions/${String(revision)}`))).text).not.toContain(MARK);
       }
       for (const type of TYPES)
         for (const path of paths.filter(
-          (one) => type.parts !== undefined && one.startsWith(`/${type.collection}/`),
+          (one) => type.parts !== undefined && one !== alone && one.startsWith(`/${type.collection}/`),
         ))
           // prettier-ignore
           expect((await ok(asker.get(`${path}/${type.parts?.path ?? ''}`))).text).not.toContain(MARK);
@@ -265,7 +281,7 @@ describe.each(STORAGES)('a person who is everywhere $name', ({ name }) => {
     const [vkey = ''] = TEST_LOG_KEYS.vkeys('default');
     for (const proof of proofs) expect((await verifyRecordProof(proof, { vkey })).verdict).toBe('yes');
     await host.platform.sealer.sealTenant('default');
-    for (const path of paths) {
+    for (const path of paths.filter((one) => one !== alone)) {
       const proof = await ok(host.get(`${path}/proof`));
       expect((await verifyRecordProof(proof.text, { vkey })).verdict, path).toBe('yes');
     }
@@ -283,7 +299,7 @@ describe.each(STORAGES)('a person who is everywhere $name', ({ name }) => {
     await ok(host.get(`/audit-events/${provisional}/proof`));
     if (opened.clock === undefined) return;
     const path = `/erasures/${erasure.erasure_id}`;
-    await opened.clock.advance(29 * DAY_MS);
+    await opened.clock.advance(28 * DAY_MS);
     await host.platform.jobs.start('erase');
     expect((await host.get(path)).json).toMatchObject({ state: 'provisional' });
     await opened.clock.advance(DAY_MS);

@@ -69,6 +69,7 @@ describe('a write plan', () => {
       createdAt: '2026-11-21T08:00:00.000Z',
       indexKeys: indexKeysOf(decisionType, id, data(), BLINDS),
       links: [],
+      history: undefined,
       etag: 'W/"7"',
     };
     const plan = revisionPlan(partition, write(2, { status: 'failed', completed_at: '2026-11-21T08:00:00.000Z' }, previous), blob, []); // prettier-ignore

@@ -16,6 +16,7 @@ export interface TestPlatformOptions {
   /** Different hosts draw different ids. */
   readonly seed?: string;
   readonly migrating?: PlatformOptions['migrating'];
+  readonly retention?: PlatformOptions['retention'];
   /** Where ids come from, instead of `seed`. */
   readonly entropy?: Entropy;
   /** Silent, unless a test reads it. */
@@ -59,6 +60,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     auditReads: options.auditReads ?? 'off',
     ...(options.anchoring === undefined ? {} : { anchoring: options.anchoring }),
     ...(options.keyBackupDays === undefined ? {} : { keyBackupDays: options.keyBackupDays }),
+    ...(options.retention === undefined ? {} : { retention: options.retention }),
     ...(options.migrating === undefined ? {} : { migrating: options.migrating }),
   });
 }

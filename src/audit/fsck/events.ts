@@ -7,6 +7,7 @@ import { timeOfId } from '../../storage/record-location.js';
 import { SYSTEM_TABLE, type PartitionRef } from '../../storage/directory.js';
 import { INDEX_TABLE } from '../clear-order.js';
 import { leafHash } from '../merkle.js';
+import { wasDisposed } from './disposals.js';
 import type { Found } from './findings.js';
 import { indexRowsOf, sealedIn, type LeafEvent } from './leaf-event.js';
 import { checkListed } from './listed.js';
@@ -81,10 +82,21 @@ async function checkChanged(reads: Reads, tenant: string, event: LeafEvent, foun
   const where = rowAt(ref.table, keyOf(ref), rowKey);
   const row = await reads.row(ref.table, keyOf(ref), rowKey);
   if (row !== undefined) await checkListed(reads, ref, found);
+  if (row === undefined && (await isDisposed(reads, tenant, event))) return;
   if (row === undefined) missing(`${where} is not there`);
   else if (row.properties['event_id'] !== event.facts.event_id) missing(`${where} has another event`);
   else if (checksum !== undefined && row.properties['checksum'] !== checksum)
     missing(`${where} has another checksum`);
+}
+
+/** What an event changed may be gone for good, and says so. */
+async function isDisposed(
+  reads: Reads,
+  tenant: string,
+  { facts, resourceType }: LeafEvent,
+): Promise<boolean> {
+  const type = reads.tools.types.find(({ recordType }) => recordType === (facts.record_type ?? resourceType));
+  return type !== undefined && wasDisposed(reads, type, tenant, facts.resource_id, facts.revision);
 }
 
 interface ChangedRow {

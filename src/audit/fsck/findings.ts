@@ -37,6 +37,8 @@ export const FINDINGS = {
   'revision.event': 'a revision and its event differ',
   'revision.order': 'a revision is in the log before its predecessor',
   'revision.content': 'the content of a revision is missing or not what its row says',
+  'disposal.unlogged': 'a record, or its history, is said to be disposed of and there is no such event',
+  'disposal.event': 'a tombstone, or the beginning of a history, and its event differ',
   'sealed.unopened': 'a sealed value does not open, or does not fit its commitment',
   'index.missing': 'an index row of a record is not there',
   'index.differs': 'an index row does not show its record',

@@ -7,6 +7,7 @@ import type { PartitionRef } from '../../storage/directory.js';
 import { prefixRange, recordKey } from '../../storage/keys.js';
 import { entryOfLine } from '../../storage/part-lines.js';
 import {
+  isDisposedHead,
   parsePartRow,
   partKey,
   partNameKey,
@@ -18,6 +19,7 @@ import { openParts, sealedAs } from '../../storage/part-sealing.js';
 import { isFault, type Row } from '../../storage/ports.js';
 import { keyAfter } from '../../storage/range.js';
 import { rowIntact } from '../../storage/row-checksum.js';
+import { wasDisposed } from './disposals.js';
 import { eventOf } from './event-of.js';
 import type { Found, Suspicions } from './findings.js';
 import { lookSettled } from './look-settled.js';
@@ -44,8 +46,11 @@ export async function checkParts(reads: Reads, place: Place, after: string | und
 async function checkEntries(reads: Reads, place: Place, head: Row, found: Found): Promise<void> {
   const { ref } = place;
   const id = head.rowKey.slice(partsHeadKey('').length);
+  // What is left beside it is being cleared.
+  if (isDisposedHead(head)) return;
   const since = { sinceMs: head.timestampMs };
   const counted = Number(head.properties['seq']);
+  if (await wasDisposed(reads, place.type, ref.tenant, id, undefined)) return;
   await checkRecordOf(reads, place, id, head, found);
   let seen = 0;
   let next: string | undefined = partKey(id, 1);

@@ -13,6 +13,7 @@ import {
 import { keyAfter } from '../../storage/range.js';
 import { rowIntact } from '../../storage/row-checksum.js';
 import { checkBlinds, contentOf, openedData } from './content.js';
+import { checkHistory, checkTombstone, isIntactTombstone } from './disposals.js';
 import { eventOf } from './event-of.js';
 import type { Found, Suspicions } from './findings.js';
 import { checkLists } from './lists.js';
@@ -56,8 +57,10 @@ async function checkRecord(reads: Reads, type: RecordType, ref: PartitionRef, ro
   const where = rowAt(ref.table, keyOf(ref), row.rowKey);
   const since = { sinceMs: row.timestampMs };
   // That it is altered is said where rows are walked.
+  if (isIntactTombstone(row)) return checkTombstone(reads, ref, row, found);
   const isRecord = rowIntact(row) && row.properties['void'] === undefined;
   const record = isRecord ? parsed(() => parseRecordRow(row, id)) : undefined;
+  const first = record?.history?.from ?? 1;
   let last: Checked | undefined;
   let next: string | undefined = prefixRange(`v:${id}:`).from;
   while (next !== undefined) {
@@ -65,7 +68,8 @@ async function checkRecord(reads: Reads, type: RecordType, ref: PartitionRef, ro
     const limit = pLimit(AT_ONCE);
     const checked = await Promise.all(page.rows.map((one) => limit(() => checkRevision(reads, type, ref, id, one, found))));
     for (const one of checked) {
-      if (one !== undefined) checkChain(ref, id, last, one, found);
+      if (one !== undefined && one.facts.revision < first) continue;
+      if (one !== undefined) checkChain(ref, id, last, one, first, found);
       last = one ?? last;
     }
     const end: string | undefined = page.rows.at(-1)?.rowKey;
@@ -85,6 +89,7 @@ async function checkRecord(reads: Reads, type: RecordType, ref: PartitionRef, ro
     found('record.differs', where, `it differs from revision ${String(last.facts.revision)} in ${wrong.join(', ')}`, since);
     return;
   }
+  await checkHistory(reads, ref, row, record, found);
   await checkLists(reads, type, ref, { row, record, stored: last.stored }, found);
   if (reads.tools.open && last.stored !== undefined && type.blindMembers.length > 0) {
     const data = await openedData(reads, type, ref, last.facts, last.stored, () => undefined, where);
@@ -98,13 +103,14 @@ function comparable({ location, ...facts }: RevisionFacts | RecordRow): Readonly
   return { revision, schemaVersion, checksum, previousChecksum, storedAt, eventId, action, ...location };
 }
 
-/** A revision and the one before it. */
-function checkChain(ref: PartitionRef, id: string, before: Checked | undefined, { facts, leaf }: Checked, found: Found): void {
-  const expected = (before?.facts.revision ?? 0) + 1;
+/** `first`: the first revision there is to be; what came before it was disposed of. */
+function checkChain(ref: PartitionRef, id: string, before: Checked | undefined, { facts, leaf }: Checked, first: number, found: Found): void {
+  const expected = before === undefined ? first : before.facts.revision + 1;
   const where = rowAt(ref.table, keyOf(ref), revisionKey(id, facts.revision));
   if (facts.revision !== expected)
     return found('revision.missing', rowAt(ref.table, keyOf(ref), revisionKey(id, expected)), `the next one that is there is ${String(facts.revision)}`);
-  if (facts.previousChecksum !== before?.facts.checksum) found('revision.chain', where, 'it names another checksum than its predecessor has');
+  const follows = before !== undefined || first === 1;
+  if (follows && facts.previousChecksum !== before?.facts.checksum) found('revision.chain', where, 'it names another checksum than its predecessor has');
   if (before !== undefined && facts.storedAt <= before.facts.storedAt) found('revision.chain', where, 'it is not later than its predecessor');
   if (leaf !== undefined && before?.leaf !== undefined && leaf <= before.leaf)
     found('revision.order', where, `it is leaf ${String(leaf)}, its predecessor leaf ${String(before.leaf)}`);

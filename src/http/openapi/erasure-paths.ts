@@ -16,6 +16,7 @@ const count = z.int().min(0);
 const certificate = z
   .strictObject({
     records: z.record(z.string(), count).meta({ description: 'How many named the subject, by collection.' }),
+    deleted: z.record(z.string(), count).optional().meta({ description: 'Of these, those that were the subject’s alone.' }), // prettier-ignore
     sealed_before_data_keys: count,
     key: z.enum(['destroyed', 'destroyed-before', 'none']),
     key_destroyed_at: time().optional(),

@@ -230,6 +230,15 @@ export const jobList = z
   })
   .meta({ id: 'JobList', description: 'Every job.' });
 
+const tally = z.strictObject({ count: z.int().min(0), oldest: time().optional(), newest: time().optional() });
+
+/** What became, or would become, of records of a collection that one rule is for. */
+const reportLine = z.strictObject({
+  collection: z.string(),
+  rule: z.record(z.string(), z.union([z.string(), z.int()])),
+  tallies: z.record(z.string(), tally),
+});
+
 export const jobRun = z
   .strictObject({
     name: z.string(),
@@ -237,6 +246,7 @@ export const jobRun = z
     sample: z.int().min(1).nullable(),
     outcome: z.enum(['done', 'paused', 'resting', 'busy', 'lost']),
     counts,
+    report: z.array(reportLine).optional(),
   })
   .meta({ id: 'JobRun', description: 'What a run has done, or would do.' });
 

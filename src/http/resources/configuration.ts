@@ -1,4 +1,5 @@
 import { acceptConfiguration, DEFAULT_CONFIGURATION } from '../../domain/tenant-configuration.js';
+import { assertRetention } from '../../domain/retention.js';
 import type { Resource } from '../resource.js';
 import { isUnchanged, JSON_BODY, putConditionOf } from './shared.js';
 
@@ -19,7 +20,8 @@ export const configurationResource: Resource = {
     accepts: JSON_BODY,
     run: async (input) => {
       const configuration = acceptConfiguration(input.body);
-      const { configurations } = input.services;
+      const { configurations, types } = input.services;
+      assertRetention(configuration, types.types);
       const stored = await configurations.put(configuration, putConditionOf(input), input.call);
       return { status: 200, headers: { etag: stored.etag }, body: stored.configuration };
     },

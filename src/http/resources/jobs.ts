@@ -50,10 +50,10 @@ export const jobRunResource: Resource = {
       const name = params['name'] ?? '';
       if (!jobs.knows(name)) throw noSuchJob();
       const alone = asked.dryRun === true || asked.sample !== undefined;
-      const { outcome, counts } = await (alone ? jobs.tryOut(name, asked) : jobs.start(name));
+      const { outcome, counts, report } = await (alone ? jobs.tryOut(name, asked) : jobs.start(name));
       if (outcome === 'suspended')
         throw new AppError('transition-not-allowed', 'The job is suspended: resume it first.');
-      const body = { name, dry_run: asked.dryRun === true, sample: asked.sample ?? null, outcome, counts: countsOf(counts) }; // prettier-ignore
+      const body = { name, dry_run: asked.dryRun === true, sample: asked.sample ?? null, outcome, counts: countsOf(counts), ...(report === undefined ? {} : { report: Object.values(report) }) }; // prettier-ignore
       return { status: outcome === 'done' ? 200 : 202, headers: NOT_KEPT, body };
     },
   },
