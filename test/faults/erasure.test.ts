@@ -37,6 +37,9 @@ interface World {
   readonly ports: StoragePorts;
   readonly clock: SkippingClock;
   readonly erasureId: string;
+  /** Hashes of the person's name. */
+  readonly subject: string;
+  readonly actor: string;
 }
 
 /** A person who acted and whom two records name, one of them not sealed yet; their erasure is asked for. */
@@ -52,25 +55,26 @@ async function world(): Promise<World> {
   await platform.jobs.start('index-subjects');
   await platform.manager.create(decisionType, body, caller());
   const { erasure } = await platform.erasures.request({ subject: PERSON, reason: 'A request.' }, undefined, OFFICER); // prettier-ignore
-  return { storage, ports: storage.ports, clock, erasureId: erasure.erasure_id };
+  return {
+    storage,
+    ports: storage.ports,
+    clock,
+    erasureId: erasure.erasure_id,
+    subject: erasure.subject_hash,
+    actor: await platform.actors.hashOf('default', PERSON),
+  };
 }
 
 const process = ({ clock }: World, ports: StoragePorts, seed: string) => testPlatform(ports, { clock, seed });
 
-/** What is left of the person: keys that open, pseudonyms that lead to a name, records the index leads to. */
-function left({ storage }: World): readonly string[] {
+/** What is left of the person: a key that opens, a pseudonym that leads to a name, records the index leads to. */
+function left({ storage, subject, actor }: World): readonly string[] {
   return storage.contents().rows.flatMap(({ table, row: { rowKey, properties } }) => {
-    const key = table === KEYS_TABLE && rowKey.startsWith('s:') && rowKey !== 's:_' && properties['data_key'] !== ''; // prettier-ignore
-    const named = table === ACTORS_TABLE || (table === SUBJECTS_TABLE && rowKey.startsWith('s:'));
-    return key || named ? [`${table} ${rowKey}`] : [];
+    const key = table === KEYS_TABLE && rowKey === `s:${subject}` && properties['data_key'] !== '';
+    const named = table === ACTORS_TABLE && rowKey === `n:${actor}`;
+    const indexed = table === SUBJECTS_TABLE && rowKey.startsWith(`s:${subject}:`);
+    return key || named || indexed ? [`${table} ${rowKey}`] : [];
   });
-}
-
-/** Whatever is there before, that is of others: officers, jobs, who asks in the end. */
-async function othersIn(): Promise<number> {
-  const one = await world();
-  await process(one, one.ports, 'whole').jobs.start('erase');
-  return left(one).length;
 }
 
 /** Runs the erasure with one call interfered with, then again as a new process. */
@@ -101,7 +105,7 @@ async function interfered(
   const after = process(one, one.ports, 'after');
   const seen = await after.erasures.get(one.erasureId, OFFICER);
   const remains = left(one).length;
-  if ((seen.state === 'provisional' || seen.state === 'complete') && remains > (await others)) wrong.push(`${seen.state}, and ${left(one).join()} is left`); // prettier-ignore
+  if ((seen.state === 'provisional' || seen.state === 'complete') && remains > 0) wrong.push(`${seen.state}, and ${left(one).join()} is left`); // prettier-ignore
   // The claim of a process that died is over after some minutes.
   await one.clock.sleep(10 * 60_000);
   for (let round = 0; round < 3; round += 1) await after.jobs.start('erase');
@@ -111,7 +115,7 @@ async function interfered(
   if (end.certificate?.deleted?.['conversations'] !== 1)
     wrong.push(`it deleted ${JSON.stringify(end.certificate)}`);
   if (end.certificate?.records['decisions'] !== 2) wrong.push(`it found ${JSON.stringify(end.certificate)}`);
-  if (left(one).length > (await others)) wrong.push(`in the end ${left(one).join()} is left`);
+  if (left(one).length > 0) wrong.push(`in the end ${left(one).join()} is left`);
   await after.sealer.sealTenant('default');
   const filters = { event_type: 'subject.erased' };
   const { items } = await after.auditReader.list({ filters, limit: 10 }, OFFICER);
@@ -119,9 +123,11 @@ async function interfered(
   return { calls, wrong: wrong.map((what) => `call ${String(call)} ${way}: ${what}`) };
 }
 
-const others = othersIn();
-
 describe('an erasure whose storage calls fail', () => {
+  it('begins with something that is left', async () => {
+    expect(left(await world())).toHaveLength(5);
+  });
+
   it.each(WAYS)(
     'is done by a later round and never said to be done before: each call %s',
     async (way) => {
@@ -129,7 +135,9 @@ describe('an erasure whose storage calls fail', () => {
       expect(none).toEqual([]);
       expect(calls).toBeGreaterThan(8);
       const wrong: string[] = [];
-      for (let call = 1; call <= calls; call += 1) wrong.push(...(await interfered(call, way)).wrong);
+      // Of what never happened every other one: of reads a few tell enough, and writes fail in the other ways as well.
+      const step = way === 'never happened' ? 2 : 1;
+      for (let call = 1; call <= calls; call += step) wrong.push(...(await interfered(call, way)).wrong);
       expect(wrong).toEqual([]);
     },
     120_000,
