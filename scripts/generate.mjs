@@ -325,7 +325,7 @@ function lifecycleLines({ tiers, retention }) {
     ...(tiers.coolAfterDays === undefined ? [] : [`cool after ${tiers.coolAfterDays} days`]),
     ...(tiers.archiveAfterDays === undefined ? [] : [`archived after ${tiers.archiveAfterDays} days`]),
   ];
-  return ['## Lifecycle', '', `Declared: ${[...steps, keptFor(retention)].join('; ')}. [What is past its time is disposed of](../retention.md).`, '']; // prettier-ignore
+  return ['## Lifecycle', '', `Declared: ${[...steps, keptFor(retention)].join('; ')}. [Retention](../retention.md) says what that means.`, '']; // prettier-ignore
 }
 
 function keptFor(retention) {

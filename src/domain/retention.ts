@@ -33,7 +33,7 @@ const fromOf = (rule: Exclude<RetentionRule, 'forever'>): string => ('of' in rul
  * The same moment so many calendar years later, UTC, milliseconds. What began on a 29 February ends on 1 March where the
  * year has none: nobody is kept for less than was said. Pure.
  */
-export function addYears(ms: number, years: number): number {
+function addYears(ms: number, years: number): number {
   const date = new Date(ms);
   return date.setUTCFullYear(date.getUTCFullYear() + years);
 }

@@ -193,27 +193,27 @@ export class DisposeRecords implements PartitionJob {
 
   async #whole(look: Look, { id }: Met): Promise<Done> {
     const { type, ref, rule, context, dryRun } = look;
-    let sinceMs: number | undefined;
-    let held = false;
+    const saw: { sinceMs?: number | undefined; held?: boolean } = {};
     const mayGo = async (row: Row): Promise<boolean> => {
       // What the list said proves nothing: the record's own row is what counts.
-      sinceMs = sinceOf(type, rule, row.properties);
-      if (sinceMs === undefined || !isOver(sinceMs, rule, context.nowMs)) return false;
-      held = !(await isFree(this.tools, type, ref.tenant, row, !dryRun));
-      return !held;
+      saw.held = false;
+      saw.sinceMs = sinceOf(type, rule, row.properties);
+      if (saw.sinceMs === undefined || !isOver(saw.sinceMs, rule, context.nowMs)) return false;
+      saw.held = !(await isFree(this.tools, type, ref.tenant, row, !dryRun));
+      return !saw.held;
     };
     const order = {
       cause: 'retention',
       details: { rule: ruleOf(rule) },
       mayGo,
-      sinceOf: () => sinceMs,
+      sinceOf: () => saw.sinceMs,
       dryRun,
       roundMs: roundOf(context),
     } as const;
     const outcome = await this.tools.disposer.dispose(type, id, order, callOf(ref.tenant));
-    if (held) return told(look, 'held', [sinceMs ?? NaN]);
+    if (saw.held === true) return told(look, 'held', [saw.sinceMs ?? NaN]);
     if (outcome !== 'disposed') return { counts: {} };
-    if (dryRun) return told(look, 'would_dispose', [sinceMs ?? NaN]);
+    if (dryRun) return told(look, 'would_dispose', [saw.sinceMs ?? NaN]);
     const cleared = await this.#settle.clear(type, ref.tenant, id, false, context);
     return { counts: cleared };
   }

@@ -1,5 +1,4 @@
 import pLimit from 'p-limit';
-import type { JsonObject } from '../domain/canonical-json.js';
 import { parseTime } from '../domain/clock.js';
 import type { RecordType } from '../domain/record-type.js';
 import { Budget } from './backoff.js';
@@ -103,7 +102,7 @@ export class HistoryDisposer {
       action: 'dispose-history',
       resourceType: type.recordType,
       resourceId: id,
-      details: { cause: 'retention', revisions: over.length, history_from: from, ...details } as JsonObject,
+      details: { cause: 'retention', revisions: over.length, history_from: from, ...details },
     });
     const { row_checksum: _, ...columns } = row.properties;
     const begun = { ...columns, history_from: from, history_event: event.event_id };

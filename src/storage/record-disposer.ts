@@ -145,7 +145,7 @@ function foundBy(type: RecordType, { indexKeys }: RecordRow, { properties }: Row
 }
 
 /** Covenants, and whatever else is declared so: no cause is good enough (lifecycle.md). */
-export function assertDisposable(type: RecordType): void {
+function assertDisposable(type: RecordType): void {
   if (type.retention !== 'forever' && type.partition.kind !== 'own') return;
   throw new AppError('record-immutable', `Records of ${type.collection} are kept for ever.`);
 }

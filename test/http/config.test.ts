@@ -47,6 +47,8 @@ describe('the configuration', () => {
       checkPartitionsSchedule: '40 */5 * * * *',
       rollUpSeriesSchedule: '55 */5 * * * *',
       movePartsSchedule: '5 */5 * * * *',
+      disposeSchedule: '13 */5 * * * *',
+      retention: { enabled: true, dryRun: false },
       migrateSchedule: '48 */5 * * * *',
       rotateKeysSchedule: '33 */5 * * * *',
       verifyLogsSchedule: '3 */5 * * * *',
@@ -72,6 +74,14 @@ describe('the configuration', () => {
     ['sample:1000000', { enabled: true, dryRun: false, sample: 1_000_000 }],
   ])('says with MIGRATE_MODE=%s what the timer of migrations does', (mode, settings) => {
     expect(readConfig({ ...GOOD, MIGRATE_MODE: mode }).migrating).toEqual({ ...settings, window: undefined });
+  });
+
+  it.each([
+    ['on', { enabled: true, dryRun: false }],
+    ['dry-run', { enabled: true, dryRun: true }],
+    ['off', { enabled: false, dryRun: false }],
+  ])('says with RETENTION_MODE=%s what becomes of what is past its time', (mode, settings) => {
+    expect(readConfig({ ...GOOD, RETENTION_MODE: mode }).retention).toEqual(settings);
   });
 
   it('says with MIGRATE_WINDOW when on a day it does it', () => {
@@ -159,6 +169,8 @@ describe('the configuration', () => {
     ['AzureWebJobsStorage__accountName', 'Not_An_Account'],
     ['SWEEP_SCHEDULE', ''],
     ['MIGRATE_SCHEDULE', ''],
+    ['DISPOSE_SCHEDULE', ''],
+    ['RETENTION_MODE', 'later'],
     ['MIGRATE_MODE', ''],
     ['MIGRATE_MODE', 'sometimes'],
     ['MIGRATE_MODE', 'sample:0'],

@@ -5,7 +5,7 @@ import { httpHost, type RequestOptions } from '../support/http-harness.js';
 import { STORAGES } from '../support/platform.js';
 import { useHttpHost } from '../support/use-http-host.js';
 
-const DEFAULTS = { schema_version: '1.0', list_limit_default: 50, cache: { enabled: true } };
+const DEFAULTS = { schema_version: '1.0', list_limit_default: 50, cache: { enabled: true }, retention: {} };
 
 describe.each(STORAGES)('/configuration $name', (kind) => {
   const { storage, host } = useHttpHost(kind);

@@ -118,10 +118,11 @@ describe('in a thousand years of every job', () => {
     }
     const gone = deletions(calls);
     expect(gone.filter((name) => name.startsWith('decisions i:'))).not.toEqual([]);
-    expect(gone.filter((name) => /^audit /.test(name))).toEqual([]);
-    expect(gone.filter((name) => /^ledger /.test(name) && !/\.p\/|\/stages\//.test(name))).toEqual([]);
+    expect(gone.filter((name) => name.startsWith('audit '))).toEqual([]);
+    expect(gone.filter((name) => name.startsWith('ledger ') && !/\.p\/|\/stages\//.test(name))).toEqual([]);
     expect(gone.filter((name) => /^auditevents (?!o:)/.test(name))).toEqual([]);
-    expect(gone.filter((name) => /^covenants (?!o:)/.test(name) || name.includes(envelope.id))).toEqual([]);
+    // Not that its partition may have pending events, which is no part of it.
+    expect(gone.filter((name) => /^covenants (?!o:)/.test(name) || (name.includes(envelope.id) && !name.startsWith("system default:covenants:")))).toEqual([]); // prettier-ignore
     for (const { container, name } of before)
       expect(
         log().some((one) => one.container === container && one.name === name),
@@ -132,7 +133,7 @@ describe('in a thousand years of every job', () => {
 
   it('the only pieces that delete blobs are these', () => {
     const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
-    const deleting = files.filter((name) => /blobs\.delete\(/.test(readFileSync(join('src', name), 'utf8')));
+    const deleting = files.filter((name) => readFileSync(join('src', name), 'utf8').includes('blobs.delete('));
     expect(deleting.sort()).toEqual(DELETING);
   }); // prettier-ignore
 });

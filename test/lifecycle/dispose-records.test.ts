@@ -41,8 +41,8 @@ const isThere = async (type: RecordType, id: string): Promise<boolean> => {
   const read = on().manager.get(type, id, call);
   return read.then(
     () => true,
-    (error: { code: string }) => {
-      expect(error.code).toBe('record-erased');
+    (error: unknown) => {
+      expect(error).toMatchObject({ code: 'record-erased' });
       return false;
     },
   );

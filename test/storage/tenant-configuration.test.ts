@@ -19,7 +19,7 @@ const limit = (list_limit_default: number): TenantConfiguration => ({ ...DEFAULT
 
 describe('what a tenant may set', () => {
   it('has defaults for all that is left out', () => {
-    expect(acceptConfiguration({})).toEqual({ schema_version: '1.0', list_limit_default: 50, cache: { enabled: true } }); // prettier-ignore
+    expect(acceptConfiguration({})).toEqual({ schema_version: '1.0', list_limit_default: 50, cache: { enabled: true }, retention: {} }); // prettier-ignore
     expect(acceptConfiguration({ cache: {} })).toEqual(DEFAULT_CONFIGURATION);
     expect(acceptConfiguration({ list_limit_default: 1000 })).toEqual(limit(1000));
   });

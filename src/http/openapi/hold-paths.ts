@@ -56,7 +56,7 @@ export function holdPaths(): Paths {
         parameters: ['IdempotencyKey', 'Prefer'],
         body: { schema: holdRequest, example: EXAMPLE },
         answers: answer(201, 'The hold; it is in force.', hold, ['Location', 'Idempotency-Replayed', ...RECEIPT]), // prettier-ignore
-        problems: [404, 409],
+        problems: [404, 409, 410],
       }),
       get: describe(holdsResource.GET, {
         id: 'listHolds',
