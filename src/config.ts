@@ -127,6 +127,10 @@ const environment = z.object({
   MOVE_PARTS_SCHEDULE: z.string().min(1).default('5 */5 * * * *'),
   ROTATE_KEYS_SCHEDULE: z.string().min(1).default('33 */5 * * * *'),
   VERIFY_LOGS_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
+  INDEX_SUBJECTS_SCHEDULE: z.string().min(1).default('43 */5 * * * *'),
+  ERASE_SCHEDULE: z.string().min(1).default('28 * * * * *'),
+  /** How long backups of the table of keys are kept: until then a certificate of erasure is provisional. */
+  KEY_BACKUP_DAYS: optional((text) => (/^\d{1,4}$/.test(text) && Number(text) <= 3650 ? Number(text) : undefined), 'must be a number of days from 0 to 3650'), // prettier-ignore
   MIGRATE_SCHEDULE: z.string().min(1).default('48 */5 * * * *'),
   DISPOSE_SCHEDULE: z.string().min(1).default('13 */5 * * * *'),
   /** What the job `dispose` does when its timer runs: what is past its time goes, is counted, or neither. */
@@ -197,6 +201,9 @@ export interface Config {
   readonly rehydrateSchedule: string;
   readonly rotateKeysSchedule: string;
   readonly verifyLogsSchedule: string;
+  readonly indexSubjectsSchedule: string;
+  readonly eraseSchedule: string;
+  readonly keyBackupDays: number | undefined;
   readonly disposeSchedule: string;
   readonly retention: RetentionMode;
   readonly migrating: MigrateSettings;
@@ -241,6 +248,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     rehydrateSchedule: settings.REHYDRATE_SCHEDULE,
     rotateKeysSchedule: settings.ROTATE_KEYS_SCHEDULE,
     verifyLogsSchedule: settings.VERIFY_LOGS_SCHEDULE,
+    indexSubjectsSchedule: settings.INDEX_SUBJECTS_SCHEDULE,
+    eraseSchedule: settings.ERASE_SCHEDULE,
+    keyBackupDays: settings.KEY_BACKUP_DAYS,
     disposeSchedule: settings.DISPOSE_SCHEDULE,
     retention: { enabled: settings.RETENTION_MODE !== 'off', dryRun: settings.RETENTION_MODE === 'dry-run' },
     migrating: { ...settings.MIGRATE_MODE, window: settings.MIGRATE_WINDOW },

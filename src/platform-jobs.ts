@@ -55,6 +55,8 @@ interface JobParts extends ArchiverTools {
   readonly report: IntegrityAuditor['report'];
   readonly holds: HoldBook;
   readonly rehydrator: Rehydrator;
+  /** Jobs that are wired elsewhere. */
+  readonly more: readonly Job[];
 }
 
 /** What runs over everything there is, a piece at a time. */
@@ -105,6 +107,7 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     overPartitions(new DisposeRecords({ ...disposal, ...disposing, mode: { enabled: true, dryRun: false, ...disposing.mode }, tables, types, report, budget, log }), { directory, budget }), // prettier-ignore
     new RehydrateRecords({ tables, rehydrator: parts.rehydrator, budget }),
     overPartitions(archiving(parts, budget), { directory, budget }),
+    ...parts.more,
   ];
 }
 

@@ -18,9 +18,11 @@ import { Sealer } from './audit/sealer.js';
 import { Sweeper } from './audit/sweeper.js';
 import type { Clock, Entropy } from './domain/clock.js';
 import { HoldBook } from './lifecycle/hold-book.js';
+import type { ErasureBook } from './lifecycle/erasure-book.js';
 import type { RetentionMode } from './lifecycle/dispose-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
+import { openErasure } from './platform-erasure.js';
 import { jobsOf } from './platform-jobs.js';
 import { PoisonBox } from './queue/poison-box.js';
 import { InboxHandler } from './queue/inbox-handler.js';
@@ -39,6 +41,7 @@ import { Budget } from './storage/backoff.js';
 import { BusinessStorageManager } from './storage/business-storage-manager.js';
 import { DigestScheduler } from './storage/digest-scheduler.js';
 import { Directory, SYSTEM_TABLE } from './storage/directory.js';
+import { ERASURES_TABLE } from './storage/erasure-rows.js';
 import { HOLDS_TABLE } from './storage/hold-rows.js';
 import { IDEMPOTENCY_TABLE } from './storage/idempotency.js';
 import { LINEAGE_TABLE } from './storage/lineage-rows.js';
@@ -48,6 +51,7 @@ import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from './storage/keys.js';
 import type { CallContext } from './storage/manager-types.js';
 import type { StoragePorts } from './storage/ports.js';
 import { Rehydrator } from './storage/rehydrator.js';
+import { SubjectIndex, SUBJECTS_TABLE } from './storage/subject-rows.js';
 import { TableConfigurationStore } from './storage/tenant-configuration-store.js';
 import { TenantConfigurations } from './storage/tenant-configurations.js';
 import { saidOf, type Log } from './telemetry/log.js';
@@ -79,6 +83,8 @@ export interface PlatformOptions {
   /** Whether what callers over HTTP are shown of records is in the audit trail; by default it is not. */
   readonly auditReads?: ReadAuditing;
   readonly anchoring?: AnchorOptions;
+  /** How long backups of table `keys` are kept, in days: erasures are provisional until then. By default 30. */
+  readonly keyBackupDays?: number | undefined;
 }
 
 /** Everything the functions, the library and the tests use, wired to one storage. Knows no cloud. */
@@ -113,6 +119,7 @@ export interface Platform {
   readonly sweeper: Sweeper;
   /** Legal holds; whoever deletes anything asks here first. */
   readonly holds: HoldBook;
+  readonly erasures: ErasureBook;
   readonly jobs: JobRunner;
   readonly actors: Actors;
   readonly actorNames: ActorNames;
@@ -142,6 +149,8 @@ export function storageNames(types: readonly RecordType[] = RECORD_TYPES): {
     LOOKUPS_TABLE,
     LINEAGE_TABLE,
     HOLDS_TABLE,
+    SUBJECTS_TABLE,
+    ERASURES_TABLE,
   ];
   return {
     tables: [...tablesOf(types), ...own],
@@ -176,7 +185,8 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     directory,
     clock,
     signer: options.logKeys.signer,
-    beforeClearing: async (tenant, changes) => {
+    beforeClearing: async (tenant, changes, named) => {
+      await new SubjectIndex(ports.tables, clock, entropy).add(tenant, named);
       for (const type of registry.types)
         await manager.followChanges(type, tenant, changes.filter(({ recordType }) => recordType === type.recordType)); // prettier-ignore
     },
@@ -230,22 +240,21 @@ export function assemblePlatform(options: PlatformOptions): Platform {
   });
   const common = { ports, clock, entropy, directory, secretBox, blindIndex, pseudonym, onCommitted };
   const configurations = new TenantConfigurations(new TableConfigurationStore(common), clock, onIntegrityFailure); // prettier-ignore
-  const manager = new BusinessStorageManager({
-    ...common,
-    cursorKey,
-    typeOfId: registry.findById.bind(registry),
-    configurations,
-    onPartAdded: digests.added.bind(digests),
-    onIntegrityFailure,
+  const managing = { ...common, cursorKey, typeOfId: registry.findById.bind(registry), configurations, onIntegrityFailure }; // prettier-ignore
+  const manager = new BusinessStorageManager({ ...managing, onPartAdded: digests.added.bind(digests) });
+  const holds = new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }); // prettier-ignore
+  const erasure = openErasure({
+    options: managing,
+    types: registry.types,
+    holds,
+    keys: ring.dataKeys,
+    actors,
+    seal: sealer.sealTenant.bind(sealer),
+    disposal: manager.disposal,
+    report: onIntegrityFailure,
+    backupDays: options.keyBackupDays,
   });
-  const auditReader = new AuditReader({
-    tables: ports.tables,
-    directory,
-    clock,
-    entropy,
-    cursorKey,
-    onIntegrityFailure,
-  });
+  const auditReader = new AuditReader({ ...common, ...ports, cursorKey, onIntegrityFailure });
   const logReader = new LogReader({ blobs: ports.blobs, clock, entropy });
   const proofs = new EventProofs({ ...common, ...ports, reader: auditReader, log: logReader, onIntegrityFailure }); // prettier-ignore
   const anchors = openAnchors(
@@ -253,7 +262,6 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     options.anchoring,
   );
   const anchoring = { ...anchors.job, seal: () => sealer.sealTenant(SYSTEM_TENANT) };
-  const holds = new HoldBook({ ...common, cursorKey, findByCollection: registry.findByCollection.bind(registry), onIntegrityFailure }); // prettier-ignore
   const disposing = {
     disposal: manager.disposal,
     holds,
@@ -262,7 +270,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     mode: options.retention,
   };
   const rehydrator = new Rehydrator({ ...common, typeOfId: registry.findById.bind(registry), onIntegrityFailure }); // prettier-ignore
-  const poison = new PoisonBox({ ports, clock, entropy, secretBox, audit: emitter });
+  const poison = new PoisonBox({ ports, clock, entropy, secretBox, types: registry, audit: emitter });
   const externalEvents = new ExternalEvents({ tables: ports.tables, clock, entropy, emitter, reader: auditReader, blindIndex }); // prettier-ignore
   return {
     registry,
@@ -301,6 +309,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     scheduler,
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
     holds,
+    erasures: erasure.book,
     jobs: new JobRunner(
       { tables: ports.tables, clock, entropy, log },
       jobsOf({
@@ -318,6 +327,7 @@ export function assemblePlatform(options: PlatformOptions): Platform {
         report: onIntegrityFailure,
         holds,
         rehydrator,
+        more: erasure.jobs,
       }),
     ),
     actors,

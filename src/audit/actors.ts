@@ -80,6 +80,50 @@ export class Actors {
     this.#pseudonyms.delete(`${tenant}:${name}`);
   }
 
+  /**
+   * Removes whose pseudonym is whose, by the blind hash of the name (`hashOf`), where the name was erased: whoever uses
+   * it now gets another pseudonym, and that mapping is left. How many were removed. Idempotent; this process forgets them
+   * at once, others within five minutes. Two reads, two deletes.
+   */
+  async remove(tenant: string, blind: string): Promise<number> {
+    return this.#retried(async () => {
+      const row = await this.#find(tenant, nameKey(blind));
+      if (row === undefined) return 0;
+      // What was sealed before there were data keys opens still, and has to go all the same.
+      const older = !String(row.properties['sealed']).startsWith('v2.');
+      if (!older && (await this.#nameIn(tenant, row)) !== undefined) return 0;
+      const actor = actorIn(row);
+      // One by one: who finds one of them gone has the other to remove all the same.
+      for (const [rowKey, etag] of [
+        [actorKey(actor), '*'],
+        [row.rowKey, row.etag],
+      ] as const) {
+        // prettier-ignore
+        try {
+          const operation = { kind: 'delete', rowKey, etag } as const;
+          await this.tools.tables.commit(ACTORS_TABLE, partitionKey(tenant, 'actors'), [operation]);
+        } catch (error) {
+          // Somebody was faster, or the name is used again: what it has now is another mapping.
+          if (!isFault(error, 'conflict', 'missing')) throw error;
+        }
+      }
+      for (const [name, known] of this.#pseudonyms.entries())
+        if (known === actor && name.startsWith(`${tenant}:`)) this.#pseudonyms.delete(name);
+      this.#rows.delete(`${tenant}:${actor}`);
+      return 1;
+    });
+  }
+
+  /** Whether there is a pseudonym of a name, by its blind hash. One point read. */
+  async knows(tenant: string, blind: string): Promise<boolean> {
+    return (await this.#retried(() => this.#find(tenant, nameKey(blind)))) !== undefined;
+  }
+
+  /** What the mapping of a name is found by. */
+  hashOf(tenant: string, name: string): Promise<string> {
+    return this.tools.blindIndex.blind(tenant, 'actor', name);
+  }
+
   /** An insert whose answer was lost is found by the next try. */
   #retried<T>(fetch: () => Promise<T>): Promise<T> {
     return new Budget(this.tools.clock, this.tools.entropy).retry(fetch);
@@ -114,7 +158,7 @@ export class Actors {
   }
 
   async #nameKey(tenant: string, name: string): Promise<string> {
-    return nameKey(await this.tools.blindIndex.blind(tenant, 'actor', name));
+    return nameKey(await this.hashOf(tenant, name));
   }
 
   #findActor(tenant: string, actor: string): Promise<Row | undefined> {

@@ -1,5 +1,6 @@
 import { dayOf, partitionKey } from '../storage/keys.js';
 import { parseTime } from '../domain/clock.js';
+import type { NamedSubject } from '../storage/subject-rows.js';
 import { ledgerBroken, type PendingRowRef, type Stage, type StagedEvent } from './ledger-state.js';
 import { factsOf, type EventFacts } from './pending-row.js';
 
@@ -69,6 +70,17 @@ export function changesOf(stage: Stage): readonly SealedChange[] {
       last.set(`${recordType} ${id}`, { recordType, id, revision });
   }
   return [...last.values()];
+}
+
+/** Whom the stage's events name, as the index of subjects has it: each of a record once. */
+export function namedByStage(stage: Stage): readonly NamedSubject[] {
+  const once = new Map<string, NamedSubject>();
+  for (const { subjects = '', facts } of sealedEvents(stage)) {
+    const { resource_type: recordType = '', resource_id: recordId } = facts;
+    for (const subject of subjects.split(' ').filter((hash) => hash !== ''))
+      once.set(`${subject} ${recordId}`, { subject, recordType, recordId });
+  }
+  return [...once.values()];
 }
 
 /**

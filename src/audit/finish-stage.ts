@@ -1,7 +1,15 @@
 import type { Directory } from '../storage/directory.js';
 import type { StoragePorts } from '../storage/ports.js';
+import type { NamedSubject } from '../storage/subject-rows.js';
 import { applyUnits } from './apply-units.js';
-import { changesOf, clearOrder, INDEX_TABLE, indexOrder, type SealedChange } from './clear-order.js';
+import {
+  changesOf,
+  clearOrder,
+  INDEX_TABLE,
+  indexOrder,
+  namedByStage,
+  type SealedChange,
+} from './clear-order.js';
 import { clearUnits, indexUnits } from './index-rows.js';
 import type { NoteSigner } from './log/signed-note.js';
 import { publishStage, type CommittedRound } from './publish-log.js';
@@ -15,7 +23,11 @@ export interface FinishTools {
    * Called with what a stage's events changed before their pending rows go, and again when that was not finished: what
    * follows from a change and could not be in its commit is done by then. Faults: `unavailable`, as an AppError.
    */
-  readonly beforeClearing?: (tenant: string, changes: readonly SealedChange[]) => Promise<void>;
+  readonly beforeClearing?: (
+    tenant: string,
+    changes: readonly SealedChange[],
+    named: readonly NamedSubject[],
+  ) => Promise<void>;
 }
 
 /**
@@ -42,7 +54,7 @@ export async function finishStage(
     const target = { tables, table: INDEX_TABLE, partitionKey: group.partitionKey, ordered: true };
     await applyUnits(target, indexUnits(group));
   }
-  await tools.beforeClearing?.(stage.tenant, changesOf(stage));
+  await tools.beforeClearing?.(stage.tenant, changesOf(stage), namedByStage(stage));
   for (const group of clearOrder(stage)) {
     const target = { tables, table: group.table, partitionKey: group.partitionKey, ordered: true };
     await applyUnits(target, clearUnits(group));

@@ -45,6 +45,8 @@ const stagedEventSchema = pendingRowRef.extend({
   event: z.string().min(2),
   /** JSON text of its sealed values, where it has any. */
   sealed: z.string().optional(),
+  /** Blind hashes of whom it names, for the index of subjects. */
+  subjects: z.string().min(1).optional(),
 });
 
 const stageSchema = z.strictObject({

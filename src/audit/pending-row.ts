@@ -5,6 +5,8 @@ import { pendingEventKey } from '../storage/keys.js';
 import type { PartitionRef } from '../storage/directory.js';
 import type { Row } from '../storage/ports.js';
 import { rowIntact } from '../storage/row-checksum.js';
+import { SUBJECTS_COLUMN } from '../storage/subject-rows.js';
+import { textOf } from '../storage/text-columns.js';
 
 /** Rows `o:<event id>`: events that are committed and wait for their place in the log. Pure. */
 export interface PendingEvent {
@@ -13,6 +15,8 @@ export interface PendingEvent {
   readonly text: string;
   /** JSON text of the sealed values, where there are any. */
   readonly sealed: string | undefined;
+  /** Blind hashes of whom the change names, joined by spaces, where it names anybody. */
+  readonly subjects: string | undefined;
   /** The record this event changed and the revision it made; undefined for an event that is no change. */
   readonly change: { readonly record: string; readonly revision: number } | undefined;
   readonly table: string;
@@ -42,6 +46,7 @@ const factsSchema = z.object({
   tenant: z.string().min(1),
   timestamp: z.string().refine((text) => parseTime(text) !== undefined),
   actor: z.string(),
+  resource_type: z.string().optional(),
   resource_id: z.string(),
   record_type: z.string().optional(),
   revision: z.number().int().positive().optional(),
@@ -76,6 +81,7 @@ export function parsePending(ref: PartitionRef, row: Row): PendingEvent | Corrup
     eventId: facts.event_id,
     text,
     sealed: typeof sealed === 'string' ? sealed : undefined,
+    subjects: textOf(SUBJECTS_COLUMN, row.properties) || undefined,
     change:
       facts.revision === undefined ? undefined : { record: facts.resource_id, revision: facts.revision },
     table: ref.table,

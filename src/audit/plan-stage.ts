@@ -66,6 +66,7 @@ export function planStage(
       leaf_index: follows + position,
       event: event.text,
       ...(event.sealed === undefined ? {} : { sealed: event.sealed }),
+      ...(event.subjects === undefined ? {} : { subjects: event.subjects }),
     })),
   };
   const before = last === undefined ? EMPTY_TREE : { size: last.tree_size, edge: last.edge };

@@ -18,6 +18,7 @@ export type AuditEventType =
   | 'record.disposed'
   | 'record.read'
   | 'subject.erased'
+  | 'erasure.requested'
   | 'hold.placed'
   | 'hold.released'
   | 'access.refused'

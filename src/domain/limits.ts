@@ -83,6 +83,8 @@ export const LIMITS = {
   /** Legal holds of a tenant in force at a time; the reason of one and of its release; the name of a subject. */
   activeHolds: 1000,
   holdReasonChars: 2000,
+  /** People that one revision or entry may name in all: the index of subjects has to hold them in one row. */
+  subjectsNamed: 10_000,
   holdSubjectChars: 1000,
   /** Holds in force that a process remembers: for how long at most, and of how many tenants. */
   holdsKeptMs: 5_000,

@@ -185,6 +185,8 @@ export interface RecordDeclaration<Data extends RecordData, Create> {
    * (`domain/links.ts`). What stands there and is no id is no link. Not sensitive: links are repeated in rows.
    */
   readonly links?: readonly string[];
+  /** A record that is about one person alone is deleted when that person is erased; absent: what it says of them is. */
+  readonly erasedWhole?: true;
   readonly tiers: TierRule;
   readonly retention: RetentionRule;
   readonly actions: Readonly<Record<string, ActionDeclaration<Data>>>;

@@ -9,6 +9,7 @@ import type { AnchorReader } from '../audit/anchors/anchor-reader.js';
 import type { EventProofs } from '../audit/event-proofs.js';
 import type { LogKeys } from '../audit/log-keys.js';
 import type { LogReader } from '../audit/log-reader.js';
+import type { ErasureBook } from '../lifecycle/erasure-book.js';
 import type { HoldBook } from '../lifecycle/hold-book.js';
 import type { JobRunner } from '../lifecycle/job-runner.js';
 import type { Inbox } from '../storage/inbox.js';
@@ -48,6 +49,7 @@ export interface HttpServices {
   readonly auditLog: LogServices;
   readonly externalEvents: ExternalEvents;
   readonly holds: Pick<HoldBook, 'place' | 'release' | 'get' | 'list'>;
+  readonly erasures: Pick<ErasureBook, 'request' | 'get' | 'list'>;
   readonly jobs: Pick<JobRunner, 'list' | 'knows' | 'start' | 'tryOut' | 'suspend' | 'resume'>;
   readonly rateLimiter: Pick<RateLimiter, 'admitCaller' | 'admitAddress'>;
   readonly log: Log;

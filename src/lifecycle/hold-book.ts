@@ -151,7 +151,8 @@ export class HoldBook {
   }
 }
 
-function assertNone(what: 'record' | 'subject', holds: readonly ActiveHold[]): void {
+/** Throws `record-on-hold`, naming the holds, unless there are none. */
+export function assertNone(what: 'record' | 'subject', holds: readonly ActiveHold[]): void {
   if (holds.length === 0) return;
   const ids = holds.slice(0, NAMED_AT_MOST).map(({ holdId }) => holdId);
   const more = holds.length > ids.length ? ` and ${String(holds.length - ids.length)} more` : '';

@@ -4,6 +4,9 @@ import type { AuditEmitter } from '../audit/emitter.js';
 import { formatTime, type Clock, type Entropy } from '../domain/clock.js';
 import type { SecretBox } from '../domain/commitment.js';
 import { AppError } from '../domain/errors.js';
+import { everySubjectOf } from '../domain/held.js';
+import { isObject } from '../domain/merge-patch.js';
+import type { RecordType } from '../domain/record-type.js';
 import { fitsMessage } from '../storage/inbox.js';
 import { BLOB_CONTAINERS, QUEUES, SYSTEM_TENANT } from '../storage/keys.js';
 import { isFault, type StoragePorts } from '../storage/ports.js';
@@ -16,6 +19,7 @@ export interface PoisonTools {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly secretBox: SecretBox;
+  readonly types: { findByCollection(collection: string): RecordType | undefined };
   readonly audit: Pick<AuditEmitter, 'emit'>;
 }
 
@@ -28,7 +32,8 @@ interface PoisonHead {
 
 /**
  * Sets messages aside that can never succeed; they stay until an operator acts. What they bring may be anything, so all of
- * it is sealed, under the key of the tenant that it names, or the platform's own.
+ * it is sealed, under the keys of everybody that it names as whom it is about, so that it is erased with them; where it names
+ * nobody, under that of the tenant that it names, or the platform's own.
  */
 export class PoisonBox {
   constructor(private readonly tools: PoisonTools) {}
@@ -70,7 +75,7 @@ export class PoisonBox {
       deliveries: delivery.dequeueCount,
       reason: { code: reason.code, detail: reason.message, ...(reason.issues.length > 0 ? { errors: reason.issues } : {}) }, // prettier-ignore
     };
-    const message = await sealWhole(this.tools, placeOf(head), jsonText(payload));
+    const message = await sealWhole(this.tools, placeOf(head), jsonText(payload), this.#namedIn(payload));
     const whole = JSON.stringify({ ...head, message });
     const text = fitsMessage(whole) ? whole : await this.#checkIn(head, message);
     await ports.queues.send(QUEUES.inboxPoison, text);
@@ -85,6 +90,18 @@ export class PoisonBox {
     const sealed = poisoned.message ?? (await this.#checkedIn(poisoned));
     return (await openWhole(this.tools.secretBox, placeOf(poisoned), sealed)) as string;
   } // prettier-ignore
+
+  /** Its sender, and whom its data names by the rules of its type, as far as it has any of that. */
+  #namedIn(payload: unknown): readonly string[] {
+    if (!isObject(payload)) return [];
+    const { actor, collection, data } = payload;
+    const type = typeof collection === 'string' ? this.tools.types.findByCollection(collection) : undefined;
+    const own = typeof actor === 'string' && actor !== '' ? [actor] : [];
+    // What is half a character is nobody's name: no record could have it.
+    return [...new Set([...own, ...everySubjectOf(data, type?.subjects)])].filter((name) =>
+      name.isWellFormed(),
+    );
+  }
 
   /** A message that is too large once the reason is added waits in a blob. */
   async #checkIn(head: PoisonHead, message: string): Promise<string> {

@@ -318,6 +318,7 @@ export const conversationType = defineRecord<Conversation, z.output<typeof submi
     '/messages/*/content': ['/messages/*/sender'],
     '/messages/*/attachments': ['/messages/*/sender'],
   },
+  erasedWhole: true,
   tiers: { coolAfterDays: 30, archiveAfterDays: 90 },
   retention: { years: 3, from: 'created_at', floor: false },
   actions: {},

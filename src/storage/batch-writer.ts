@@ -199,9 +199,9 @@ export class BatchWriter {
     const { type, call, reservation } = batch;
     const operations = members.flatMap(({ revision, location }) => {
       const facts = factsOf(revision, location, undefined);
-      const { event, sealedEvent, blinds, detail } = revision;
+      const { event, sealedEvent, blinds, subjects, detail } = revision;
       const voidEtag = replaced.voids.get(revision.id);
-      return revisionOperations(chunk.ref, { type, facts, data: detail.data, blinds, event, sealedEvent, previous: undefined, voidEtag }); // prettier-ignore
+      return revisionOperations(chunk.ref, { type, facts, data: detail.data, blinds, subjects, event, sealedEvent, previous: undefined, voidEtag }); // prettier-ignore
     });
     if (reservation !== undefined) {
       const partition = partitionKey(call.tenant, chunk.ref.partition);

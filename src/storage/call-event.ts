@@ -9,7 +9,8 @@ import { sealEvent } from './pending-event.js';
 export type CallDeed = Pick<
   EventDraft,
   'timestampMs' | 'eventType' | 'action' | 'resourceType' | 'resourceId' | 'details' | 'change'
->;
+> &
+  Partial<Pick<EventDraft, 'outcome'>>;
 
 /** The event of something that a call did, in the name of its caller, and what of it is sealed. */
 export async function callEvent(
@@ -24,7 +25,7 @@ export async function callEvent(
       tenant: call.tenant,
       actor: await pseudonym(call.tenant, call.actor),
       severity: 'info',
-      outcome: 'success',
+      outcome: deed.outcome ?? 'success',
       correlationId: call.correlationId,
       ipAddress: call.ipAddress,
       sessionId: call.sessionId,

@@ -3,6 +3,7 @@ import type { BlindIndex } from '../domain/blind-index.js';
 import type { Json } from '../domain/canonical-json.js';
 import type { Clock, Entropy } from '../domain/clock.js';
 import type { SecretBox } from '../domain/commitment.js';
+import { everySubjectOf } from '../domain/held.js';
 import { newId, parseId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import type { RecordType } from '../domain/record-type.js';
@@ -75,7 +76,15 @@ export interface PromisedCollection {
   readonly accept: (
     body: unknown,
     context: { readonly nowMs: number; readonly entropy: Entropy; readonly actor: string },
-  ) => { readonly id: string; readonly createdMs: number };
+  ) => PromisedContent;
+}
+
+/** What a body will be stored as. */
+export interface PromisedContent {
+  readonly id: string;
+  readonly createdMs: number;
+  /** Whom it is about, by name; its caller besides. */
+  readonly subjects?: readonly string[];
 }
 
 /** An operation that was accepted now, or before under the same key. */
@@ -127,11 +136,16 @@ export class Inbox {
     const { clock, entropy } = this.tools;
     const budget = new Budget(clock, entropy);
     const nowMs = clock.now();
-    const { id: recordId, createdMs } = target.accept(body, { nowMs, entropy, actor: call.actor });
+    const {
+      id: recordId,
+      createdMs,
+      subjects = [],
+    } = target.accept(body, { nowMs, entropy, actor: call.actor });
     const fresh = newId(OPERATION_PREFIX, nowMs, entropy);
     const reserved = await this.#reserve(call, [fresh, recordId], budget);
     if ('replay' in reserved) {
-      if (reserved.replay.status === 'pending') await this.#send(target, body, call, reserved.replay, budget);
+      if (reserved.replay.status === 'pending')
+        await this.#send(target, body, subjects, call, reserved.replay, budget);
       return { operation: viewOf(reserved.replay), replayed: true };
     }
     const [id, fixedRecordId] = reserved.ids as [string, string];
@@ -146,7 +160,7 @@ export class Inbox {
       fingerprint: reserved.fingerprint,
     };
     await this.#operations.insert(operation, budget);
-    await this.#send(target, body, call, operation, budget);
+    await this.#send(target, body, subjects, call, operation, budget);
     return { operation: viewOf(operation), replayed: false };
   }
 
@@ -186,6 +200,7 @@ export class Inbox {
   async #send(
     { collection }: PromisedCollection,
     body: unknown,
+    subjects: readonly string[],
     call: CallContext,
     operation: Pick<StoredOperation, 'id'>,
     budget: Budget,
@@ -199,7 +214,8 @@ export class Inbox {
       operation_id: operation.id,
     };
     const content = { actor: call.actor, data: body as Json };
-    const sealed = await sealWhole(this.tools, contentPlace(call.tenant, operation.id), content);
+    const about = [call.actor, ...subjects];
+    const sealed = await sealWhole(this.tools, contentPlace(call.tenant, operation.id), content, about);
     const whole = JSON.stringify({ ...head, sealed } satisfies InboxMessage);
     const text = fitsMessage(whole) ? whole : await this.#checkIn(head, sealed, budget);
     await budget.retry(() => this.tools.ports.queues.send(QUEUES.inbox, text));
@@ -227,8 +243,8 @@ function recordsOf(type: RecordType): PromisedCollection {
     accept: (body, { nowMs, entropy, actor }) => {
       const accepted = acceptCreate(type, body, nowMs);
       const id = newId(type.idPrefix, accepted.createdMs, entropy);
-      createData(type, accepted, { id, nowMs, actor });
-      return { id, createdMs: accepted.createdMs };
+      const data = createData(type, accepted, { id, nowMs, actor });
+      return { id, createdMs: accepted.createdMs, subjects: everySubjectOf(data, type.subjects) };
     },
   };
 }

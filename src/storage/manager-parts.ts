@@ -57,6 +57,8 @@ export function partsOfManager(options: StorageManagerOptions) {
       disposer: new RecordDisposer(options, locator, reads),
       clearer: new RecordClearer(options, details, locator),
       history: new HistoryDisposer(options, locator),
+      /** After a subject was erased: nothing that was opened before is answered from memory. */
+      forgetReads: () => reads.forgetAll(),
       subjects: new RecordSubjects(options, details, partReader, locator),
     },
     reads,

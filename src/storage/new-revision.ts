@@ -14,6 +14,7 @@ import { blindsOf, type Blinds } from './blinds.js';
 import type { Detail } from './detail-store.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
 import type { RecordRow, RevisionFacts } from './record-row.js';
+import { namedIn } from './subject-rows.js';
 
 /** What a change is called in the audit trail. */
 export interface ChangeName {
@@ -31,6 +32,8 @@ export interface NewRevision {
   readonly action: string;
   readonly detail: Detail;
   readonly blinds: Blinds;
+  /** Blind hashes of everybody that the data names. */
+  readonly subjects: readonly string[];
   /** The stored envelope as JSON. */
   readonly bytes: Uint8Array;
   readonly event: AuditEvent;
@@ -93,6 +96,7 @@ export async function newRevision(
     action: name.action,
     detail: { stored, data, secrets },
     blinds: await blindsOf(blindIndex, type, call.tenant, data),
+    subjects: await namedIn(blindIndex, call.tenant, data, type.subjects),
     bytes,
     event,
     sealedEvent,

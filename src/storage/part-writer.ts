@@ -31,6 +31,7 @@ import type { Row, RowOperation } from './ports.js';
 import type { RecordReader } from './record-reader.js';
 import { broken } from './record-row.js';
 import { rowIntact } from './row-checksum.js';
+import { namedIn } from './subject-rows.js';
 import type { WritePlan } from './write-plan.js';
 
 /** An addition under way. */
@@ -252,7 +253,7 @@ export class PartWriter {
       { kind: 'insert', ...partRow(key, id, part) },
       head.etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag: head.etag },
       ...namedOperations(parts, key, id, part, previous?.nameEtag),
-      pendingEvent(key, event, sealed, { id }),
+      pendingEvent(key, event, sealed, { id }, await namedIn(this.tools.blindIndex, call.tenant, entry, parts.subjects)), // prettier-ignore
     ];
     if (reservation !== undefined) {
       const revisions = [{ id, revision: envelope.revision }];

@@ -3,6 +3,8 @@ import type { SealedSecrets, SecretBox, Secrets } from '../domain/commitment.js'
 import { pendingEventKey } from './keys.js';
 import type { RowOperation } from './ports.js';
 import { withRowChecksum } from './row-checksum.js';
+import { SUBJECTS_COLUMN } from './subject-rows.js';
+import { textColumns } from './text-columns.js';
 
 /**
  * Seals what an event has committed to; nothing where it has nothing to hide. All of it is about `actorName`, whose
@@ -20,12 +22,16 @@ export async function sealEvent(
   return secretBox.seal(place, secrets, subjects);
 }
 
-/** The row `o:<event id>` of an event that is committed with what a record has become; `revision` where that is one. */
+/**
+ * The row `o:<event id>` of an event that is committed with what a record has become; `revision` where that is one.
+ * `subjects`: blind hashes of whom it names, for the index of subjects (docs/erasure.md).
+ */
 export function pendingEvent(
   partitionKey: string,
   event: AuditEvent,
   sealed: SealedSecrets,
   record: { readonly id: string; readonly revision?: number },
+  subjects: readonly string[] = [],
 ): RowOperation {
   const rowKey = pendingEventKey(event.event_id);
   const properties = {
@@ -34,6 +40,7 @@ export function pendingEvent(
     ...(record.revision === undefined ? {} : { revision: record.revision }),
     schema_version: event.schema_version,
     ...(Object.keys(sealed).length === 0 ? {} : { sealed: JSON.stringify(sealed) }),
+    ...(subjects.length === 0 ? {} : textColumns(SUBJECTS_COLUMN, subjects.join(' '))),
   };
   return { kind: 'insert', rowKey, properties: withRowChecksum(partitionKey, rowKey, properties) };
 }

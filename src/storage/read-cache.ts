@@ -60,6 +60,11 @@ export class ReadCache {
     if (type.cache !== undefined) this.#records.forget(keyOf(type, tenant, id), this.#countsOf(type));
   }
 
+  /** After a subject was erased: whatever was opened before is read anew. */
+  forgetAll(): void {
+    this.#records.forgetAll();
+  }
+
   /** By record type. */
   statistics(): Readonly<Record<string, Readonly<CacheCounts>>> {
     return Object.fromEntries([...this.#counts].map(([name, counts]) => [name, { ...counts }]));

@@ -249,8 +249,8 @@ export class RecordWriter {
       bytes: revision.bytes,
       contentType: 'application/json',
     };
-    const { event, sealedEvent, blinds, detail } = revision;
-    return revisionPlan(ref, { type, facts, data: detail.data, blinds, event, sealedEvent, previous, voidEtag, listed }, blob, keyed); // prettier-ignore
+    const { event, sealedEvent, blinds, subjects, detail } = revision;
+    return revisionPlan(ref, { type, facts, data: detail.data, blinds, subjects, event, sealedEvent, previous, voidEtag, listed }, blob, keyed); // prettier-ignore
   }
 
   #keyedRow(partition: string, call: CallContext, reservation: Reservation, revision: NewRevision) {

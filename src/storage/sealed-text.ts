@@ -10,16 +10,17 @@ const WHOLE = '';
 export type WholePlace = Pick<SealingContext, 'tenant' | 'type' | 'id'>;
 
 /**
- * Encrypts a whole value on its way, such as a message: one text, under the tenant's key. Whom it is about is not known
- * before it has been read for what it is. Throws `storage-unavailable`.
+ * Encrypts a whole value on its way, such as a message: one text, under the data keys of everybody it is `about`, so that
+ * it is erased with each of them, or of nobody. Throws `storage-unavailable`.
  */
 export async function sealWhole(
   { secretBox, entropy }: { readonly secretBox: SecretBox; readonly entropy: Entropy },
   place: WholePlace,
   value: Json,
+  about: readonly string[],
 ): Promise<string> {
   const secrets = { [WHOLE]: { salt: newSalt(entropy), value } };
-  const sealed = await secretBox.seal({ ...place, revision: 0 }, secrets, { [WHOLE]: [] });
+  const sealed = await secretBox.seal({ ...place, revision: 0 }, secrets, { [WHOLE]: about });
   return sealed[WHOLE] as string;
 }
 

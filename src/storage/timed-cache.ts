@@ -93,6 +93,11 @@ export class TimedCache<V extends object> {
     return { value, reason, ageMs: reason === 'hit' ? this.#elapsed() - beganMs : 0 };
   }
 
+  /** Whoever reads from now on is given nothing of what was kept or is being loaded. */
+  forgetAll(): void {
+    this.#entries.clear();
+  }
+
   /**
    * After a write: whoever reads from now on is not given what was kept, nor what is being loaded. Whether there was
    * something, and what if it was loaded already.

@@ -51,6 +51,8 @@ export interface RevisionToWrite {
   /** The data as lists show it, where parts of the record have made it another. */
   readonly listed?: RecordData | undefined;
   readonly event: AuditEvent;
+  /** Blind hashes of everybody that the revision names. */
+  readonly subjects: readonly string[];
   /** Sealed `ip_address` and `session_id` of the event, if it has them. */
   readonly sealedEvent: SealedSecrets;
   /** The row this revision follows; undefined for the first. */
@@ -101,7 +103,7 @@ export function revisionOperations(partition: PartitionRef, write: RevisionToWri
       .filter((rowKey) => !indexKeys.includes(rowKey))
       .map((rowKey): RowOperation => ({ kind: 'delete', rowKey, etag: '*' })),
     ...(previous === undefined ? nameOperation(type, partition, facts.id, data) : []),
-    pendingEvent(key, write.event, write.sealedEvent, facts),
+    pendingEvent(key, write.event, write.sealedEvent, facts, write.subjects),
   ];
 }
 

@@ -85,12 +85,13 @@ describe('a pending row', () => {
 
 describe('the facts of an event', () => {
   it('are there when all of them are', () => {
-    const { timestamp, actor, resource_id, record_type, event_type, schema_version } = event;
+    const { timestamp, actor, resource_type, resource_id, record_type, event_type } = event;
+    const { schema_version } = event;
     expect(factsOf(String(columns['event']))).toEqual({
       event_id: rowKey.slice(2),
       tenant: TENANT,
       revision: 2,
-      ...{ timestamp, actor, resource_id, record_type, event_type, schema_version },
+      ...{ timestamp, actor, resource_type, resource_id, record_type, event_type, schema_version },
     });
     for (const member of ['event_id', 'event_type', 'schema_version', 'tenant', 'timestamp', 'actor', 'resource_id']) {
       expect(factsOf(JSON.stringify({ ...event, [member]: undefined }))).toBeUndefined();

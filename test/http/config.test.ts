@@ -54,6 +54,9 @@ describe('the configuration', () => {
       rehydrateSchedule: '3 */5 * * * *',
       rotateKeysSchedule: '33 */5 * * * *',
       verifyLogsSchedule: '3 */5 * * * *',
+      indexSubjectsSchedule: '43 */5 * * * *',
+      eraseSchedule: '28 * * * * *',
+      keyBackupDays: undefined,
       migrating: { enabled: true, dryRun: false, sample: undefined, window: undefined },
       rateLimits: {
         caller: { perSecond: 2000, burst: 2000 },

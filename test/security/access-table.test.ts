@@ -67,6 +67,6 @@ describe('the access table', () => {
 
   it('grants nothing to who has no role, but what anybody may', () => {
     expect(KINDS.filter((kind) => mayDo([], kind))).toEqual(['health', 'openapi', 'docs', 'nowhere']);
-    expect(KINDS.filter((kind) => mayDo(['records.privacy-officer'], kind))).toEqual(['hold.place', 'hold.list', 'hold.read', 'hold.release', 'health', 'openapi', 'docs', 'nowhere']); // prettier-ignore
+    expect(KINDS.filter((kind) => mayDo(['records.privacy-officer'], kind))).toEqual(['hold.place', 'hold.list', 'hold.read', 'hold.release', 'erasure.request', 'erasure.list', 'erasure.read', 'health', 'openapi', 'docs', 'nowhere']); // prettier-ignore
   });
 });

@@ -78,6 +78,7 @@ export class Told {
   readonly #operations: Named[] = [];
   readonly #events: Named[] = [];
   readonly #holds: Named[] = [];
+  readonly #erasures: Named[] = [];
 
   hear({ tenant, path }: Sent, reply: Reply): void {
     if (reply.status >= 400 || reply.status === 304) return;
@@ -95,6 +96,7 @@ export class Told {
     if (typeof body['operation_id'] === 'string') this.#operations.push({ tenant, id: body['operation_id'] });
     if (typeof body['event_id'] === 'string') this.#events.push({ tenant, id: body['event_id'] });
     if (typeof body['hold_id'] === 'string') this.#holds.push({ tenant, id: body['hold_id'] });
+    if (typeof body['erasure_id'] === 'string') this.#erasures.push({ tenant, id: body['erasure_id'] });
     if (typeof body['next_cursor'] === 'string') {
       const at = path.replace(/[?&]cursor=[^&]*/, '');
       const cursor = `cursor=${encodeURIComponent(body['next_cursor'])}`;
@@ -120,6 +122,7 @@ export class Told {
   cursor = (draw: Draw): string => chosen(this.#cursors, draw)?.path ?? '/decisions?cursor=bm9uZQ.AAAA';
   operation = (draw: Draw): string => chosen(this.#operations, draw)?.id ?? `op_${NEVER}0`;
   hold = (draw: Draw): string => chosen(this.#holds, draw)?.id ?? `hold_${NEVER}0`;
+  erasure = (draw: Draw): string => chosen(this.#erasures, draw)?.id ?? `era_${NEVER}0`;
   event = (draw: Draw): string => chosen(this.#events, draw)?.id ?? `evt_${NEVER}0`;
 }
 
@@ -206,6 +209,10 @@ const WAYS: readonly Way[] = [
   (draw, told) => get(`/holds/${told.hold(draw)}`),
   (draw, told) => get(`/holds/${told.hold(draw)}`),
   (draw, told) => post(`/holds/${told.hold(draw)}/release`, { reason: 'It is over.' }, draw),
+  (draw) => post('/erasures', { subject: of(['ada', 'nobody'], draw.pick), reason: 'A request.' }, draw),
+  (draw) => post(`/subjects/${of(['grace', 'p%204711'], draw.pick)}/erasure`, { reason: 'A request.' }, draw),
+  () => get('/erasures?limit=2'),
+  (draw, told) => get(`/erasures/${told.erasure(draw)}`),
   () => get('/configuration'),
   (draw, told) => ({ method: 'PUT', path: '/configuration', options: { body: { list_limit_default: 1 + (draw.pick % 3) }, ...(draw.other % 2 === 0 ? {} : { ifMatch: told.record(draw).etag }) } }), // prettier-ignore
 ];

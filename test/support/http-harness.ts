@@ -24,6 +24,7 @@ import { collectionBatchResource } from '../../src/http/resources/collection-bat
 import { collectionResource } from '../../src/http/resources/collection.js';
 import { docsFileResource, docsResource } from '../../src/http/resources/docs.js';
 import { healthResource } from '../../src/http/resources/health.js';
+import { erasureResource, erasuresResource, subjectErasureResource } from '../../src/http/resources/erasures.js'; // prettier-ignore
 import { holdReleaseResource, holdResource, holdsResource } from '../../src/http/resources/holds.js';
 import { inboxResource, operationResource } from '../../src/http/resources/inbox.js';
 import { lineageResource } from '../../src/http/resources/lineage.js';
@@ -82,6 +83,9 @@ export const ROUTES: Readonly<Record<string, Resource>> = {
   holds: holdsResource,
   'holds/{id}': holdResource,
   'holds/{id}/release': holdReleaseResource,
+  erasures: erasuresResource,
+  'erasures/{id}': erasureResource,
+  'subjects/{subject}/erasure': subjectErasureResource,
   health: healthResource,
   jobs: jobsResource,
   'jobs/{name}/run': jobRunResource,

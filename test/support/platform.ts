@@ -27,6 +27,7 @@ export interface TestPlatformOptions {
   readonly auditReads?: PlatformOptions['auditReads'];
   /** Without a witness and copies, unless a test says otherwise. */
   readonly anchoring?: PlatformOptions['anchoring'];
+  readonly keyBackupDays?: number;
   /** That of background work; by default one on which waiting never ends. */
   readonly backgroundClock?: Clock;
 }
@@ -58,6 +59,7 @@ export function testPlatform(ports: StoragePorts, options: TestPlatformOptions =
     rateLimits: options.rateLimits ?? RATE_LIMITS,
     auditReads: options.auditReads ?? 'off',
     ...(options.anchoring === undefined ? {} : { anchoring: options.anchoring }),
+    ...(options.keyBackupDays === undefined ? {} : { keyBackupDays: options.keyBackupDays }),
     ...(options.retention === undefined ? {} : { retention: options.retention }),
     ...(options.migrating === undefined ? {} : { migrating: options.migrating }),
   });

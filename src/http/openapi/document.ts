@@ -3,6 +3,7 @@ import type { RecordType } from '../../domain/record-type.js';
 import { API_BASE } from '../resource.js';
 import { HEADERS, problemResponses } from './answers.js';
 import { withCommitments } from './commitments.js';
+import { erasurePaths } from './erasure-paths.js';
 import { holdPaths } from './hold-paths.js';
 import type { Paths } from './operation.js';
 import { PARAMETERS } from './parameters.js';
@@ -66,7 +67,12 @@ const OPTIONS: CreateDocumentOptions = {
 export function buildDocument(types: readonly RecordType[]): OpenApiDocument {
   const described = types.map((type) => ({ type, schemas: recordSchemas(type) }));
   const records = described.flatMap(({ type, schemas }) => Object.entries(recordPaths(type, schemas)));
-  const paths: Paths = { ...Object.fromEntries(records), ...platformPaths(), ...holdPaths() };
+  const paths: Paths = {
+    ...Object.fromEntries(records),
+    ...platformPaths(),
+    ...holdPaths(),
+    ...erasurePaths(),
+  };
   const document = createDocument(
     {
       openapi: '3.1.1',
@@ -82,6 +88,7 @@ export function buildDocument(types: readonly RecordType[]): OpenApiDocument {
         { name: 'audit-events', description: 'The audit trail.' },
         { name: 'audit-log', description: 'The verifiable log of the audit trail (C2SP tlog-tiles).' },
         { name: 'operations', description: 'Writes that were promised.' },
+        { name: 'erasures', description: 'Erasure of data subjects, and its certificates.' },
         { name: 'holds', description: 'Legal holds: what is neither deleted nor erased.' },
         { name: 'configuration', description: 'What a tenant sets for itself.' },
         { name: 'jobs', description: 'Work in the background.' },

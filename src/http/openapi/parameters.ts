@@ -20,6 +20,13 @@ export const PARAMETERS = {
     description: 'Prefix, underscore and UUIDv7; any other text is the id of nothing.',
     schema: { type: 'string' },
   },
+  Subject: {
+    name: 'subject',
+    in: 'path',
+    required: true,
+    description: 'The id that the tenant knows the person by: letters, digits, and . _ ~ @ : -',
+    schema: { type: 'string' },
+  },
   Revision: {
     name: 'revision',
     in: 'path',

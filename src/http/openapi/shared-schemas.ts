@@ -25,6 +25,7 @@ const EVENT_TYPES = names<AuditEventType>({
   'record.disposed': true,
   'record.read': true,
   'subject.erased': true,
+  'erasure.requested': true,
   'hold.placed': true,
   'hold.released': true,
   'access.refused': true,

@@ -32,6 +32,15 @@ export interface DataKey {
 /** `unknown`: the tenant never had a key for that name. */
 export type Destroyed = { readonly outcome: 'unknown' } | DestroyedKey;
 
+/** What there is of a subject's keys. */
+export interface Standing {
+  readonly known: boolean;
+  /** The key it has now. */
+  readonly keyId?: string;
+  /** Since when it has none. */
+  readonly destroyedAt?: string;
+}
+
 export interface DestroyedKey {
   readonly outcome: 'destroyed' | 'already-destroyed';
   readonly keyId: string;
@@ -88,22 +97,57 @@ export class DataKeys {
    */
   async destroySubject(tenant: string, subject: string): Promise<Destroyed> {
     if (subject === NOBODY || !(await this.tenants.exists(tenant))) return { outcome: 'unknown' };
-    const rowKey = await this.#rowOf(tenant, subject);
-    const budget = this.#budget();
-    let tried: string | undefined;
     try {
-      for (;;) {
-        const row = await budget.retry(() => findKeyRow(this.tools.tables, tenant, rowKey));
-        if (row === undefined) return { outcome: 'unknown' };
-        const done = await this.#destroy(tenant, row, budget);
-        // A repetition of our own that found it done: the answer to the first was lost.
-        if (done !== undefined) return done.keyId === tried ? { ...done, outcome: 'destroyed' } : done;
-        tried = textOf(row, 'data_key');
-        await budget.pause(undefined);
-      }
+      return await this.#destroyIn(tenant, await this.#rowOf(tenant, subject));
     } finally {
       // Also where storage did not say whether it happened.
       this.#forget(tenant, subject);
+    }
+  }
+
+  /**
+   * What there is of a subject's keys, by the blind hash of the name: which key it has now, none where it never had one or
+   * it was destroyed, and since when. At most 2 reads.
+   */
+  async standingOf(tenant: string, blind: string): Promise<Standing> {
+    if (!(await this.tenants.exists(tenant))) return { known: false };
+    const rowKey = subjectKeyRow(blind);
+    const row = await this.#budget().retry(() => findKeyRow(this.tools.tables, tenant, rowKey));
+    if (row === undefined) return { known: false };
+    const [keyId, destroyedAt] = [textOf(row, 'data_key'), textOf(row, 'destroyed_at')];
+    return { known: true, ...(keyId === '' ? { destroyedAt } : { keyId }) };
+  }
+
+  /**
+   * As `destroySubject`, for whoever knows the hash of the name alone, and only the very key that is named: a key that the
+   * name has had since is left. Since when it is destroyed.
+   */
+  async destroyKey(tenant: string, blind: string, keyId: string): Promise<string> {
+    const standing = await this.standingOf(tenant, blind);
+    if (standing.keyId === keyId) {
+      const done = await this.#destroyIn(tenant, subjectKeyRow(blind), keyId);
+      if (done.outcome !== 'unknown' && done.keyId === keyId) return done.at;
+    }
+    const rowKey = dataKeyRow(keyId);
+    const row = await this.#budget().retry(() => findKeyRow(this.tools.tables, tenant, rowKey));
+    const at = row === undefined ? '' : textOf(row, 'destroyed_at');
+    if (at === '') throw brokenKey(tenant, rowKey, 'not destroyed');
+    this.#forgetKeys(tenant, [keyId]);
+    return at;
+  }
+
+  async #destroyIn(tenant: string, rowKey: string, only?: string): Promise<Destroyed> {
+    const budget = this.#budget();
+    let tried: string | undefined;
+    for (;;) {
+      const row = await budget.retry(() => findKeyRow(this.tools.tables, tenant, rowKey));
+      if (row === undefined) return { outcome: 'unknown' };
+      if (only !== undefined && textOf(row, 'data_key') !== only) return { outcome: 'unknown' };
+      const done = await this.#destroy(tenant, row, budget);
+      // A repetition of our own that found it done: the answer to the first was lost.
+      if (done !== undefined) return done.keyId === tried ? { ...done, outcome: 'destroyed' } : done;
+      tried = textOf(row, 'data_key');
+      await budget.pause(undefined);
     }
   }
 
