@@ -26,7 +26,7 @@ function round(count: number, last?: RoundPlan): RoundPlan {
       eventId: rowKey.slice(2),
       text: String(properties['event']),
       sealed: undefined,
-    subjects: undefined,
+      subjects: undefined,
       change: { record: change.record, revision: 1 },
       table: DECISIONS.table,
       partitionKey: `${TENANT}:${DECISIONS.partition}`,

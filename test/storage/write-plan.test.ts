@@ -42,7 +42,16 @@ function write(
     },
     entropy,
   ); // prettier-ignore
-  return { type: decisionType, facts, data: data(changes), blinds: BLINDS, subjects: [], event, sealedEvent: {}, previous };
+  return {
+    type: decisionType,
+    facts,
+    data: data(changes),
+    blinds: BLINDS,
+    subjects: [],
+    event,
+    sealedEvent: {},
+    previous,
+  };
 }
 
 describe('a write plan', () => {
