@@ -26,6 +26,7 @@ import type { Directory } from './storage/directory.js';
 import { claimedWrapping, retireWrapping } from './storage/key-claim.js';
 import { PackTiers } from './storage/pack-tiers.js';
 import type { StoragePorts } from './storage/ports.js';
+import { SubjectIndex } from './storage/subject-rows.js';
 import { RecordArchiver, type ArchiverTools } from './storage/record-archiver.js';
 import { CurrentSubjects } from './storage/current-subjects.js';
 import type { Rehydrator } from './storage/rehydrator.js';
@@ -115,5 +116,7 @@ function archiving(parts: JobParts, budget: () => Budget): ArchiveRecords {
   const { ports, types, holds } = parts;
   const archiver = new RecordArchiver({ ...parts, onIntegrityFailure: parts.report });
   const subjects = new CurrentSubjects(parts);
-  return new ArchiveRecords({ ports, types, holds, subjects, archiver, tiers: new PackTiers(parts), budget });
+  const index = new SubjectIndex(ports.tables, parts.clock, parts.entropy);
+  const isIndexed = index.isComplete.bind(index);
+  return new ArchiveRecords({ ports, types, holds, subjects, archiver, tiers: new PackTiers(parts), isIndexed, budget }); // prettier-ignore
 }

@@ -16,6 +16,8 @@ export interface UpkeepTools {
   readonly ports: StoragePorts;
   readonly tiers: Pick<PackTiers, 'named' | 'archive' | 'replaceRow'>;
   readonly archiver: Pick<RecordArchiver, 'remove'>;
+  /** Whether the index of subjects has all of a tenant (docs/erasure.md): what is in the archive it cannot read any more. */
+  readonly isIndexed: (tenant: string) => Promise<boolean>;
   readonly budget: () => Budget;
 }
 
@@ -38,7 +40,8 @@ export async function keepPack(
   // What it says of its blob proves nothing then; the blob stays.
   if (pack === undefined) return { damagedPacks: 1 };
   if (pack.state === 'writing') return isOld(madeMs(pack), nowMs) ? settle(tools, ref, pack) : {};
-  const due = pack.tier === 'cool' && archiveIsDue(type, pack.youngestMs, nowMs);
+  const old = pack.tier === 'cool' && archiveIsDue(type, pack.youngestMs, nowMs);
+  const due = old && (await tools.isIndexed(ref.tenant));
   if (!due && nowMs - row.timestampMs < LOOKED_AT_MS) return {};
   const members = await tools.tiers.named(ref, pack);
   if (members.length === 0) {

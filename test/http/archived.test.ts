@@ -19,6 +19,7 @@ describe.each(STORAGES)('records in the archive $name', (kind) => {
 
   const archive = async () => {
     const { platform } = host;
+    await platform.jobs.start('index-subjects');
     const { outcome, counts } = await platform.jobs.start('archive');
     expect(outcome).toBe('done');
     return counts;

@@ -273,6 +273,7 @@ describe('a decision', () => {
 
 describe('what else there is', () => {
   it('of an agent only what is superseded moves, and what it is doing stays hot', async () => {
+    await world.indexed();
     const { manager } = world.host();
     const put = (load: number) =>
       manager.put(agentStateType, { partition: 'cfo', name: 'cfo-1' }, { status: 'busy', current_load: load, configuration: { note: 'n'.repeat(20_000) } }, { ifMatch: undefined, onlyNew: false }, caller()); // prettier-ignore

@@ -4,6 +4,8 @@ import { storageNames, type Platform } from '../../src/platform.js';
 import { decisionType } from '../../src/records/decision.js';
 import type { Counts } from '../../src/lifecycle/job.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
+import { SubjectIndex } from '../../src/storage/subject-rows.js';
+import { systemEntropy } from '../../src/system.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { memoryStorage, type MemoryStorage } from '../support/memory-ports.js';
 import { caller, testPlatform } from '../support/platform.js';
@@ -40,12 +42,18 @@ export class ArchiveWorld {
     return testPlatform(wrapped, { clock: this.clock });
   }
 
+  /** A tenant as it is once it is known whom everything of it is about. */
+  async indexed(tenant = 'default'): Promise<void> {
+    await new SubjectIndex(this.ports.tables, this.clock, systemEntropy).markComplete(tenant);
+  }
+
   /** Decisions, each with its number in the title; some with a vote, that is a second revision. */
   async decisions(
     count: number,
     { votes = 1, tenant = 'default', context = LONG } = {},
   ): Promise<readonly string[]> {
     const { manager } = this.host();
+    await this.indexed(tenant);
     const ids: string[] = [];
     for (let at = 0; at < count; at += 1) {
       this.clock.pass(1000);
