@@ -60,7 +60,7 @@ export async function recover(world: World, options: RecoveryOptions): Promise<s
   if (pendingRows(world) > 0) world.counters.add('branch: only the daily check found pending events');
   // The daily check announces what it finds, the next sweep seals it, and one an hour later finds nothing more to do.
   const mayRun = (name: string): boolean => name !== 'expire-keys' || options.expiresKeys;
-  await jobs(30, mayRun);
+  await jobs(30, (name) => mayRun(name) && name !== VERIFY);
   // A round that was under way was only finished: now there is one from the beginning.
   await jobs(1, (name) => mayRun(name) && name !== VERIFY);
   await jobs(2, (name) => name === SWEEP.name || name === VERIFY);

@@ -145,7 +145,7 @@ function pauseMs(random: Random, profile: Profile): number {
 }
 
 /**
- * Timers and queue functions, at times of their own, in whichever process it hits. A job is a part of every other schedule,
+ * Timers and queue functions, at times of their own, in whichever process it hits. A job is a part of every third schedule,
  * so that a schedule stays the size it is whatever jobs there are; recovery runs all of them.
  */
 function backgroundWork(world: World, profile: Profile, hosts: Hosts, jobs: Random): Promise<unknown>[] {
@@ -161,7 +161,7 @@ function backgroundWork(world: World, profile: Profile, hosts: Hosts, jobs: Rand
   return [
     ...jobsOf(hosts.choose().platform)
       .filter(({ name }) =>
-        name === 'expire-keys' ? profile.expiresKeys : name === SWEEP.name || jobs.chance(0.5),
+        name === 'expire-keys' ? profile.expiresKeys : name === SWEEP.name || jobs.chance(1 / 3),
       )
       .flatMap((job) => times(profile.sweeps, () => world.job(hosts.choose(), job))),
     ...times(random.between(0, 4), () => world.pump(hosts.choose(), QUEUES.inbox, random.pick([1, 30, 600]))),
