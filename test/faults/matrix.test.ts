@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { Stage, WAYS, type RecordedCall, type Scenario } from './matrix-stage.js';
+import { Stage, WAYS, type RecordedCall, type Scenario, type Way } from './matrix-stage.js';
 import { scenariosOf } from './matrix-scenarios.js';
 
 vi.mock('lru-cache', () => import('../support/small-caches.js'));
@@ -17,6 +17,13 @@ function worthTrying(calls: readonly RecordedCall[]): readonly RecordedCall[] {
   });
 }
 
+const READ = /\.(?:find|range|list|appendState|blockState) /;
+
+/** That a read happened whose answer was lost, nobody can tell from one that never happened. */
+function waysOf({ name }: RecordedCall): readonly Way[] {
+  return READ.test(name) ? WAYS.filter((way) => way !== 'happened but reported failure') : WAYS;
+}
+
 async function recorded(scenario: Scenario): Promise<readonly RecordedCall[]> {
   const stage = new Stage(undefined);
   expect(await stage.run(scenario)).toEqual([]);
@@ -32,13 +39,15 @@ describe('whatever becomes of any one call', () => {
       const calls = worthTrying(await recorded(scenario));
       expect(calls.length).toBeGreaterThan(0);
       const failed: string[] = [];
+      let cases = 0;
       for (const call of calls)
-        for (const way of WAYS) {
+        for (const way of waysOf(call)) {
+          cases += 1;
           const violations = await new Stage({ call: call.number, way }).run(scenario);
           if (violations.length > 0)
             failed.push(`call ${call.number}, ${call.name}, ${way}: ${violations.join('; ')}`);
         }
-      ran.set(scenario.name, calls.length * WAYS.length);
+      ran.set(scenario.name, cases);
       expect(failed).toEqual([]);
     });
 

@@ -28,7 +28,12 @@ const TABLE: readonly (readonly [string, string, readonly string[], number])[] =
   ['GET', `/decisions/${ID}/revisions`, READERS, 404],
   ['GET', `/decisions/${ID}/revisions/1`, READERS, 404],
   ['POST', '/inbox/decisions', ['records.writer'], 202],
-  ['GET', '/operations/op_01980000-0000-7000-8000-000000000000', [...READERS, 'records.writer'], 404],
+  [
+    'GET',
+    '/operations/op_01980000-0000-7000-8000-000000000000',
+    [...READERS, 'records.writer', 'records.operator'],
+    404,
+  ],
   ['GET', '/audit-events', ['records.auditor'], 200],
   ['GET', '/configuration', ['records.operator'], 200],
   ['PUT', '/configuration', ['records.operator'], 422],
@@ -36,6 +41,9 @@ const TABLE: readonly (readonly [string, string, readonly string[], number])[] =
   ['GET', '/holds', ['records.privacy-officer'], 200],
   ['GET', '/holds/hold_01980000-0000-7000-8000-000000000000', ['records.privacy-officer'], 404],
   ['POST', '/holds/hold_01980000-0000-7000-8000-000000000000/release', ['records.privacy-officer'], 404],
+  ['POST', '/erasures', ['records.privacy-officer'], 422],
+  ['GET', '/erasures', ['records.privacy-officer'], 200],
+  ['POST', `/decisions/${ID}/rehydrate`, ['records.writer', 'records.operator'], 422],
   ['GET', '/audit-events/evt_01980000-0000-7000-8000-000000000000', ['records.auditor'], 404],
 ];
 

@@ -146,5 +146,7 @@ const DELETING = [
   // All of the container `records`.
   'lifecycle/collect-orphans.ts',
   'storage/history-disposer.ts',
+  'storage/record-archiver.ts',
   'storage/record-clearer.ts',
+  'storage/rehydrator.ts',
 ];

@@ -63,6 +63,7 @@ describe('a definite refusal', () => {
     expect([...definite].sort()).toEqual([
       'payload-too-large',
       'precondition-required',
+      'record-archived',
       'record-exists',
       'record-immutable',
       'record-invalid',
