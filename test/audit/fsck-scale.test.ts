@@ -25,7 +25,7 @@ describe.each(STORAGES.filter(({ realTime }) => !realTime))('fsck of much $name'
     const ports = wrapPorts(world.ports, (call, go) => {
       calls += 1;
       if (!READS.has(call.method)) writes += 1;
-      if (decisions === 0 && calls % 50 === 0) held = Math.max(held, heapAfterCollection() - before);
+      if (decisions === 0 && calls % 250 === 0) held = Math.max(held, heapAfterCollection() - before);
       return go();
     });
     const { result, told } = await fsckOf(ports);

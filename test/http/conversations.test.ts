@@ -462,7 +462,7 @@ describe.each(STORAGES)('/conversations $name', (kind) => {
     const counting = countingPorts(storage.ports);
     const writer = httpHost(counting.ports);
     const made = await begun({}, options);
-    const total = kind.realTime ? 130 : 2_000;
+    const total = kind.realTime ? 130 : 600;
     const cost = async (run: () => Promise<Reply>): Promise<Record<string, number>> => {
       counting.reset();
       const reply = await run();

@@ -249,12 +249,12 @@ describe('the stream, whatever becomes of a call', () => {
     const outcome = async (fault?: { readonly call: number; readonly way: (typeof WAYS)[number] }) => {
       const world = await prepared.copy();
       const talk = new Talk(world.ports, world.host(), said.call, said.id);
-      let calls = 0;
+      const calls: string[] = [];
       let dead = false;
-      const troubled = world.host(async (_, run) => {
+      const troubled = world.host(async ({ method }, run) => {
         if (dead) throw new StorageFault('refused', 'dead');
-        calls += 1;
-        if (calls !== fault?.call) return run();
+        calls.push(method);
+        if (calls.length !== fault?.call) return run();
         if (fault.way === 'never happened') throw new StorageFault('unavailable', 'no answer');
         dead = fault.way === 'stopped right after';
         await run();
@@ -276,8 +276,11 @@ describe('the stream, whatever becomes of a call', () => {
       return calls;
     };
     const calls = await outcome();
-    expect(calls).toBeGreaterThan(10);
-    for (let call = 1; call <= calls; call += 1) for (const way of WAYS) await outcome({ call, way });
+    expect(calls.length).toBeGreaterThan(10);
+    for (const [at, method] of calls.entries())
+      // A read leaves nothing: whether it happened, and when the process died after it, nobody can tell.
+      for (const way of ['find', 'range'].includes(method) ? WAYS.slice(0, 1) : WAYS)
+        await outcome({ call: at + 1, way });
   });
 
   it('holds every entry once when hosts move it at the same time, stopped anywhere', { timeout: 120_000 }, async () => {
