@@ -11,9 +11,11 @@ import { workflowExecutionType } from '../../src/records/workflow-execution.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
 import { fsckOf } from '../audit/fsck-world.js';
 import { countingPorts } from '../support/counting-ports.js';
+import { runRound } from '../support/courier.js';
 import { caller, testPlatform } from '../support/platform.js';
 import { bodyOf } from '../support/subjects.js';
-import { DAY, diesAt, HOUR, World } from './support.js';
+import { wrapPorts } from '../support/wrap-ports.js';
+import { DAY, diesAt, endRound, HOUR, World } from './support.js';
 
 const call = caller();
 const YEAR = 365 * DAY;
@@ -27,11 +29,9 @@ const on = (ports: StoragePorts = world.ports): Platform => testPlatform(ports, 
 /** A whole round by the timer, however many runs it takes; the next one is a day later. */
 async function dispose(one: Platform = on()): Promise<Counts> {
   world.clock.pass(DAY);
-  for (let runs = 0; runs < 100; runs += 1) {
-    const { outcome, counts } = await one.jobs.run('dispose');
-    if (outcome === 'done') return counts;
-  }
-  throw new Error('the round does not end');
+  const { outcome, counts } = await runRound(one, world.ports, 'dispose');
+  expect(outcome).toBe('done');
+  return counts;
 }
 
 const dryRun = (one: Platform = on()) => one.jobs.tryOut('dispose', { dryRun: true });
@@ -336,12 +336,12 @@ describe('a certificate', () => {
     world.clock.pass(8 * YEAR + DAY);
     for (let at = 5; at < 200; at += 9) {
       let calls = 0;
-      const dying = world.host(diesAt(() => (calls += 1) > at));
-      await dying.jobs.run('dispose').catch(() => undefined);
+      const ports = wrapPorts(world.ports, diesAt(() => (calls += 1) > at)); // prettier-ignore
+      await runRound(on(ports), ports, 'dispose').catch(() => undefined);
       // Its claim runs out; the round it left is gone on with.
       world.clock.pass(3 * 60_000);
     }
-    for (let runs = 0; runs < 5; runs += 1) await on().jobs.run('dispose');
+    await endRound(world, 'dispose');
     expect(certificates()).toMatchObject([{ details: { collections: [{ disposed: { count: 12 } }] } }]);
     expect(world.rows('i:')).toEqual([]);
   });
