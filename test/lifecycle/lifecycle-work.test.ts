@@ -4,9 +4,8 @@ import { LIMITS } from '../../src/domain/limits.js';
 import { QUEUES } from '../../src/storage/keys.js';
 import { countingPorts } from '../support/counting-ports.js';
 import { takeAll } from '../support/courier.js';
-import { wrapPorts } from '../support/wrap-ports.js';
 import { MINUTE, QueueWorld, trouble } from './queue-world.js';
-import { DAY, Died, diesAt, FATES, HOUR } from './support.js';
+import { DAY, Died, FATES, HOUR } from './support.js';
 
 let world: QueueWorld;
 beforeEach(() => {
@@ -92,7 +91,7 @@ describe('a message', () => {
     [world.items, world.itemMs] = [50, 1000];
     await run();
     const saved: string[] = [];
-    world.before = async () => void saved.push(parseWork(world.work()[0]!)?.cursor ?? ''); // prettier-ignore
+    world.before = async () => void saved.push(...world.work().map((row) => parseWork(row)?.cursor ?? ''));
     expect(await world.take(world.queueHost(), 1)).toEqual(['more']);
     expect(steps()).toHaveLength(20);
     expect([...new Set(saved)]).toEqual(['', '2', '4', '6', '8', '10', '12', '14', '16', '18']);
@@ -134,7 +133,7 @@ describe('a message', () => {
     world.before = async (_, __, { nowMs, roundMs }) => void told.push([nowMs, roundMs]); // prettier-ignore
     await run();
     clock.pass(MINUTE);
-    await world.take(world.queueHost(undefined, undefined, ahead as typeof clock));
+    await world.take(world.queueHost(undefined, ahead));
     // A little earlier than now: when the row was written.
     expect(told).toEqual([[began, began]]);
   });
@@ -331,8 +330,8 @@ describe('a partition whose work fails', () => {
   it('whose row was altered is left to the next round', async () => {
     await world.partitions('acme', 2);
     await run();
-    const { partitionKey, rowKey } = world.work()[0]!; // prettier-ignore
-    await world.ports.tables.commit('jobs', partitionKey, [{ kind: 'merge', rowKey, etag: '*', properties: { cursor_0: '7' } }]); // prettier-ignore
+    const rowKey = world.work()[0]?.rowKey ?? '';
+    await world.ports.tables.commit('jobs', '_system:work.count', [{ kind: 'merge', rowKey, etag: '*', properties: { cursor_0: '7' } }]); // prettier-ignore
     expect(await world.take()).toEqual(['nothing', 'done']);
     expect(await run()).toMatchObject({ outcome: 'done', counts: { items: 1, partitionsFailed: 1 } });
     expect(await view()).toMatchObject({ error: 'integrity-failure' });
@@ -428,7 +427,10 @@ describe('a round that is started by hand', () => {
   it('by a build from before the queue is ended as it was begun', async () => {
     await world.partitions('acme', 2);
     world.itemMs = 20_000;
-    expect(await world.olderRunner().start('count')).toMatchObject({ outcome: 'paused', counts: { items: 1 } });
+    expect(await world.olderRunner().start('count')).toMatchObject({
+      outcome: 'paused',
+      counts: { items: 1 },
+    });
     expect(await run()).toEqual({ outcome: 'done', counts: { items: 2, certificates: 1 } });
     expect([world.work(), certificates()]).toEqual([[], [['acme', '2 taken, 0 given up', 1]]]);
   });

@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/domain/clock.js';
 import { AppError } from '../../src/domain/errors.js';
 import type { Counts, Job, Step, StepContext } from '../../src/lifecycle/job.js';
 import { JobRunner } from '../../src/lifecycle/job-runner.js';
@@ -15,7 +16,7 @@ import { Budget } from '../../src/storage/backoff.js';
 import { Directory, type PartitionRef } from '../../src/storage/directory.js';
 import { QUEUES } from '../../src/storage/keys.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
-import { createLog, type Log } from '../../src/telemetry/log.js';
+import { createLog } from '../../src/telemetry/log.js';
 import { seededEntropy } from '../support/entropy.js';
 import { wrapPorts, type Intercept } from '../support/wrap-ports.js';
 import { DAY, World } from './support.js';
@@ -66,7 +67,8 @@ export class QueueWorld extends World {
     await directory.register({ tenant, table: 'agents', partition: 'none' });
   }
 
-  queueHost(intercept?: Intercept, log: Log = createLog('silent'), clock = this.clock as World['clock']): QueueHost {
+  queueHost(intercept?: Intercept, clock: Clock = this.clock): QueueHost {
+    const log = createLog('silent');
     const ports = intercept === undefined ? this.ports : wrapPorts(this.ports, intercept);
     const { tables, queues } = ports;
     const entropy = seededEntropy(`queue ${String((hosts += 1))}`);
