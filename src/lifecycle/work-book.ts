@@ -106,8 +106,11 @@ export class WorkBook {
   async markSent(job: string, all: readonly KeptWork[]): Promise<boolean> {
     const partition = partitionOf(job);
     const operations = all.map(({ rowKey, etag, work }): RowOperation => {
-      const properties = this.#columns(partition, rowKey, { ...work, sent: true });
-      return { kind: 'replace', rowKey, properties, etag };
+      const columns = this.#columns(partition, rowKey, { ...work, sent: true });
+      // Only what differs: a hundred cursors are too much for a transaction where they are long.
+      const names = ['sent', 'mark', 'row_checksum'];
+      const properties = Object.fromEntries(Object.entries(columns).filter(([name]) => names.includes(name)));
+      return { kind: 'merge', rowKey, properties, etag };
     });
     return (await this.#commit(partition, operations)) !== undefined;
   }

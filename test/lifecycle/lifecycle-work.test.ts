@@ -152,6 +152,31 @@ describe('a message', () => {
     expect(steps()).toHaveLength(6);
   });
 
+  it('whose host sleeps until others are through, and the next round has begun, changes nothing any more', async () => {
+    await world.partitions('acme', 1);
+    world.items = 2;
+    await run();
+    let wake = (): void => undefined;
+    const woken = new Promise<void>((resolve) => (wake = resolve));
+    world.before = () => {
+      world.before = () => Promise.resolve();
+      return woken;
+    };
+    const sleeping = world.take(world.queueHost(), 1);
+    while (world.messages().length > 0 && certificates().length === 0) {
+      world.clock.pass(MINUTE);
+      await world.take();
+      await run();
+    }
+    world.clock.pass(DAY);
+    await run();
+    const still = JSON.stringify(world.work());
+    wake();
+    expect(await sleeping).toEqual(['lost']);
+    expect(JSON.stringify(world.work())).toBe(still);
+    expect(await world.toTheEnd()).toMatchObject({ items: 2 });
+  });
+
   it('that several hosts have at once is counted once', async () => {
     await world.partitions('acme', 4);
     [world.items, world.itemMs] = [30, 1000];
@@ -234,6 +259,24 @@ describe('messages that are lost', () => {
     expect(world.messages()).toHaveLength(130);
     await world.take();
     expect(await run()).toMatchObject({ outcome: 'done', counts: { items: 130 } });
+  });
+
+  it('are sent again however much their rows hold', async () => {
+    await world.partitions('acme', 100);
+    world.items = 2;
+    world.next = (item) => String(item).padStart(20_000, '0');
+    world.before = (_, item) => (item === 1 ? trouble() : Promise.resolve());
+    await run();
+    await world.take();
+    await takeAll(world.ports, QUEUES.lifecycle);
+    world.before = () => Promise.resolve();
+    // Each waits where it broke off.
+    world.clock.pass(HOUR);
+    await takeAll(world.ports, QUEUES.lifecycle);
+    await run();
+    expect(world.messages()).toHaveLength(100);
+    await world.take();
+    expect(await run()).toMatchObject({ outcome: 'done', counts: { items: 200 } });
   });
 
   it('are told from those that only have many before them', async () => {

@@ -45,7 +45,8 @@ export class QueueWorld extends World {
   /** Items of a partition, each of which takes so long. */
   items = 1;
   itemMs = 0;
-  everyMs = DAY;
+  /** The cursor of an item. */
+  next: (item: number) => string = String;
   mayWork: () => boolean = () => true;
   /** Stands before every step. */
   before: (ref: PartitionRef, item: number, context: StepContext) => Promise<void> = () => Promise.resolve();
@@ -126,7 +127,7 @@ export class QueueWorld extends World {
     await this.before(ref, item, context);
     this.did.steps.push(`${ref.tenant}/${ref.partition} ${String(item)}`);
     this.clock.pass(this.itemMs);
-    const next = item + 1 < this.items ? String(item + 1) : undefined;
+    const next = item + 1 < this.items ? this.next(item + 1) : undefined;
     const tallies = { taken: { count: 1 } };
     return { counts: { items: 1 }, next, report: reportOf({ collection: 'c', rule: {}, tallies }) };
   }
