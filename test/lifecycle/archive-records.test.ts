@@ -328,6 +328,9 @@ describe('by messages', () => {
         world.clock.pass(20 * 60_000);
       }
       expect((await world.host().jobs.run('archive')).outcome).toBe('resting');
+      // A pack that was left in the middle is settled in one round and moves on in the next.
+      world.clock.pass(DAY);
+      await runRound(world.host(), world.ports, 'archive');
       expect([tiers('r:'), tiers('v:'), tiers('i:')]).toEqual([[tier], [tier], [tier]]);
       if (tier === 'cool') expect([await world.seen(ids[0] ?? []), await world.seen(ids[1] ?? [], 'acme')]).toEqual(before); // prettier-ignore
     }
