@@ -40,6 +40,7 @@ import './docs-file.js';
 import './nowhere.js';
 import './records-inbox.js';
 import './seal-work.js';
+import './lifecycle-work.js';
 import './sweep.js';
 import './collect-orphans.js';
 import './expire-keys.js';

@@ -5,6 +5,7 @@ import { assertNoDeadRows } from './http/access.js';
 import type { FsckTools } from './audit/fsck/tools.js';
 import type { HttpServices } from './http/resource.js';
 import type { InboxHandler } from './queue/inbox-handler.js';
+import type { LifecycleWorkHandler } from './queue/lifecycle-work-handler.js';
 import type { SealWorkHandler } from './queue/seal-work-handler.js';
 import type { Sweeper } from './audit/sweeper.js';
 import type { JobRunner } from './lifecycle/job-runner.js';
@@ -212,6 +213,11 @@ export async function inboxHandler(): Promise<InboxHandler> {
 /** For the queue function of `seal-work`. */
 export async function sealWorkHandler(): Promise<SealWorkHandler> {
   return (await open()).platform.sealWorkHandler;
+}
+
+/** For the queue function of `lifecycle-work`. */
+export async function lifecycleWorkHandler(): Promise<LifecycleWorkHandler> {
+  return (await open()).platform.lifecycleWorkHandler;
 }
 
 /** For the sweep timer. */

@@ -12,14 +12,19 @@ import { DisposeRecords, type DisposeTools, type RetentionMode } from './lifecyc
 import { ExpireKeys } from './lifecycle/expire-keys.js';
 import type { HoldBook } from './lifecycle/hold-book.js';
 import type { Job } from './lifecycle/job.js';
+import { JobRunner } from './lifecycle/job-runner.js';
+import { JobSwitches } from './lifecycle/job-switches.js';
 import { MigrateRecords, type MigrateTools } from './lifecycle/migrate-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
 import { MoveParts } from './lifecycle/move-parts.js';
-import { overPartitions } from './lifecycle/over-partitions.js';
+import { overQueue } from './lifecycle/over-queue.js';
+import { PartitionWorker } from './lifecycle/partition-worker.js';
 import { RehydrateRecords } from './lifecycle/rehydrate-records.js';
 import { RollUpSeries } from './lifecycle/roll-up-series.js';
 import { RotateKeys } from './lifecycle/rotate-keys.js';
 import { VerifyLogs } from './lifecycle/verify-logs.js';
+import { WorkBook } from './lifecycle/work-book.js';
+import { LifecycleWorkHandler } from './queue/lifecycle-work-handler.js';
 import type { KeyRing } from './security/keys/key-ring.js';
 import { Budget } from './storage/backoff.js';
 import type { Directory } from './storage/directory.js';
@@ -60,26 +65,37 @@ interface JobParts extends ArchiverTools {
   readonly more: readonly Job[];
 }
 
-/** What runs over everything there is, a piece at a time. */
-export function jobsOf(parts: JobParts): readonly Job[] {
-  const {
-    ports,
-    clock,
-    entropy,
-    log,
-    types,
-    directory,
-    digest,
-    migrate,
-    rotation,
-    anchoring,
-    vkeys,
-    report,
-    disposing,
-  } = parts;
-  const { disposal } = disposing;
-  const { tables } = ports;
+/** What runs over everything there is, a piece at a time, and who takes the pieces that come as messages. */
+export function openJobs(parts: JobParts): {
+  readonly jobs: JobRunner;
+  readonly lifecycleWorkHandler: LifecycleWorkHandler;
+} {
+  const { ports, clock, entropy, log, directory } = parts;
   const budget = (): Budget => new Budget(clock, entropy);
+  const book = new WorkBook(ports.tables, entropy, budget);
+  const partitionJobs = { dispose: disposing(parts, budget), archive: archiving(parts, budget) };
+  const switches = new JobSwitches(ports.tables, budget);
+  const worker = new PartitionWorker(
+    { queues: ports.queues, book, switches, clock, log, budget },
+    Object.values(partitionJobs),
+  );
+  const tools = { queues: ports.queues, directory, book, worker, budget };
+  const dispose = overQueue(partitionJobs.dispose, tools);
+  const archive = overQueue(partitionJobs.archive, tools);
+  const jobs = allJobs(parts, { dispose, archive }, budget);
+  return {
+    jobs: new JobRunner({ tables: ports.tables, clock, entropy, log }, jobs),
+    lifecycleWorkHandler: new LifecycleWorkHandler(worker),
+  };
+}
+
+function allJobs(
+  parts: JobParts,
+  queued: { readonly dispose: Job; readonly archive: Job },
+  budget: () => Budget,
+): readonly Job[] {
+  const { ports, clock, entropy, log, types, directory, digest, migrate, rotation, anchoring, vkeys, report } = parts; // prettier-ignore
+  const { tables } = ports;
   const settings = {
     enabled: true,
     dryRun: false,
@@ -105,11 +121,27 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     new AnchorLogs({ ...anchoring, directory, budget, log }),
     new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys }), report, tables, directory, budget, log }), // prettier-ignore
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
-    overPartitions(new DisposeRecords({ ...disposal, ...disposing, mode: { enabled: true, dryRun: false, ...disposing.mode }, tables, types, report, budget, log }), { directory, budget }), // prettier-ignore
+    queued.dispose,
     new RehydrateRecords({ tables, rehydrator: parts.rehydrator, budget }),
-    overPartitions(archiving(parts, budget), { directory, budget }),
+    queued.archive,
     ...parts.more,
   ];
+}
+
+function disposing(parts: JobParts, budget: () => Budget): DisposeRecords {
+  const { ports, types, report, log } = parts;
+  const { disposal, ...tools } = parts.disposing;
+  const mode = { enabled: true, dryRun: false, ...tools.mode };
+  return new DisposeRecords({
+    ...disposal,
+    ...tools,
+    mode,
+    tables: ports.tables,
+    types,
+    report,
+    budget,
+    log,
+  });
 }
 
 function archiving(parts: JobParts, budget: () => Budget): ArchiveRecords {

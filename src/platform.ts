@@ -21,11 +21,13 @@ import { HoldBook } from './lifecycle/hold-book.js';
 import type { ErasureBook } from './lifecycle/erasure-book.js';
 import type { RetentionMode } from './lifecycle/dispose-records.js';
 import type { MigrateSettings } from './lifecycle/migrate-settings.js';
-import { JobRunner, JOBS_TABLE } from './lifecycle/job-runner.js';
+import type { JobRunner } from './lifecycle/job-runner.js';
+import { JOBS_TABLE } from './lifecycle/jobs-table.js';
 import { openErasure } from './platform-erasure.js';
-import { jobsOf } from './platform-jobs.js';
+import { openJobs } from './platform-jobs.js';
 import { PoisonBox } from './queue/poison-box.js';
 import { InboxHandler } from './queue/inbox-handler.js';
+import type { LifecycleWorkHandler } from './queue/lifecycle-work-handler.js';
 import { SealWorkHandler } from './queue/seal-work-handler.js';
 import { DEFAULT_CONFIGURATION } from './domain/tenant-configuration.js';
 import type { SecretBox } from './domain/commitment.js';
@@ -121,6 +123,7 @@ export interface Platform {
   readonly holds: HoldBook;
   readonly erasures: ErasureBook;
   readonly jobs: JobRunner;
+  readonly lifecycleWorkHandler: LifecycleWorkHandler;
   readonly actors: Actors;
   readonly actorNames: ActorNames;
   readonly secretBox: SecretBox;
@@ -310,26 +313,23 @@ export function assemblePlatform(options: PlatformOptions): Platform {
     sweeper: new Sweeper({ tables: ports.tables, directory, sealer, clock }),
     holds,
     erasures: erasure.book,
-    jobs: new JobRunner(
-      { tables: ports.tables, clock, entropy, log },
-      jobsOf({
-        ...common,
-        log,
-        types: registry.types,
-        recordTables: tablesOf(registry.types),
-        digest,
-        migrate: manager.migrate.bind(manager),
-        migrating: options.migrating,
-        disposing,
-        rotation: ring.rotation,
-        anchoring,
-        vkeys: options.logKeys.vkeys,
-        report: onIntegrityFailure,
-        holds,
-        rehydrator,
-        more: erasure.jobs,
-      }),
-    ),
+    ...openJobs({
+      ...common,
+      log,
+      types: registry.types,
+      recordTables: tablesOf(registry.types),
+      digest,
+      migrate: manager.migrate.bind(manager),
+      migrating: options.migrating,
+      disposing,
+      rotation: ring.rotation,
+      anchoring,
+      vkeys: options.logKeys.vkeys,
+      report: onIntegrityFailure,
+      holds,
+      rehydrator,
+      more: erasure.jobs,
+    }),
     actors,
     actorNames: new ActorNames({ actors, onIntegrityFailure }),
     secretBox,

@@ -108,6 +108,18 @@ export const LIMITS = {
   /** Records of a type that a job takes on when it is asked for a sample: more is no sample. */
   sampleRecords: 1_000_000,
   createdAtAheadMs: 5 * 60_000,
+  /** Partitions that one step makes part of a round, and messages that are sent at once; the name of a partition in one. */
+  workPlanned: 100,
+  workSends: 32,
+  workPartitionChars: 1024,
+  /** How long one message works, and how many do at once in a process: what they hold adds up, and callers wait beside them. */
+  workMs: 20_000,
+  workAtOnce: 4,
+  /** Tries in a row that get nowhere before a partition is given up until the next round; the longest wait before one. */
+  workAttempts: 8,
+  workRetryS: 600,
+  /** A message that nobody has heard of for this long may be lost. */
+  workStaleMs: 15 * 60_000,
 
   /** Azure Table Storage: one entity-group transaction. */
   transactionRows: 100,

@@ -13,7 +13,7 @@ const DESTROYED = ['disposed', 'revisions_disposed'];
 
 /**
  * The certificate of what a round has disposed of in a tenant: by collection and rule how much, of which time, and how much
- * was held. Undefined where that is nothing. Its id follows from tenant and round, so that of several hosts, and of a host
+ * was held; where work was given up in partitions, in how many, for they are not counted. Undefined where that is nothing. Its id follows from tenant and round, so that of several hosts, and of a host
  * that does it again, one event comes. Nothing of any record's content. Pure.
  */
 export function certificateOf(
@@ -21,6 +21,7 @@ export function certificateOf(
   roundMs: number,
   nowMs: number,
   report: DisposalReport,
+  givenUp: number,
 ): Certificate | undefined {
   const lines = Object.values(report);
   if (!lines.some(({ tallies }) => DESTROYED.some((name) => (tallies[name]?.count ?? 0) > 0)))
@@ -33,6 +34,7 @@ export function certificateOf(
     certificate: 'disposal',
     round_began_at: formatTime(roundMs),
     certified_at: formatTime(nowMs),
+    ...(givenUp === 0 ? {} : { partitions_not_counted: givenUp }),
     collections: lines.map(({ collection, rule, tallies }) => ({ collection, rule, ...tallies })),
   };
   return {

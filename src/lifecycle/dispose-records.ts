@@ -138,9 +138,13 @@ export class DisposeRecords implements PartitionJob {
   }
 
   /** The certificate, once for each tenant and round in which something was destroyed. */
-  async tenantDone(tenant: string, report: DisposalReport, context: StepContext): Promise<Counts> {
-    const roundMs = context.roundMs ?? context.nowMs;
-    const certificate = certificateOf(tenant, roundMs, context.nowMs, report);
+  async tenantDone(
+    tenant: string,
+    report: DisposalReport,
+    context: StepContext,
+    givenUp = 0,
+  ): Promise<Counts> {
+    const certificate = certificateOf(tenant, roundOf(context), context.nowMs, report, givenUp);
     if (certificate === undefined) return {};
     await this.tools.emit([certificate]);
     return { certificates: 1 };

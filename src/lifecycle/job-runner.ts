@@ -1,7 +1,6 @@
 import type { Clock, Entropy } from '../domain/clock.js';
-import { AppError, isAppError } from '../domain/errors.js';
+import { AppError } from '../domain/errors.js';
 import { Budget } from '../storage/backoff.js';
-import { partitionKey, SYSTEM_TENANT } from '../storage/keys.js';
 import { isFault, type RecordTable, type Row, type RowOperation } from '../storage/ports.js';
 import { readRange } from '../storage/range.js';
 import { withRowChecksum } from '../storage/row-checksum.js';
@@ -10,10 +9,9 @@ import { addCounts, type Asked, type Counts, type Job, type Step, type StepConte
 import { advance, claim, jobColumns, parseJob, released, type JobState } from './job-state.js';
 import { isSuspended, JobSwitches, suspendedIn } from './job-switches.js';
 import { viewOf, type JobView } from './job-view.js';
+import { JOBS_PARTITION as PARTITION, JOBS_TABLE, reasonOf } from './jobs-table.js';
 import { addReports, type DisposalReport } from './report.js';
 
-export const JOBS_TABLE = 'jobs';
-const PARTITION = partitionKey(SYSTEM_TENANT, 'jobs');
 /** Not the name of a job. */
 const CLOCK = '_clock';
 /** How long one run works before it leaves the rest to the next; well within what any function may take. */
@@ -64,8 +62,7 @@ export class JobRunner {
     private readonly tools: JobRunnerTools,
     private readonly jobs: readonly Job[],
   ) {
-    const place = { table: JOBS_TABLE, partition: PARTITION };
-    this.#switches = new JobSwitches(tools.tables, place, () => this.#budget());
+    this.#switches = new JobSwitches(tools.tables, () => this.#budget());
   }
 
   /** One run of a job by its timer. Two reads when there is nothing to do. Throws `storage-unavailable`. */
@@ -96,7 +93,7 @@ export class JobRunner {
     if (asked.dryRun !== true && isSuspended(await this.#switches.read(), name))
       return { outcome: 'suspended', counts: {} };
     const nowMs = await this.#serviceTime();
-    const context = { nowMs, roundMs: nowMs, timeIsUp: this.#after(ASKED_MS), asked };
+    const context = { nowMs, roundMs: nowMs, timeIsUp: this.#after(ASKED_MS), asked, alone: true };
     let report: DisposalReport | undefined;
     let counts: Counts = {};
     let cursor: string | undefined = '';
@@ -181,17 +178,19 @@ export class JobRunner {
     let saved = clock.monotonic();
     let { state } = held;
     for (;;) {
+      let step: Step;
       try {
-        state = advance(state, await job.step(state.cursor, context), clock.now());
+        step = await job.step(state.cursor, context);
+        state = advance(state, step, clock.now());
       } catch (error) {
         await this.#leave(job.name, { ...held, state: released(state, reasonOf(error)) });
         throw error;
       }
-      const through = !state.running || context.timeIsUp();
+      const through = !state.running || step.waits === true || context.timeIsUp();
       if (!through && clock.monotonic() - saved < SAVE_MS) continue;
       const suspended = !through && isSuspended(await this.#switches.read(), job.name);
       const ends = through || suspended;
-      const etag = await this.#write(job.name, ends ? released(state, '') : state, held.etag);
+      const etag = await this.#write(job.name, ends ? released(state, step.error ?? '') : state, held.etag);
       if (etag === undefined) return { outcome: 'lost', counts: state.counts };
       if (suspended) return { outcome: 'suspended', counts: state.counts };
       if (ends) return { outcome: state.running ? 'paused' : 'done', counts: state.counts };
@@ -240,12 +239,6 @@ export class JobRunner {
   #budget(): Budget {
     return new Budget(this.tools.clock, this.tools.entropy);
   }
-}
-
-/** What is known to hold no data: a code, or the kind of a fault. */
-function reasonOf(error: unknown): string {
-  if (isAppError(error)) return error.code;
-  return isFault(error) ? error.kind : 'internal-error';
 }
 
 function assertTaken({ name, takes = [] }: Job, { dryRun, sample }: Asked): void {

@@ -37,7 +37,8 @@ export function claim(
   if (state.running) return { ...state, ...claimed };
   const rested = nowMs - state.beganMs;
   if (rested >= 0 && rested < everyMs) return 'resting';
-  return { ...state, ...round };
+  // Two rounds are told apart by when they began.
+  return { ...state, ...round, beganMs: nowMs === state.beganMs ? nowMs + 1 : nowMs };
 }
 
 /** The state after a step. Pure. */

@@ -4,12 +4,7 @@ import { prefixRange } from '../storage/keys.js';
 import { isFault, type RecordTable, type Row } from '../storage/ports.js';
 import { readRange } from '../storage/range.js';
 import { withRowChecksum } from '../storage/row-checksum.js';
-
-/** Where switches are, beside the rows of jobs. */
-export interface SwitchPlace {
-  readonly table: string;
-  readonly partition: string;
-}
+import { JOBS_PARTITION, JOBS_TABLE } from './jobs-table.js';
 
 /** What is suspended: every job, or those named. */
 export interface Suspended {
@@ -22,40 +17,40 @@ const PREFIX = '_off:';
 const ALL = '*';
 
 /**
- * What an operator has switched off. A row that is there says so, whatever is in it: a switch that was damaged stays
+ * What an operator has switched off: rows beside those of jobs. A row that is there says so, whatever is in it: a switch that was damaged stays
  * off. Turning twice is turning once.
  */
 export class JobSwitches {
   constructor(
     private readonly tables: RecordTable,
-    private readonly place: SwitchPlace,
     private readonly budget: () => Budget,
   ) {}
 
   /** One range read. Throws `storage-unavailable`. */
   async read(): Promise<Suspended> {
-    const { table, partition } = this.place;
     return suspendedIn(
-      await this.budget().retry(() => readRange(this.tables, table, partition, prefixRange(PREFIX))),
+      await this.budget().retry(() =>
+        readRange(this.tables, JOBS_TABLE, JOBS_PARTITION, prefixRange(PREFIX)),
+      ),
     );
   }
 
   /** Switches a job off, or all with none named. One transaction. Throws `storage-unavailable`. */
   async suspend(name: string | undefined, nowMs: number): Promise<void> {
-    const { table, partition } = this.place;
     const rowKey = `${PREFIX}${name ?? ALL}`;
     const columns = { schema_version: '1.0', suspended_at: formatTime(nowMs) };
-    const row = { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
-    await this.budget().retry(() => this.tables.commit(table, partition, [{ kind: 'upsert', ...row }]));
+    const row = { rowKey, properties: withRowChecksum(JOBS_PARTITION, rowKey, columns) };
+    await this.budget().retry(() =>
+      this.tables.commit(JOBS_TABLE, JOBS_PARTITION, [{ kind: 'upsert', ...row }]),
+    );
   }
 
   /** One transaction. Throws `storage-unavailable`. */
   async resume(name: string | undefined): Promise<void> {
-    const { table, partition } = this.place;
     const rowKey = `${PREFIX}${name ?? ALL}`;
     try {
       await this.budget().retry(() =>
-        this.tables.commit(table, partition, [{ kind: 'delete', rowKey, etag: '*' }]),
+        this.tables.commit(JOBS_TABLE, JOBS_PARTITION, [{ kind: 'delete', rowKey, etag: '*' }]),
       );
     } catch (error) {
       if (!isFault(error, 'missing')) throw error;

@@ -20,6 +20,8 @@ export interface StepContext {
   readonly timeIsUp: () => boolean;
   /** Set when the job was started by hand and not by its timer. */
   readonly asked?: Asked;
+  /** Set in a run that is no part of a round and not remembered. */
+  readonly alone?: boolean;
 }
 
 export interface Step {
@@ -28,6 +30,10 @@ export interface Step {
   readonly next: string | undefined;
   /** What the records were that it was about, where the job tells. */
   readonly report?: DisposalReport;
+  /** Set where nothing can be done before others have done something: the run ends, and the next one looks again. */
+  readonly waits?: boolean;
+  /** Why some of the work is given up until the next round, which is no reason to break this one off. */
+  readonly error?: string;
 }
 
 /**

@@ -18,8 +18,13 @@ export interface PartitionJob {
    */
   stepIn(type: RecordType, ref: PartitionRef, cursor: string, context: StepContext): Promise<Step>;
   /**
-   * After the last partition of a tenant in a round, with what the steps in them have reported together. Idempotent: a host
-   * that died after it has it done again, with the same report.
+   * After the last partition of a tenant in a round, with what the steps in them have reported together, and in how many of
+   * them the work was given up. Idempotent: a host that died after it has it done again, with the same report.
    */
-  tenantDone?(tenant: string, report: DisposalReport, context: StepContext): Promise<Counts>;
+  tenantDone?(
+    tenant: string,
+    report: DisposalReport,
+    context: StepContext,
+    givenUp?: number,
+  ): Promise<Counts>;
 }

@@ -2,7 +2,7 @@ import type { Budget } from '../storage/backoff.js';
 import { partitionKey, SYSTEM_TENANT } from '../storage/keys.js';
 import { isFault, type RecordTable, type RowOperation } from '../storage/ports.js';
 import { rowIntact, withRowChecksum } from '../storage/row-checksum.js';
-import { JOBS_TABLE } from './job-runner.js';
+import { JOBS_TABLE } from './jobs-table.js';
 
 /** What a job remembers of a tenant, and the version of the row that holds it. */
 export interface TenantNote {

@@ -121,4 +121,6 @@ export const QUEUES = {
   inboxPoison: 'records-inbox-poison',
   seal: 'seal-work',
   sealPoison: 'seal-work-poison',
+  lifecycle: 'lifecycle-work',
+  lifecyclePoison: 'lifecycle-work-poison',
 } as const;

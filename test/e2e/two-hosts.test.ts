@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openAzureStorage } from '../../src/azure/index.js';
 import { startAzurite, type EmbeddedAzurite } from '../../src/local/azurite.js';
 import { MINIMAL, vote } from '../support/decisions.js';
 import { client, eventsIn, killAll, refusal, removeFolders, start, stop, temporaryFolder, type Started } from './support.js'; // prettier-ignore
@@ -14,7 +16,8 @@ describe('two hosts on one storage', { timeout: 120_000 }, () => {
   beforeAll(async () => {
     azurite = await startAzurite();
     dataDir = temporaryFolder();
-    const env = { DATA_DIR: dataDir, AzureWebJobsStorage: azurite.connectionString };
+    const often = { DISPOSE_SCHEDULE: '* * * * * *' };
+    const env = { DATA_DIR: dataDir, AzureWebJobsStorage: azurite.connectionString, ...often };
     hosts = await Promise.all([start(env), start(env)]);
   }, 180_000);
   afterAll(async () => {
@@ -85,6 +88,35 @@ describe('two hosts on one storage', { timeout: 120_000 }, () => {
       expect(done.json['status']).toBe('succeeded');
     }
     expect((await on(0, 'inbox').get('/decisions')).json['items']).toHaveLength(8);
+  });
+
+  it('share the work of a job, a partition at a time', async () => {
+    const tenants = ['work-a', 'work-b', 'work-c'];
+    const gone: (readonly [tenant: string, path: string])[] = [];
+    for (const tenant of tenants)
+      for (const month of ['03', '04', '05']) {
+        const body = { ...MINIMAL, created_at: `2011-${month}-01T00:00:00.000Z` };
+        const { status, envelope } = await on(0, tenant).post('/decisions', body);
+        expect(status).toBe(201);
+        gone.push([tenant, `/decisions/${envelope.id}`]);
+      }
+    // The round of the start is over. Without its row there is a new one.
+    const { ports, close } = openAzureStorage({ connectionString: azurite.connectionString });
+    const job = async () => ((await on(1).get('/jobs')).json['items'] as { name: string; state: string; counts: Record<string, number> }[]).find(({ name }) => name === 'dispose'); // prettier-ignore
+    while ((await job())?.state !== 'resting') await delay(100);
+    await ports.tables.commit('jobs', '_system:jobs', [{ kind: 'delete', rowKey: 'dispose', etag: '*' }]);
+    for (const [tenant, path] of gone)
+      await on(1, tenant).eventually(path, (answer) => answer.status === 410, 30_000);
+    while ((await job())?.state !== 'resting') await delay(100);
+    expect((await job())?.counts).toMatchObject({ disposed: 9, cleared: 9, certificates: 3, partitions_waiting: 0 }); // prettier-ignore
+    for (const tenant of tenants) {
+      const path = '/audit-events?event_type=job.completed';
+      const told = await on(0, tenant).eventually(path, (answer) => eventsIn(answer).length > 0, 20_000);
+      expect(eventsIn(told)).toMatchObject([{ details: { collections: [{ disposed: { count: 3 } }] } }]);
+    }
+    for (const queue of ['lifecycle-work', 'lifecycle-work-poison'])
+      expect(await ports.queues.receive(queue, { limit: 1, hiddenS: 1 })).toEqual([]);
+    close();
   });
 
   it('are not joined by one with other keys, but by one that is given theirs', async () => {

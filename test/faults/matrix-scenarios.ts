@@ -60,7 +60,7 @@ async function pumps(stage: Stage, queue: string): Promise<void> {
 
 const seal: Job = {
   name: 'seal',
-  run: async (platform) => {
+  run: async ({ platform }) => {
     await platform.sealer.sealTenant('acme');
     return true;
   },

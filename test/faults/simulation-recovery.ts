@@ -45,8 +45,7 @@ export async function recover(world: World, options: RecoveryOptions): Promise<s
     world.timeline.skip(hours * HOUR);
     for (const job of jobsOf(host.platform).filter(({ name }) => needed(name)))
       await step(job.name, async () => {
-        for (let runs = 0; !(await job.run(host.platform)); runs += 1)
-          if (runs > 20) throw new Error('it never ends');
+        for (let runs = 0; !(await job.run(host)); runs += 1) if (runs > 20) throw new Error('it never ends');
       });
   };
   // What held a lease or a message is dead: both are free after a while.
@@ -56,7 +55,7 @@ export async function recover(world: World, options: RecoveryOptions): Promise<s
     world.timeline.skip(MINUTE);
   }
   if (messagesLeft(world)) failed.push('in recovery, messages are left');
-  await step('sweep', () => SWEEP.run(host.platform));
+  await step('sweep', () => SWEEP.run(host));
   if (pendingRows(world) > 0) world.counters.add('branch: only the daily check found pending events');
   // The daily check announces what it finds, the next sweep seals it, and one an hour later finds nothing more to do.
   const mayRun = (name: string): boolean => name !== 'expire-keys' || options.expiresKeys;

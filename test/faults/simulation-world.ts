@@ -92,7 +92,7 @@ export class World {
   /** Runs a job in a process; what storage fails is left to the next run. */
   async job(host: SimulatedHost, job: Job): Promise<void> {
     try {
-      const done = await host.ask(() => job.run(host.platform), JOB_PATIENCE_MS);
+      const done = await host.ask(() => job.run(host), JOB_PATIENCE_MS);
       this.counters.add(`job: ${job.name}${done ? '' : ' goes on later'}`);
     } catch (error) {
       if (!excusable(error)) this.facts.judge(`the job ${job.name}`, error, []);

@@ -42,9 +42,12 @@ describe('clients on several hosts, whatever goes wrong', () => {
     expect(counters.of(`act: ${way}`)).toBeGreaterThan(0);
   });
 
-  it.each(['sweep', 'collect-orphans', 'expire-keys', 'check-partitions'])('had the job %s run', (name) => {
-    expect(counters.of(`job: ${name}`)).toBeGreaterThan(0);
-  });
+  it.each(['sweep', 'collect-orphans', 'expire-keys', 'check-partitions', 'dispose', 'archive'])(
+    'had the job %s run',
+    (name) => {
+      expect(counters.of(`job: ${name}`)).toBeGreaterThan(0);
+    },
+  );
 });
 
 describe('a seed', () => {

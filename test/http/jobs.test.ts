@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { newTenant } from '../support/decisions.js';
+import { workAll } from '../support/courier.js';
+import { created, newTenant } from '../support/decisions.js';
 import { writeOldDecision } from '../support/old-decision.js';
 import { STORAGES } from '../support/platform.js';
 import { useHttpHost } from '../support/use-http-host.js';
@@ -60,6 +61,24 @@ describe.each(STORAGES)('jobs over HTTP $name', (kind) => {
   it('are all started by hand', async () => {
     for (const name of JOBS)
       expect((await run('', name)).json, name).toMatchObject({ name, outcome: 'done' });
+  });
+
+  it('that work by messages tell how far they are, stop when they are paused, and go on by hand', async () => {
+    await created(host, {}, { tenant });
+    await host.platform.jobs.run('dispose');
+    const dispose = async () => (await jobs()).find(({ name }) => name === 'dispose');
+    const begun = (await dispose())?.['counts'] as Record<string, number>;
+    expect(begun).toEqual({ partitions: begun['partitions'], partitions_waiting: begun['partitions'] });
+    expect(begun['partitions']).toBeGreaterThan(0);
+    await host.request('POST', '/jobs/dispose/pause');
+    expect(await workAll(host.platform, storage.ports)).toBe(begun['partitions']);
+    await host.platform.jobs.run('dispose');
+    expect(await dispose()).toMatchObject({ state: 'paused', suspended: true, counts: begun });
+    expect((await run('', 'dispose')).status).toBe(409);
+    await host.request('POST', '/jobs/dispose/resume');
+    const done = await run('', 'dispose');
+    expect([done.status, done.json['counts']]).toMatchObject([200, { ...begun, partitions_waiting: 0 }]);
+    expect(await dispose()).toMatchObject({ state: 'resting', error: null });
   });
 
   it.each([

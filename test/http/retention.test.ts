@@ -5,6 +5,7 @@ import { covenantType } from '../../src/records/covenant.js';
 import { decisionType } from '../../src/records/decision.js';
 import type { RowOperation } from '../../src/storage/ports.js';
 import { DAY, World } from '../lifecycle/support.js';
+import { runRound } from '../support/courier.js';
 import { newTenant } from '../support/decisions.js';
 import { caller, STORAGES, testPlatform } from '../support/platform.js';
 import { bodyOf } from '../support/subjects.js';
@@ -112,7 +113,7 @@ describe('in a thousand years of every job', () => {
     const before = log();
     for (const years of [1, 10, 100, 1000]) {
       world.clock.pass(years * 366 * DAY);
-      for (const { name } of (await jobs.list()).items) await jobs.run(name);
+      for (const { name } of (await jobs.list()).items) await runRound(platform, recorded, name);
       await sweeper.sweep().catch(() => undefined);
       await sealer.sealTenant(call.tenant);
     }

@@ -3,13 +3,14 @@ import { isAppError } from '../../src/domain/errors.js';
 import { agentStateType } from '../../src/records/agent-state.js';
 import { covenantType } from '../../src/records/covenant.js';
 import { decisionType } from '../../src/records/decision.js';
-import type { PortCall } from '../support/wrap-ports.js';
 import { fsckOf, PassingClock } from '../audit/fsck-world.js';
 import { countingPorts } from '../support/counting-ports.js';
+import { runRound, workAll } from '../support/courier.js';
 import { caller } from '../support/platform.js';
 import { bodyOf } from '../support/subjects.js';
+import { wrapPorts, type PortCall } from '../support/wrap-ports.js';
 import { ArchiveWorld, ENOUGH, HUGE, LONG } from './archive-world.js';
-import { collector, DAY, HOUR, round, Sleeper, VOTE } from './support.js';
+import { collector, DAY, diesAt, HOUR, round, Sleeper, VOTE } from './support.js';
 
 let world: ArchiveWorld;
 beforeEach(() => {
@@ -301,5 +302,38 @@ describe('what else there is', () => {
     world.clock.pass(400 * DAY);
     await world.archive();
     expect([tiers('r:', 'covenants'), world.rows('a:', 'covenants')]).toEqual([['hot'], []]);
+  });
+});
+
+describe('by messages', () => {
+  it('partitions of all tenants are archived by whoever takes them, wherever hosts die', async () => {
+    const ids = [await world.decisions(ENOUGH), await world.decisions(ENOUGH, { tenant: 'acme' })];
+    const before = [await world.seen(ids[0] ?? []), await world.seen(ids[1] ?? [], 'acme')];
+    const passes: readonly (readonly [days: number, tier: string])[] = [
+      [31, 'cool'],
+      [61, 'archive'],
+    ];
+    for (const [days, tier] of passes) {
+      world.clock.pass(days * DAY);
+      for (let at = 7; at < 150; at += 29) {
+        let calls = 0;
+        const ports = wrapPorts(world.ports, diesAt(() => (calls += 1) > at)); // prettier-ignore
+        await runRound(world.host(undefined, ports), ports, 'archive').catch(() => undefined);
+        // Its claim and what it has of the queue run out, and what was lost is missed.
+        world.clock.pass(20 * 60_000);
+      }
+      for (let runs = 0; runs < 4; runs += 1) {
+        await world.host().jobs.run('archive');
+        await workAll(world.host(), world.ports);
+        world.clock.pass(20 * 60_000);
+      }
+      expect((await world.host().jobs.run('archive')).outcome).toBe('resting');
+      // A pack that was left in the middle is settled in one round and moves on in the next.
+      world.clock.pass(DAY);
+      await runRound(world.host(), world.ports, 'archive');
+      expect([tiers('r:'), tiers('v:'), tiers('i:')]).toEqual([[tier], [tier], [tier]]);
+      if (tier === 'cool') expect([await world.seen(ids[0] ?? []), await world.seen(ids[1] ?? [], 'acme')]).toEqual(before); // prettier-ignore
+    }
+    expect(world.storage.messages().filter(({ queue }) => queue.startsWith('lifecycle'))).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { JOBS_TABLE } from '../../src/lifecycle/job-runner.js';
+import { JOBS_TABLE } from '../../src/lifecycle/jobs-table.js';
 import type { Platform } from '../../src/platform.js';
 import { conversationType } from '../../src/records/conversation.js';
 import { covenantType } from '../../src/records/covenant.js';

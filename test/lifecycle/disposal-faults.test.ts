@@ -5,15 +5,14 @@ import { agentStateType } from '../../src/records/agent-state.js';
 import { conversationType } from '../../src/records/conversation.js';
 import { decisionType } from '../../src/records/decision.js';
 import { metricType } from '../../src/records/metric.js';
-import { StorageFault } from '../../src/storage/ports.js';
 import { numberSetting } from '../support/at-length.js';
+import { runRound } from '../support/courier.js';
 import { caller } from '../support/platform.js';
 import { bodyOf } from '../support/subjects.js';
-import type { Intercept } from '../support/wrap-ports.js';
-import { DAY, Died, World } from './support.js';
+import { wrapPorts, type Intercept } from '../support/wrap-ports.js';
+import { DAY, Died, endRound, FATES, World } from './support.js';
 
 const call = caller();
-const HOSTS = 3 * 60_000;
 /** Every so many calls has its turn, others for each fate; at length, with `AT_LENGTH_DISPOSAL_CALLS=1`, each. */
 const EVERY = numberSetting('disposal_calls', 15);
 
@@ -57,20 +56,6 @@ async function made(
   world.clock.pass(8 * 366 * DAY);
   return { world, ids: [[type, envelope.id]] };
 }
-
-/** What may become of a call. */
-const FATES: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<unknown>>> = {
-  'dies before it': () => Promise.reject(new Died()),
-  'dies after it': async (run) => {
-    await run();
-    throw new Died();
-  },
-  'never hears of it, and it did not happen': () => Promise.reject(new StorageFault('unavailable', 'lost')),
-  'never hears of it, and it happened': async (run) => {
-    await run();
-    throw new StorageFault('unavailable', 'lost');
-  },
-};
 
 /** Whole, or gone: in every way of reading it. Resolves to whether it is there. */
 async function whole({ world, ids: [[type, id] = [decisionType, '']] }: Made): Promise<boolean> {
@@ -120,14 +105,13 @@ describe.each(Object.keys(MAKE))('disposing of %s', (what) => {
         died = fate.includes('dies');
         return FATES[fate]?.(run);
       };
-      await world.host(failing).jobs.run('dispose').catch(() => undefined);
+      await runRound(world.host(failing), wrapPorts(world.ports, failing), 'dispose').catch(() => undefined);
       await whole(one);
-      world.clock.pass(HOSTS);
-      await world.host().jobs.run('dispose');
+      await endRound(world, 'dispose');
       const stays = what.startsWith('the history');
       expect(await whole(one)).toBe(stays);
       world.clock.pass(2 * DAY);
-      await world.host().jobs.run('dispose');
+      await endRound(world, 'dispose');
       if (stays) {
         await world.collect();
         expect(world.rows('v:', 'agents')).toHaveLength(1);

@@ -8,12 +8,14 @@ import { covenantType } from '../../src/records/covenant.js';
 import { decisionType } from '../../src/records/decision.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import { workflowExecutionType } from '../../src/records/workflow-execution.js';
-import type { StoragePorts } from '../../src/storage/ports.js';
+import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import { fsckOf } from '../audit/fsck-world.js';
 import { countingPorts } from '../support/counting-ports.js';
+import { runRound, workAll } from '../support/courier.js';
 import { caller, testPlatform } from '../support/platform.js';
 import { bodyOf } from '../support/subjects.js';
-import { DAY, diesAt, HOUR, World } from './support.js';
+import { wrapPorts } from '../support/wrap-ports.js';
+import { DAY, diesAt, endRound, HOUR, World } from './support.js';
 
 const call = caller();
 const YEAR = 365 * DAY;
@@ -27,11 +29,10 @@ const on = (ports: StoragePorts = world.ports): Platform => testPlatform(ports, 
 /** A whole round by the timer, however many runs it takes; the next one is a day later. */
 async function dispose(one: Platform = on()): Promise<Counts> {
   world.clock.pass(DAY);
-  for (let runs = 0; runs < 100; runs += 1) {
-    const { outcome, counts } = await one.jobs.run('dispose');
-    if (outcome === 'done') return counts;
-  }
-  throw new Error('the round does not end');
+  const { outcome, counts } = await runRound(one, world.ports, 'dispose');
+  expect(outcome).toBe('done');
+  const { partitions: _, partitionsWaiting: __, ...own } = counts;
+  return own;
 }
 
 const dryRun = (one: Platform = on()) => one.jobs.tryOut('dispose', { dryRun: true });
@@ -336,15 +337,39 @@ describe('a certificate', () => {
     world.clock.pass(8 * YEAR + DAY);
     for (let at = 5; at < 200; at += 9) {
       let calls = 0;
-      const dying = world.host(diesAt(() => (calls += 1) > at));
-      await dying.jobs.run('dispose').catch(() => undefined);
+      const ports = wrapPorts(world.ports, diesAt(() => (calls += 1) > at)); // prettier-ignore
+      await runRound(on(ports), ports, 'dispose').catch(() => undefined);
       // Its claim runs out; the round it left is gone on with.
       world.clock.pass(3 * 60_000);
     }
-    for (let runs = 0; runs < 5; runs += 1) await on().jobs.run('dispose');
+    await endRound(world, 'dispose');
     expect(certificates()).toMatchObject([{ details: { collections: [{ disposed: { count: 12 } }] } }]);
     expect(world.rows('i:')).toEqual([]);
   });
+});
+
+describe('a partition that cannot be worked in', () => {
+  it('stops no other: the certificate says that it is not counted, and the next round takes it', async () => {
+    const in2015 = (month: string) => ({ ...(bodyOf(decisionType) as object), created_at: `2015-${month}-01T00:00:00.000Z` }); // prettier-ignore
+    const ids = [await make(decisionType, in2015('03')), await make(decisionType, in2015('04'))];
+    const there = () => Promise.all(ids.map((id) => isThere(decisionType, id)));
+    const ports = wrapPorts(world.ports, ({ method, args }, run) =>
+      method === 'range' && args[1] === 'default:2015-03' ? Promise.reject(new StorageFault('refused', 'no')) : run(),
+    );
+    let ended = false;
+    for (let minutes = 0; !ended && minutes < 300; minutes += 5) {
+      ended = (await on(ports).jobs.run('dispose')).outcome === 'done';
+      await workAll(on(ports), ports);
+      world.clock.pass(5 * 60_000);
+    }
+    expect(await there()).toEqual([true, false]);
+    const job = (await on().jobs.list()).items.find(({ name }) => name === 'dispose');
+    expect(job).toMatchObject({ state: 'resting', error: 'refused', counts: { partitions: 2, partitions_failed: 1, disposed: 1 } }); // prettier-ignore
+    expect(certificates()).toMatchObject([{ details: { partitions_not_counted: 1, collections: [{ disposed: { count: 1 } }] } }]); // prettier-ignore
+    expect(await dispose()).toMatchObject({ disposed: 1 });
+    expect(await there()).toEqual([false, false]);
+    expect(certificates()[1]?.['details']).not.toHaveProperty('partitions_not_counted');
+  }); // prettier-ignore
 });
 
 describe('a pause', () => {

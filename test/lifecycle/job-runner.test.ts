@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../src/domain/errors.js';
 import type { Job, Step, StepContext } from '../../src/lifecycle/job.js';
-import { JobRunner, JOBS_TABLE } from '../../src/lifecycle/job-runner.js';
+import { JobRunner } from '../../src/lifecycle/job-runner.js';
+import { JOBS_TABLE } from '../../src/lifecycle/jobs-table.js';
 import type { StoragePorts } from '../../src/storage/ports.js';
 import { createLog } from '../../src/telemetry/log.js';
 import { countingPorts } from '../support/counting-ports.js';

@@ -3,7 +3,7 @@ import { decisionType } from '../../src/records/decision.js';
 import { metricType } from '../../src/records/metric.js';
 import { StorageFault, type StoragePorts } from '../../src/storage/ports.js';
 import type { Job } from '../../src/lifecycle/job.js';
-import { JOBS_TABLE } from '../../src/lifecycle/job-runner.js';
+import { JOBS_TABLE } from '../../src/lifecycle/jobs-table.js';
 import { MigrateRecords } from '../../src/lifecycle/migrate-records.js';
 import type { MigrateSettings } from '../../src/lifecycle/migrate-settings.js';
 import { Budget } from '../../src/storage/backoff.js';

@@ -2,11 +2,13 @@ import { expect } from 'vitest';
 import type { Clock } from '../../src/domain/clock.js';
 import { CollectOrphans } from '../../src/lifecycle/collect-orphans.js';
 import { addCounts, type Counts, type Job, type StepContext } from '../../src/lifecycle/job.js';
+import type { JobReport } from '../../src/lifecycle/job-runner.js';
 import { storageNames } from '../../src/platform.js';
 import { decisionType } from '../../src/records/decision.js';
 import { Budget } from '../../src/storage/backoff.js';
-import type { RowOperation, StoragePorts } from '../../src/storage/ports.js';
+import { StorageFault, type RowOperation, type StoragePorts } from '../../src/storage/ports.js';
 import { createLog } from '../../src/telemetry/log.js';
+import { workAll } from '../support/courier.js';
 import { seededEntropy } from '../support/entropy.js';
 import { memoryStorage, type MemoryStorage } from '../support/memory-ports.js';
 import { caller, testPlatform } from '../support/platform.js';
@@ -133,6 +135,17 @@ export class World {
   }
 }
 
+/** The round of a job that is under way, or due, to its end, however it was left: time passes until messages are missed. */
+export async function endRound(world: World, job: string): Promise<JobReport> {
+  const platform = world.host();
+  for (let runs = 0; runs < 50; runs += 1) {
+    const report = await platform.jobs.run(job);
+    if (!['paused', 'busy'].includes(report.outcome)) return report;
+    if ((await workAll(platform, world.ports)) === 0) world.clock.pass(HOUR / 3);
+  }
+  throw new Error('the round does not end');
+}
+
 /** True for the transaction that commits decisions. */
 export const isCommit = (call: PortCall): boolean =>
   call.method === 'commit' && call.args[0] === 'decisions' && (call.args[2] as RowOperation[]).length > 1;
@@ -141,6 +154,20 @@ export const isCommit = (call: PortCall): boolean =>
 export class Died extends Error {
   override readonly name = 'Died';
 }
+
+/** What may become of a call. */
+export const FATES: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<unknown>>> = {
+  'dies before it': () => Promise.reject(new Died()),
+  'dies after it': async (run) => {
+    await run();
+    throw new Died();
+  },
+  'never hears of it, and it did not happen': () => Promise.reject(new StorageFault('unavailable', 'lost')),
+  'never hears of it, and it happened': async (run) => {
+    await run();
+    throw new StorageFault('unavailable', 'lost');
+  },
+};
 
 /** Lets the process die instead of the first call that `when` is true for; it makes no call after that. */
 export function diesAt(when: (call: PortCall) => boolean): Intercept {

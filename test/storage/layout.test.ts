@@ -93,6 +93,8 @@ describe('the storage layout', () => {
       inboxPoison: 'records-inbox-poison',
       seal: 'seal-work',
       sealPoison: 'seal-work-poison',
+      lifecycle: 'lifecycle-work',
+      lifecyclePoison: 'lifecycle-work-poison',
     });
     expect(SYSTEM_TENANT).toBe('_system');
   });

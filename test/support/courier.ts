@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { JobReport } from '../../src/lifecycle/job-runner.js';
 import { deliveryOf } from '../../src/queue/delivery.js';
 import type { Platform } from '../../src/platform.js';
 import { QUEUES } from '../../src/storage/keys.js';
@@ -27,6 +28,30 @@ export async function deliver(
     },
   });
   await platform.inboxHandler.handle(payloadOf(message.text), deliveryOf(context));
+}
+
+/**
+ * Takes the messages of `lifecycle-work` that are visible, and those that come of them, as the host of the functions does.
+ * Resolves to how many there were; a message whose handler rejects stays where it is, and ends it.
+ */
+export async function workAll(platform: Platform, ports: StoragePorts): Promise<number> {
+  const queue = QUEUES.lifecycle;
+  for (let taken = 0; ; taken += 1) {
+    const [message] = await ports.queues.receive(queue, { limit: 1, hiddenS: 30 });
+    if (message === undefined) return taken;
+    await platform.lifecycleWorkHandler.handle(payloadOf(message.text), message);
+    await ports.queues.remove(queue, message);
+  }
+}
+
+/** What runs of the timer make of a job's round, with its messages taken in between. */
+export async function runRound(platform: Platform, ports: StoragePorts, job: string): Promise<JobReport> {
+  for (let runs = 0; runs < 100; runs += 1) {
+    const report = await platform.jobs.run(job);
+    if (report.outcome !== 'paused') return report;
+    await workAll(platform, ports);
+  }
+  throw new Error('the round does not end');
 }
 
 /** Takes everything out of a queue. */
