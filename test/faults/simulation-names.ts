@@ -76,10 +76,25 @@ export const BRANCHES = [
   'data of the inbox was collected',
 ] as const;
 
+/** What years bring (years.ts): each is done in a schedule of years, or by its jobs, so often at least in those of the test run. */
+export const LIVES = [
+  'to cool',
+  'to archive',
+  'brought back',
+  'disposed by retention',
+  'disposed by erasure',
+  'history cut',
+  'key destroyed',
+  'erased',
+  'certified',
+  'kept by a hold',
+] as const;
+
 /** Correlation id of events that were in a log before the schedule began. */
 export const BEFORE = 'before';
 
 export type FaultName = (typeof FAULTS)[number];
 export type BranchName = (typeof BRANCHES)[number];
+export type LifeName = (typeof LIVES)[number];
 export type CounterName =
-  `fault: ${FaultName}` | `branch: ${BranchName}` | `job: ${string}` | `act: ${string}`;
+  `life: ${LifeName}` | `fault: ${FaultName}` | `branch: ${BranchName}` | `job: ${string}` | `act: ${string}`;
