@@ -36,15 +36,16 @@ export async function pastOf(platform: Platform, nowMs: () => number): Promise<r
   const call = callOf(TENANTS[0], 'ada', 'past');
   const decision = { decision_type: 'strategic', title: 'Open a warehouse', inputs: { context: HUGE } };
   for (const people of [[NORA], [OMAR], []]) {
-    const metadata = people.length === 0 ? {} : { metadata: { subject_id: people[0] } };
-    const kept = await made(decisionType, { ...decision, ...metadata }, { people });
+    // What is voted on is small, and packed with the others.
+    const about = people.length === 0 ? { inputs: {} } : { metadata: { subject_id: people[0] } };
+    const kept = await made(decisionType, { ...decision, ...about }, { people });
     const vote = { agent: 'planner', vote: 'approve', confidence: 1 };
     await again(kept, () => manager.act(decisionType, kept.id, 'votes', vote, undefined, call), '');
   }
   for (const [tenant, participants] of [[TENANTS[0], [NORA]], [TENANTS[0], [NORA, OMAR]], [TENANTS[1], [NORA]]] as const) {
     const body = { conversation_type: 'boardroom', participants };
     const { id } = await made(conversationType, body, { tenant, people: participants, whole: participants.length === 1 });
-    const message = { sender: participants.at(-1), content: `It is me, ${participants.join(' and ')}.` };
+    const message = { sender: participants.at(-1), content: `It is me, ${String(participants.at(-1))}.` };
     await manager.addPart(conversationType, id, 'messages', message, undefined, callOf(tenant, participants[0], 'past'));
   } // prettier-ignore
   await made(decisionType, { decision_type: 'strategic', title: 'Elsewhere', metadata: { subject_id: NORA } }, { tenant: TENANTS[1], people: [NORA] }); // prettier-ignore

@@ -63,8 +63,14 @@ export class YearsWatch {
     const active = [...this.#holds]
       .filter(([, hold]) => hold.tenant === tenant && hold.placedMs < placedBeforeMs)
       .map(([holdId, { scope }]) => ({ holdId, scope }));
-    const subjects = kept.people.map((name) => this.hashOf(tenant, name));
+    // Of who was erased nobody can tell any more that a record is about them.
+    const subjects = kept.people.map((name) => this.hashOf(tenant, name)).filter((hash) => !this.#keyless.has(`${tenant} ${hash}`)); // prettier-ignore
     return isHeld(active, { collection: type.collection, id, createdMs: 0, fields: {}, subjects });
+  }
+
+  /** Whether there is a hold on a person: nobody knows then whether what lies in the archive is about them. */
+  holdsSomebody(tenant: string): boolean {
+    return [...this.#holds.values()].some((hold) => hold.tenant === tenant && hold.scope.kind === 'subject');
   }
 
   hashOf(tenant: string, name: string): string {
@@ -112,7 +118,9 @@ export class YearsWatch {
     if (this.holds(kept, askedMs)) this.violate(`${kept.id} is destroyed under a legal hold`);
   }
 
-  #isDestruction({ properties }: Written): boolean {
+  #isDestruction({ rowKey, properties }: Written): boolean {
+    // That it is cleared is said of one that is gone.
+    if (this.gone.has(rowKey.slice(2))) return false;
     const event = String(properties['history_event'] ?? '');
     return properties['tombstone'] === true || (event !== '' && !this.#cut.has(event));
   }
@@ -133,6 +141,8 @@ export class YearsWatch {
         this.violate(`the key of ${name} is destroyed although ${kept.id} is on legal hold`);
   }
 
+  /** Subjects whose key was destroyed. */
+  readonly #keyless = new Set<string>();
   /** Events of cuts of histories that have happened. */
   readonly #cut = new Set<string>();
 
@@ -143,7 +153,10 @@ export class YearsWatch {
       if (!('properties' in one)) continue;
       if (RECORDS.has(table) && one.rowKey.startsWith('r:')) this.#recordChanged(one);
       if (table === 'erasures' && one.rowKey.startsWith('r:')) this.#erasureChanged(tenant, one);
-      if (table === 'keys' && one.rowKey.startsWith('k:') && one.properties['destroyed_at'] !== undefined) this.counters.add('life: key destroyed'); // prettier-ignore
+      if (table === 'keys' && one.rowKey.startsWith('s:') && one.properties['data_key'] === '') {
+        this.#keyless.add(`${tenant} ${one.rowKey.slice(2)}`);
+        this.counters.add('life: key destroyed');
+      }
     }
   }
 
@@ -176,7 +189,13 @@ export class YearsWatch {
     this.counters.add(`life: disposed by ${cause}`);
     if (kept === undefined) return;
     if (cause === 'retention' && START_MS + this.nowMs() < overMs(kept)) this.violate(`${id} is disposed of before its time`); // prettier-ignore
-    if (cause === 'erasure' && !kept.whole) this.violate(`${id} is deleted, and is not about one person alone`); // prettier-ignore
+    if (cause === 'erasure' && !this.#isOfOne(kept)) this.violate(`${id} is deleted, and is not about one person alone`); // prettier-ignore
+  }
+
+  /** About one person alone, or about nobody else who can still be told. */
+  #isOfOne({ type, tenant, people, whole }: Kept): boolean {
+    const known = people.filter((name) => !this.#keyless.has(`${tenant} ${this.hashOf(tenant, name)}`));
+    return whole || (type.erasedWhole === true && known.length <= 1);
   }
 
   #erasureChanged(tenant: string, { properties }: Written): void {

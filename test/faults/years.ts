@@ -20,10 +20,9 @@ const OF_YEARS = 7_000_027;
 const LEAPS: readonly (readonly [from: number, to: number])[] = [
   [31 * DAY, 50 * DAY],
   [61 * DAY, 90 * DAY],
-  [5 * DAY, 400 * DAY],
-  [1 * YEAR, 2 * YEAR],
-  [1 * YEAR, 2.5 * YEAR],
-  [2 * YEAR, 4 * YEAR],
+  [5 * DAY, 500 * DAY],
+  [1.5 * YEAR, 3 * YEAR],
+  [3 * YEAR, 5 * YEAR],
 ];
 /** How long a phase is. */
 const PHASE_MS = 3 * HOUR;
@@ -31,7 +30,9 @@ const PHASE_MS = 3 * HOUR;
 const JOBS = ['index-subjects', 'archive', 'rehydrate', 'dispose', 'erase', 'move-parts'];
 /** In the end, all is over and all has been cleared: months, so that what is looked at once a month is. */
 const END_MS = 9 * YEAR;
-const QUIET = [...JOBS, 'roll-up-series', 'collect-orphans', 'check-partitions', 'sweep'];
+const QUIET = [...JOBS, 'roll-up-series', 'sweep'];
+/** What is done once more when all else is. */
+const LAST = [...QUIET, 'check-partitions', 'collect-orphans'];
 /** Keys are forgotten within minutes, in whichever process. */
 const FORGOTTEN_MS = 10 * 60_000;
 
@@ -89,9 +90,9 @@ export async function simulateYears(seed: number, { plant, tell }: ScheduleOptio
   return { seed, violations: [...new Set(all)].map((one) => `years: ${one}`), counters, profile };
 } // prettier-ignore
 
-/** Of a profile what years can bear: nobody sleeps for days in every write, and there are always two hosts at least. */
+/** Of a profile what years can bear: jobs read much, nobody sleeps for days in every write, and there are two hosts at least. */
 function yearly(profile: Profile): Profile {
-  return { ...profile, hosts: Math.max(2, profile.hosts), sleepyWriters: false, hot: false, freezeRate: 0, latencyMs: Math.min(profile.latencyMs, 200) }; // prettier-ignore
+  return { ...profile, hosts: Math.max(2, profile.hosts), sleepyWriters: false, hot: false, freezeRate: 0, piecesRate: profile.piecesRate / 4, latencyMs: Math.min(profile.latencyMs, 200) }; // prettier-ignore
 }
 
 async function begin({ world, watch }: Scene): Promise<readonly Proof[]> {
@@ -156,18 +157,18 @@ async function end(scene: Scene): Promise<SimulatedHost> {
   await quiet(host, world);
   for (const one of watch.records.values()) await read(scene, one, host);
   world.timeline.skip(END_MS);
-  for (let months = 0; months < 3; months += 1) {
+  for (const jobs of [QUIET, LAST]) {
     world.timeline.skip(35 * DAY);
-    await quiet(host, world);
+    await quiet(host, world, jobs);
   }
   return host;
 }
 
 /** A few days in which every job gets through what there is. */
-async function quiet(host: SimulatedHost, world: World): Promise<void> {
-  for (let days = 0; days < 3; days += 1) {
+async function quiet(host: SimulatedHost, world: World, names = QUIET): Promise<void> {
+  for (let days = 0; days < 2; days += 1) {
     world.timeline.skip(30 * HOUR);
-    for (const job of jobsOf(host.platform).filter(({ name }) => QUIET.includes(name)))
+    for (const job of jobsOf(host.platform).filter(({ name }) => names.includes(name)))
       for (let runs = 0; !(await asOneRun(() => job.run(host.platform))); runs += 1)
         if (runs > 20) throw new Error(`${job.name} never ends`);
   }
