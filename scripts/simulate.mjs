@@ -28,16 +28,19 @@ const options = {
   jobs: { type: 'string', default: String(availableParallelism()) },
   verbose: { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
+  /** Schedules in which years pass, instead of those of hours and days. */
+  years: { type: 'boolean', default: false },
 };
 
 /** A process that runs what it is sent. */
-async function work(bundle, trace) {
-  const { simulate } = await import(pathToFileURL(bundle).href);
+async function work(bundle, trace, years) {
+  const { simulate, simulateYears } = await import(pathToFileURL(bundle).href);
+  const one = years ? simulateYears : simulate;
   const tell = trace ? (line) => console.log(line.slice(0, TRACE_CHARS)) : undefined;
   process.on('message', async ({ from, to }) => {
     const counts = {};
     for (let seed = from; seed < to; seed += 1) {
-      const { violations, counters } = await simulate(seed, { tell });
+      const { violations, counters } = await one(seed, { tell });
       for (const [name, count] of counters.counts) counts[name] = (counts[name] ?? 0) + count;
       if (violations.length > 0) process.send({ failed: seed, violations });
     }
@@ -57,15 +60,16 @@ async function lead() {
     for (const file of [bundle, `${bundle}.map`]) rmSync(file, { force: true });
   });
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-  const names = await bundled(bundle);
+  const names = await bundled(bundle, values.years);
   await run({ bundle, names, first, end, jobs, ...values });
 }
 
 /** Bundles the simulation; resolves to the names of everything that it counts. */
-async function bundled(bundle) {
+async function bundled(bundle, years) {
   await build({
     stdin: {
-      contents: "export * from './simulation.ts'; export * from './simulation-names.ts';",
+      contents:
+        "export * from './simulation.ts'; export * from './simulation-names.ts'; export * from './years.ts';",
       resolveDir: join(root, 'test', 'faults'),
     },
     outfile: bundle,
@@ -77,11 +81,12 @@ async function bundled(bundle) {
     alias: { 'lru-cache': join(root, 'test', 'support', 'small-caches.ts') },
     logLevel: 'error',
   });
-  const { FAULTS, BRANCHES } = await import(pathToFileURL(bundle).href);
+  const { FAULTS, BRANCHES, LIVES } = await import(pathToFileURL(bundle).href);
+  if (years) return Object.keys(LIVES).map((name) => `life: ${name}`);
   return [...FAULTS.map((name) => `fault: ${name}`), ...BRANCHES.map((name) => `branch: ${name}`)];
 }
 
-async function run({ bundle, names, first, end, jobs, verbose, trace }) {
+async function run({ bundle, names, first, end, jobs, verbose, trace, years }) {
   const started = performance.now();
   const totals = Object.fromEntries(names.map((name) => [name, 0]));
   let next = first;
@@ -92,7 +97,7 @@ async function run({ bundle, names, first, end, jobs, verbose, trace }) {
     new Promise((resolve, reject) => {
       const child = fork(
         fileURLToPath(import.meta.url),
-        ['--worker', bundle, ...(trace ? ['--trace'] : [])],
+        ['--worker', bundle, ...(trace ? ['--trace'] : []), ...(years ? ['--years'] : [])],
         {
           execArgv: ['--enable-source-maps'],
         },
@@ -100,7 +105,7 @@ async function run({ bundle, names, first, end, jobs, verbose, trace }) {
       child.on('message', (said) => {
         if (said.failed !== undefined) {
           failed += 1;
-          tellFailure(said);
+          tellFailure(said, years);
           return;
         }
         const before = Math.floor(done / TOLD_EVERY);
@@ -127,8 +132,9 @@ async function run({ bundle, names, first, end, jobs, verbose, trace }) {
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-function tellFailure({ failed, violations }) {
-  console.log(`seed ${failed} fails; again with: npm run simulate -- --schedules 1 --seed ${failed} --trace`);
+function tellFailure({ failed, violations }, years) {
+  const again = `npm run simulate -- --schedules 1 --seed ${failed} --trace${years ? ' --years' : ''}`;
+  console.log(`seed ${failed} fails; again with: ${again}`);
   for (const violation of violations) console.log(`  ${violation}`);
 }
 
@@ -136,8 +142,10 @@ function tellTotals(totals, enough) {
   for (const [kind, what] of [
     ['fault', 'faults'],
     ['branch', 'recoveries'],
+    ['life', 'steps of lives'],
   ]) {
     const counts = Object.entries(totals).filter(([name]) => name.startsWith(`${kind}: `));
+    if (counts.length === 0) continue;
     const sum = counts.reduce((all, [, count]) => all + count, 0);
     const never = counts.filter(([, count]) => count === 0).map(([name]) => name.slice(kind.length + 2));
     const left = enough && never.length > 0 ? `; never: ${never.join(', ')}` : '';
@@ -153,5 +161,5 @@ function whole(name, text) {
   process.exit(2);
 }
 
-const [role, bundle, trace] = process.argv.slice(2);
-await (role === '--worker' ? work(bundle, trace === '--trace') : lead());
+const [role, bundle, ...how] = process.argv.slice(2);
+await (role === '--worker' ? work(bundle, how.includes('--trace'), how.includes('--years')) : lead());

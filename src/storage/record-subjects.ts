@@ -26,8 +26,8 @@ export class RecordSubjects {
 
   /**
    * Reads all of it: a range read for 50 revisions and one blob read for each, and what its entries cost to read. Throws
-   * `integrity-failure` where something of it cannot be read, StorageFault `archived` where it is in an archive: whom it is
-   * about is not known then.
+   * `integrity-failure` where something of it cannot be read, `record-archived` where it is in the archive: whom it is about
+   * is not known then.
    */
   async of(type: RecordType, tenant: string, id: string): Promise<readonly string[]> {
     const found = new Set<string>();

@@ -119,6 +119,8 @@ async function settled(type: RecordType, row: Row, read: () => Promise<readonly 
   try {
     return { named: await read(), damaged: [] };
   } catch (error) {
+    // Disposed of, and not cleared yet: it names nobody any more.
+    if (isAppError(error, 'record-erased')) return { named: [], damaged: [] };
     const evidence = integrityEvidence(error);
     // Of another version of the platform, or gone while it was looked at.
     const unread = isAppError(error) && error.code !== 'storage-unavailable';

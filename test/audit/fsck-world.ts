@@ -12,30 +12,16 @@ import { decisionType } from '../../src/records/decision.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import type { Row, StoragePorts } from '../../src/storage/ports.js';
 import { readRange } from '../../src/storage/range.js';
+import { PassingClock } from '../support/passing-clock.js';
 import { caller, testPlatform, type STORAGES } from '../support/platform.js';
+import { VirtualClock } from '../support/virtual-clock.js';
 import { add, additionsOf, bodyOf } from '../support/subjects.js';
+import { lifecycleIn } from './fsck-lifecycle.js';
 
+export { PassingClock };
 export const TENANT = 'default';
 
 export type Told = Finding & { readonly repaired: boolean };
-
-/** A clock on which waiting is over at once: everything is old already when it is looked at. */
-export class PassingClock implements Clock {
-  #ms = 0;
-  slept = 0;
-  constructor(private readonly startMs = Date.now()) {}
-  now(): number {
-    return this.startMs + this.#ms;
-  }
-  monotonic(): number {
-    return this.#ms;
-  }
-  async sleep(ms: number): Promise<void> {
-    this.#ms += ms;
-    this.slept += ms;
-    await Promise.resolve();
-  }
-}
 
 export interface FsckWorld {
   readonly ports: StoragePorts;
@@ -60,14 +46,19 @@ export async function fsckOf(
   return { result, told, progress };
 } // prettier-ignore
 
+const HOUR = 3_600_000;
+const MEMORY_BEGINS_MS = new VirtualClock().now();
 const call = caller({ ipAddress: '10.0.0.1', sessionId: 'session' });
 
 /**
  * A storage with something of everything: records of every type with everything that can be added to them, more than a tile
- * of events, a stream of messages that have moved, a pack, a configuration, legal holds, and one event that waits.
+ * of events, a stream of messages that have moved, packs, what years leave (`lifecycleIn`), a configuration, legal holds, and
+ * one event that waits.
  */
 export async function fsckWorld(kind: (typeof STORAGES)[number], events = 270): Promise<FsckWorld> {
   const storage = await kind.open(storageNames());
+  // The service's clock is that of everybody, and what was written now is an hour old to it.
+  if (!kind.realTime) await storage.wait(Date.now() - HOUR - MEMORY_BEGINS_MS);
   const platform = testPlatform(storage.ports);
   const { manager, sealer, jobs } = platform;
   for (const type of RECORD_TYPES) {
@@ -88,6 +79,7 @@ export async function fsckWorld(kind: (typeof STORAGES)[number], events = 270): 
     await add(manager, conversationType, conversation.envelope.id, { ...message, example: { ...(message.example as object), message_id: `m-${n}` } }, call); // prettier-ignore
   await jobs.run('move-parts');
   await jobs.run('roll-up-series');
+  await lifecycleIn(platform, storage.ports);
   await sealer.sealTenant(TENANT);
   const derived = await manager.create(decisionType, { decision_type: 'strategic', title: 'First' }, call);
   await manager.act(decisionType, derived.envelope.id, 'votes', { agent: 'cfo', vote: 'approve', confidence: 1 }, undefined, call); // prettier-ignore
@@ -154,6 +146,8 @@ export function unlistedOf(table: string): readonly string[] {
   const day = new Date().toISOString().slice(0, 10);
   const [month, digits] = [day.slice(0, 7), [...'0123456789abcdef']];
   if (table === 'operations') return [`${TENANT}:${day}`];
-  if (table === 'idempotency') return digits.flatMap((a) => digits.map((b) => `${TENANT}:${a}${b}`));
+  if (table === 'keys' || table === 'actors') return [`${TENANT}:${table}`];
+  if (table === 'idempotency' || table === 'subjects')
+    return digits.flatMap((a) => digits.map((b) => `${TENANT}:${a}${b}`));
   return table === 'lineage' ? digits.map((digit) => `${TENANT}:${month}.${digit}`) : [`${TENANT}:${month}`];
 }

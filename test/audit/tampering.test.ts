@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { FindingCode } from '../../src/audit/fsck/findings.js';
 import { formatCheckpoint } from '../../src/audit/log/checkpoint.js';
 import { ed25519Signer, signNote } from '../../src/audit/log/signed-note.js';
 import { bundleBytes, bundleEntries, TILE_WIDTH } from '../../src/audit/log/tiles.js';
@@ -8,18 +7,10 @@ import type { Row } from '../../src/storage/ports.js';
 import { checkpointOf, logFiles, ran, serveLog } from '../cli/support.js';
 import { signingKeyPem, TEST_LOG_KEYS, TEST_ORIGIN } from '../support/log-keys.js';
 import { STORAGES } from '../support/platform.js';
+import { idOf, row, type Deed } from './deed.js';
 import { fsckOf, fsckWorld, rowsIn, TENANT, TYPES, type FsckWorld } from './fsck-world.js';
+import { LIFECYCLE } from './lifecycle-deeds.js';
 import { Vandal } from './vandal.js';
-
-/** What somebody does to a storage who has the key of the account, and how fsck names it. */
-interface Deed {
-  readonly name: string;
-  readonly code: FindingCode;
-  /** What fsck mends, the storage then being as it was. */
-  readonly mended?: true;
-  readonly azurite?: true;
-  readonly do: (vandal: Vandal, world: FsckWorld) => Promise<unknown>;
-}
 
 const STREAM = (v: Vandal) => v.only('audit', `${TENANT}/`);
 const flipIn = (text: string) => (bytes: Buffer) => {
@@ -72,11 +63,6 @@ const LOG: readonly Deed[] = [
   { name: 'makes the head count what never was', code: 'checkpoint.behind', do: (v) => v.blob(...ledger('head'), v.longerHead) },
 ]; // prettier-ignore
 
-const row = async (world: FsckWorld, table: string, prefix: string, at = 0): Promise<Row> => {
-  const found = (await rowsIn(world, table, prefix)).at(at);
-  if (found === undefined) throw new Error(`there is no ${prefix} in ${table}`);
-  return found;
-};
 const { covenantType, agentStateType, conversationType } = TYPES;
 /** Of the decision that has two revisions. */
 const twice = async (world: FsckWorld, key: 'r' | 'v'): Promise<Row> => {
@@ -158,7 +144,6 @@ const PARTS: readonly Deed[] = [
 
 /** In force and released. */
 const holdOf = async (world: FsckWorld, state: 'active' | 'released'): Promise<Row> => (await rowsIn(world, 'holds', 'r:')).find(({ properties }) => properties['state'] === state) as Row; // prettier-ignore
-const idOf = ({ rowKey }: Row): string => rowKey.slice(rowKey.lastIndexOf(':') + 1);
 
 const HOLDS: readonly Deed[] = [
   { name: 'lifts a hold', code: 'hold.active', mended: true, azurite: true, do: async (v, w) => v.gone('holds', await row(w, 'holds', 'a:', 0)) },
@@ -173,7 +158,7 @@ const HOLDS: readonly Deed[] = [
   { name: 'deletes the row of a step', code: 'hold.event', do: async (v, w) => v.gone('holds', await row(w, 'holds', `v:${idOf(await holdOf(w, 'released'))}`)) },
 ]; // prettier-ignore
 
-const DEEDS = [...LOG, ...EVENTS, ...RECORDS, ...DIRECTORIES, ...PROMISES, ...PARTS, ...HOLDS];
+const DEEDS = [...LOG, ...EVENTS, ...RECORDS, ...DIRECTORIES, ...PROMISES, ...PARTS, ...HOLDS, ...LIFECYCLE];
 
 describe.each(STORAGES)('whoever has the key of the account $name', (kind) => {
   let world: FsckWorld;
@@ -181,17 +166,17 @@ describe.each(STORAGES)('whoever has the key of the account $name', (kind) => {
   afterAll(() => world.close());
   const deeds = DEEDS.filter(({ azurite }) => !kind.realTime || azurite === true);
 
-  it.each(deeds)('$name and is caught: $code', async ({ code, mended, do: tamper }) => {
+  it.each(deeds)('$name and is caught: $code', async ({ code, mended, open = false, do: tamper }) => {
     const vandal = await Vandal.at(world);
     try {
       await tamper(vandal, world);
-      const { result, told } = await fsckOf(world.ports, { repair: mended === true });
+      const { result, told } = await fsckOf(world.ports, { repair: mended === true, open });
       expect(told.map((finding) => finding.code)).toContain(code);
       expect(told.filter((finding) => finding.code === code).some(({ repairable }) => repairable)).toBe(mended === true); // prettier-ignore
       expect(result.findings > 0).toBe(mended !== true && code !== 'blob.orphan');
       if (mended !== true) return;
       expect(told.filter((finding) => !finding.repaired)).toEqual([]);
-      expect((await fsckOf(world.ports)).told).toEqual([]);
+      expect((await fsckOf(world.ports, { open })).told).toEqual([]);
       // It is whole again, and sealing may have gone on.
       vandal.leave();
     } finally {

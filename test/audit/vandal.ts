@@ -115,6 +115,33 @@ export class Vandal {
     await this.#upsert(table, row, sealed ? withRowChecksum(row.partitionKey, row.rowKey, properties) : properties); // prettier-ignore
   }
 
+  /** Puts another row in the place of one, with a checksum that holds. */
+  async replaced(table: string, row: Row, properties: Properties): Promise<void> {
+    this.#restore(table, row);
+    const { row_checksum: _, ...columns } = properties;
+    await this.#upsert(table, row, withRowChecksum(row.partitionKey, row.rowKey, columns));
+  }
+
+  /** Puts a row where none was, with a checksum that holds. */
+  async added(table: string, row: Row, properties: Properties): Promise<void> {
+    this.#undo.push(async () => this.#delete(table, row));
+    const { row_checksum: _, ...columns } = properties;
+    await this.#upsert(table, row, withRowChecksum(row.partitionKey, row.rowKey, columns));
+  }
+
+  /** Moves a blob to the archive tier, from where nothing but a copy comes back. */
+  async archived(container: string, name: string): Promise<void> {
+    const { blobs } = this.world.ports;
+    const bytes = await this.read(container, name);
+    const before = (await blobs.blockState(container, name))?.tier ?? 'hot';
+    this.#undo.push(async () => {
+      await blobs.delete(container, name);
+      await this.#write(container, name, bytes, false);
+      await blobs.setTier(container, name, before);
+    });
+    await blobs.setTier(container, name, 'archive');
+  }
+
   async rowAt(table: string, partitionKey: string, rowKey: string, change: Properties): Promise<void> {
     const row = await this.world.ports.tables.find(table, partitionKey, rowKey);
     if (row === undefined) throw new Error(`there is no ${rowKey}`);
@@ -140,17 +167,19 @@ export class Vandal {
 
   /** Deletes the first row of a table without a directory whose key begins so. */
   async goneAt(table: string, prefix: string): Promise<void> {
-    await this.gone(table, await this.#unlisted(table, prefix));
+    await this.gone(table, await this.unlisted(table, prefix));
   }
 
   /** Writes to that row, whose checksum stays. */
   async rowIn(table: string, prefix: string, change: Properties): Promise<void> {
-    await this.row(table, await this.#unlisted(table, prefix), change, false);
+    await this.row(table, await this.unlisted(table, prefix), change, false);
   }
 
-  async #unlisted(table: string, prefix: string): Promise<Row> {
+  /** The first row of a table without a directory whose key begins so. */
+  async unlisted(table: string, prefix: string, is: (row: Row) => boolean = () => true): Promise<Row> {
     for (const key of unlistedOf(table)) {
-      const [row] = await readRange(this.world.ports.tables, table, key, { from: prefix, to: `${prefix}~` });
+      const rows = await readRange(this.world.ports.tables, table, key, { from: prefix, to: `${prefix}~` });
+      const row = rows.find(is);
       if (row !== undefined) return row;
     }
     throw new Error(`there is no ${prefix} in ${table}`);
@@ -190,10 +219,12 @@ export class Vandal {
     const { blobs } = this.world.ports;
     const bytes = await this.read(container, name);
     const append = container === 'audit' || /\/messages\/\d{4}\.jsonl$/.test(name);
+    const state = append ? undefined : await blobs.blockState(container, name);
     this.#undo.push(async () => {
       if ((await this.read(container, name)).equals(bytes)) return;
       await blobs.delete(container, name);
       await this.#write(container, name, bytes, append);
+      if (state !== undefined && state.tier !== 'hot') await blobs.setTier(container, name, state.tier);
     });
     return { bytes, append };
   }

@@ -3,7 +3,7 @@ import { parseHead } from '../../src/audit/ledger-state.js';
 import type { Row } from '../../src/storage/ports.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
 import { publishedFaults } from '../support/published-log.js';
-import { tenantOf, type Survey, type SurveyedLine } from './invariants-survey.js';
+import { isDisposed, revisionOf, tenantOf, type Survey, type SurveyedLine } from './invariants-survey.js';
 
 /** RFC 6962's recursive definition, as it is printed there. */
 function naiveRoot(leaves: readonly string[]): string {
@@ -83,7 +83,8 @@ function lineViolations(survey: Survey, tenant: string): string[] {
     if (event.revision !== before + 1)
       found.push(`${event.resource_id}: revision ${event.revision} is logged after ${before}`);
     revisions.set(event.resource_id, event.revision);
-    const stored = survey.records.get(event.resource_id)?.revisions[event.revision - 1];
+    if (isDisposed(survey.records.get(event.resource_id)?.row, event.revision)) continue;
+    const stored = revisionOf(survey, event.resource_id, event.revision);
     if (stored?.eventId !== event.event_id) found.push(`${event.event_id} is of no revision that is stored`);
   }
   for (const record of survey.records.values()) {

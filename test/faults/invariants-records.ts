@@ -1,7 +1,7 @@
 import type { RecordType } from '../../src/domain/record-type.js';
 import { RECORD_TYPES } from '../../src/records/registry.js';
 import { rowIntact } from '../../src/storage/row-checksum.js';
-import type { Survey, SurveyedRecord } from './invariants-survey.js';
+import { isDisposed, revisionOf, type Survey, type SurveyedRecord } from './invariants-survey.js';
 
 /** Records hold together: every revision is there, in order, with its blob, and the record row is the last of them. */
 export function recordViolations(survey: Survey): string[] {
@@ -13,8 +13,9 @@ function oneRecord(record: SurveyedRecord): string[] {
   const found: string[] = [];
   const last = revisions.at(-1);
   if (row === undefined) return [`${id} has revisions and no record row`];
-  // A void row fences an id off for a create that never came.
-  if (last === undefined) return isVoid(record) ? [] : [`${id} has a record row and no revision`];
+  // A void row fences an id off for a create that never came, a tombstone for ever.
+  if (last === undefined)
+    return isVoid(record) || isDisposed(row, 1) ? [] : [`${id} has a record row and no revision`];
   if (!rowIntact(row)) found.push(`the record row of ${id} is not what was written`);
   const same = [
     'revision',
@@ -29,12 +30,13 @@ function oneRecord(record: SurveyedRecord): string[] {
   for (const member of same)
     if (row.properties[member] !== last.row.properties[member])
       found.push(`${id}: row and last revision differ in ${member}`);
+  const first = Number(row.properties['history_from'] ?? 1);
   revisions.forEach((revision, at) => {
     const name = `${id} revision ${revision.revision}`;
     const before = revisions[at - 1];
-    if (revision.revision !== at + 1) found.push(`${name} stands in place ${at + 1}`);
+    if (revision.revision !== at + first) found.push(`${name} stands in place ${at + first}`);
     if (revision.data === undefined) found.push(`${name} has no blob that fits its row`);
-    if (revision.previousChecksum !== before?.checksum)
+    if ((at > 0 || first === 1) && revision.previousChecksum !== before?.checksum)
       found.push(`${name} does not follow from the one before`);
     if (before !== undefined && revision.storedAt <= before.storedAt)
       found.push(`${name} is not later than the one before`);
@@ -160,6 +162,8 @@ export function blobViolations(survey: Survey, options: { readonly collected: bo
 /** A poisoned message waits for an operator; data of the inbox waits for its message, or with it. */
 function isKept(survey: Survey, name: string): boolean {
   if (/^[^/]+\/_poison\//.test(name)) return true;
+  // What was brought back from the archive stays for its time.
+  if (/\/_rehydrated\//.test(name)) return true;
   // Streams of parts belong to a record and stay as long as it does.
   const ofParts = /\/([a-z]+_[^/]+)\/([a-z-]+)\/\d{4}\.jsonl$/.exec(name);
   if (ofParts !== null) return (survey.records.get(ofParts[1] as string)?.revisions.length ?? 0) > 0;
@@ -202,7 +206,7 @@ export function directoryViolations(survey: Survey): string[] {
 /** What tells of a revision tells of one that is there: rows of keys, and operations that succeeded. */
 export function promiseViolations(survey: Survey): string[] {
   const isThere = ({ id, revision }: { readonly id: string; readonly revision: number }): boolean =>
-    survey.records.get(id)?.revisions[revision - 1]?.revision === revision;
+    isDisposed(survey.records.get(id)?.row, revision) || revisionOf(survey, id, revision) !== undefined;
   const keyRows = [...SEALED_TABLES].flatMap((table) => survey.rows(table, 'k:'));
   const keys = keyRows.flatMap((row) => {
     const named = JSON.parse(String(row.properties['revisions'])) as { id: string; revision: number }[];

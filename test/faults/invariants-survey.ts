@@ -55,6 +55,15 @@ export interface Survey {
   rows(table: string, prefix: string): readonly Row[];
 }
 
+/** Whether a record, or a revision of it, was disposed of, as its row says. */
+export function isDisposed(row: Row | undefined, revision: number): boolean {
+  if (row === undefined || !rowIntact(row)) return false;
+  return row.properties['tombstone'] === true || revision < Number(row.properties['history_from'] ?? 1);
+}
+
+export const revisionOf = ({ records }: Survey, id: string, revision: number): SurveyedRevision | undefined =>
+  records.get(id)?.revisions.find((one) => one.revision === revision);
+
 export const tenantOf = (key: string): string => key.slice(0, key.indexOf(':'));
 
 const RECORD_TABLES: ReadonlySet<string> = new Set(RECORD_TYPES.map(({ table }) => table));
@@ -111,14 +120,14 @@ function recordsOf(
         revisions: [],
       };
       records.set(id, known);
-      if (row.rowKey.startsWith('v:')) known.revisions.push(revisionOf(row, blobs));
+      if (row.rowKey.startsWith('v:')) known.revisions.push(revisionIn(row, blobs));
       else known.row = row;
     }
   }
   return records;
 }
 
-function revisionOf(row: Row, blobs: ReadonlyMap<string, Uint8Array>): SurveyedRevision {
+function revisionIn(row: Row, blobs: ReadonlyMap<string, Uint8Array>): SurveyedRevision {
   const text = (name: string): string => String(row.properties[name]);
   const previous = row.properties['previous_checksum'];
   const facts = {

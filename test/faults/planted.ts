@@ -20,6 +20,8 @@ export interface PlantedBug {
   /** Seed of the first of them where that is not 1: a mistake that few schedules show is looked for where one does. */
   readonly from?: number;
   readonly plant: Plant;
+  /** Looked for in schedules of years (years.ts). */
+  readonly years?: true;
 }
 
 type Commit = [table: string, key: string, operations: readonly RowOperation[]];
@@ -210,6 +212,46 @@ const noLookup = around(
     call.method === 'commit' && call.args[0] === LOOKUPS_TABLE ? Promise.resolve(['W/"none"']) : run(),
 );
 
+/** Whoever asks for holds has the answer that this process had first. */
+const holdsNotAskedAfresh = around(() => {
+  let first: Promise<unknown> | undefined;
+  return (call, run) => {
+    const query = call.args[2] as RangeQuery | undefined;
+    if (call.method !== 'range' || call.args[0] !== 'holds' || query?.from.startsWith('a:') !== true)
+      return run();
+    return (first ??= run());
+  };
+});
+
+/** The key of a subject goes when it is certified that it has: the certificate comes first. */
+const keyDestroyedAfterwards = around((ports, world) => (call, run) => {
+  const [table, key, operations] = call.args as unknown as Commit;
+  const destroys = call.method === 'commit' && table === 'keys' && operations.some((one) => 'properties' in one && one.properties['destroyed_at'] !== undefined && one.rowKey.startsWith('k:')); // prettier-ignore
+  if (!destroys) return run();
+  world.timeline.after(60_000, () => void ports.tables.commit(table, key, operations).catch(() => undefined));
+  return Promise.resolve(operations.map(() => 'W/"later"'));
+});
+
+/** What had the content of a revision is deleted before its row names the pack. */
+const looseDeletedFirst = around((ports) => async (call, run) => {
+  const [table, key, operations] = call.args as unknown as Commit;
+  if (call.method !== 'commit') return run();
+  for (const operation of operations.filter(isRevision)) {
+    if (operation.kind !== 'replace' || !String(operation.properties['blob']).includes('/_packs/')) continue;
+    const now = await ports.tables.find(table, key, operation.rowKey);
+    const blob = String(now?.properties['blob']);
+    if (!blob.includes('/_packs/')) await ports.blobs.delete('records', blob);
+  }
+  return run();
+});
+
+/** A tombstone is put without the event that tells of it. */
+const disposalUntold = around((ports) => (call, run) => {
+  const [table, key, operations] = call.args as unknown as Commit;
+  if (call.method !== 'commit' || !operations.some((one) => 'properties' in one && one.properties['tombstone'] === true)) return run(); // prettier-ignore
+  return ports.tables.commit(table, key, operations.filter(({ kind, rowKey }) => kind !== 'insert' || !rowKey.startsWith('o:'))); // prettier-ignore
+});
+
 /** Each found within so many schedules; docs/testing.md lists them. */
 export const PLANTED: readonly PlantedBug[] = [
   { name: 'no outbox row', within: 5, plant: noOutboxRow },
@@ -225,4 +267,8 @@ export const PLANTED: readonly PlantedBug[] = [
   { name: 'checkpoint replaced without comparing', within: 150, plant: forcedCheckpoint },
   { name: 'no outbox row of an entry', within: 50, plant: noOutboxOfParts },
   { name: 'no lookup of a record', within: 50, plant: noLookup },
+  { name: 'holds not asked afresh before a disposal', within: 20, plant: holdsNotAskedAfresh, years: true },
+  { name: 'key destroyed after its certificate', within: 20, plant: keyDestroyedAfterwards, years: true },
+  { name: 'loose blob deleted before the row names the pack', within: 20, plant: looseDeletedFirst, years: true }, // prettier-ignore
+  { name: 'tombstone without its event', within: 5, plant: disposalUntold, years: true },
 ];

@@ -39,8 +39,9 @@ export class BranchWatch {
   }
 
   #recordCommit(host: SimulatedHost, call: PortCall, told: Outcome): void {
-    const { rowKey, properties } = (operationsOf(call).find((step) => step.rowKey.startsWith('v:')) as
-      { rowKey: string; properties: Row['properties'] } | undefined) ?? { rowKey: '', properties: {} };
+    const { rowKey, properties } = (operationsOf(call).find(
+      (step) => step.rowKey.startsWith('v:') && 'properties' in step,
+    ) as { rowKey: string; properties: Row['properties'] } | undefined) ?? { rowKey: '', properties: {} };
     if (rowKey === '' || told.kind === 'answered' || !isFault(told.error, 'unavailable')) return;
     const known = this.#ambiguous.get(host) ?? new Map<string, string>();
     this.#ambiguous.set(host, known.set(rowKey, String(properties['event_id'])));

@@ -76,10 +76,25 @@ export const BRANCHES = [
   'data of the inbox was collected',
 ] as const;
 
+/** What years bring (years.ts), and how often at least in the schedules of the test run: about half of what it is. */
+export const LIVES = {
+  'to cool': 40,
+  'to archive': 25,
+  'brought back': 30,
+  'disposed by retention': 300,
+  'disposed by erasure': 8,
+  'history cut': 35,
+  'key destroyed': 20,
+  erased: 20,
+  certified: 30,
+  'kept by a hold': 20,
+} as const;
+
 /** Correlation id of events that were in a log before the schedule began. */
 export const BEFORE = 'before';
 
 export type FaultName = (typeof FAULTS)[number];
 export type BranchName = (typeof BRANCHES)[number];
+export type LifeName = keyof typeof LIVES;
 export type CounterName =
-  `fault: ${FaultName}` | `branch: ${BranchName}` | `job: ${string}` | `act: ${string}`;
+  `life: ${LifeName}` | `fault: ${FaultName}` | `branch: ${BranchName}` | `job: ${string}` | `act: ${string}`;

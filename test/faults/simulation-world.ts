@@ -3,7 +3,7 @@ import { isAppError } from '../../src/domain/errors.js';
 import type { QueueMessage, StoragePorts } from '../../src/storage/ports.js';
 import { memoryStorage, type MemoryStorage } from '../support/memory-ports.js';
 import { watchLogs, type LogWatch } from '../support/log-watch.js';
-import type { PortCall } from '../support/wrap-ports.js';
+import { wrapPorts, type Intercept, type PortCall } from '../support/wrap-ports.js';
 import { BranchWatch } from './simulation-branches.js';
 import type { Counters } from './simulation-counters.js';
 import { Facts } from './simulation-facts.js';
@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly counters: Counters;
   readonly fateOf: (host: SimulatedHost, call: PortCall) => Fate;
   readonly plant?: Plant | undefined;
+  /** Stands around everything that happens in the storage, whoever asked for it. */
+  readonly happens?: Intercept | undefined;
   /** Sees each call and what the process was told. */
   readonly watch?: ((host: SimulatedHost, call: PortCall, told: Outcome) => void) | undefined;
 }
@@ -56,7 +58,8 @@ export class World {
       listPage: 3,
       newId: () => Buffer.from(ids.bytes(16)).toString('hex'),
     });
-    this.logs = watchLogs(this.storage.ports);
+    const { ports } = this.storage;
+    this.logs = watchLogs(options.happens === undefined ? ports : wrapPorts(ports, options.happens));
     const branches = new BranchWatch(this.counters);
     this.#network = new Network({
       timeline,

@@ -5,6 +5,7 @@ import type { RecordType } from '../../domain/record-type.js';
 import { BLOB_CONTAINERS, revisionKey, recordKey } from '../../storage/keys.js';
 import { isFault } from '../../storage/ports.js';
 import { placeOf } from '../../storage/record-location.js';
+import { isIntactTombstone } from './disposals.js';
 import type { Found } from './findings.js';
 import { AT_ONCE, keyOf, type Reads } from './tools.js';
 
@@ -31,6 +32,8 @@ export async function checkBlobs(
       limit(async () => {
         const verdict = await verdictOn(reads, tenant, name);
         if (verdict === 'orphan') found('blob.orphan', `${CONTAINER}/${name}`, 'no row names it');
+        if (verdict === 'left')
+          found('disposal.left', `${CONTAINER}/${name}`, 'its record was disposed of, and cleared');
         if (verdict === 'unknown')
           found('blob.unknown', `${CONTAINER}/${name}`, 'its name is of nothing known');
       }),
@@ -39,7 +42,7 @@ export async function checkBlobs(
   return page.next;
 }
 
-type Verdict = 'named' | 'orphan' | 'unknown';
+type Verdict = 'named' | 'orphan' | 'left' | 'unknown';
 
 async function verdictOn(reads: Reads, tenant: string, name: string): Promise<Verdict> {
   if (OTHER.test(name)) return 'named';
@@ -54,7 +57,10 @@ async function verdictOn(reads: Reads, tenant: string, name: string): Promise<Ve
   if (reads.isLater(id)) return 'named';
   const row = await reads.row(type.table, `${tenant}:${partition}`, rowKey);
   if (row === undefined) return 'orphan';
-  return detail === null || row.properties['blob'] === name ? 'named' : 'orphan';
+  // Lines go with their record alone, when it is cleared.
+  if (detail === null)
+    return isIntactTombstone(row) && row.properties['state'] === 'cleared' ? 'left' : 'named';
+  return row.properties['blob'] === name ? 'named' : 'orphan';
 }
 
 /** A pack is in use when a row names it for any of its lines. */

@@ -5,12 +5,10 @@ import type { RecordData, RecordType } from '../../domain/record-type.js';
 import { findNamedBytes } from '../../storage/blob-range.js';
 import { blindColumn, blindsOf } from '../../storage/blinds.js';
 import type { PartitionRef } from '../../storage/directory.js';
-import { packKey } from '../../storage/keys.js';
-import { packUuidOf, parsePackRow, type Pack } from '../../storage/pack-rows.js';
 import { isFault, type Row } from '../../storage/ports.js';
 import { envelopeHead, type RevisionFacts } from '../../storage/record-row.js';
 import type { Found } from './findings.js';
-import { keyOf, type Reads } from './tools.js';
+import type { Reads } from './tools.js';
 
 /** The stored content of a revision, held against its row; undefined, and said, where it does not hold. */
 export async function contentOf(
@@ -27,7 +25,12 @@ export async function contentOf(
     bytes = await findNamedBytes(reads.tools.ports.blobs, blob, { offset, length }, reads.budget());
   } catch (error) {
     // Nobody reads what is archived: its rows are held against that of its pack.
-    if (isFault(error, 'archived')) return checkPack(reads, ref, facts, found, where);
+    if (isFault(error, 'archived')) {
+      found('pack.archived', `records/${blob}`, 'it is in the archive tier, and was not read');
+      if (facts.tier === 'hot') found('pack.tier', where, 'it says that it is in the hot tier');
+      await checkPacked(reads, ref, facts, found, where);
+      return undefined;
+    }
     // A location that no blob can have is no location.
     if (!isFault(error, 'refused')) throw error;
   }
@@ -35,33 +38,26 @@ export async function contentOf(
     found('revision.content', where, `records/${blob} is not there, or ends before`);
     return undefined;
   }
+  if (facts.tier !== 'hot') await checkPacked(reads, ref, facts, found, where);
   const stored = verifyStored(bytes, envelopeHead(type, ref.tenant, facts));
   if (!('broken' in stored)) return stored;
   found('revision.content', where, `records/${blob} does not hold: ${stored.broken}`);
   return undefined;
 }
 
-/** Whether the row of the pack that a revision is said to be in has it there. Says once for each pack that it was not read. */
-async function checkPack(
+/** Whether the row of the pack that a revision is said to be in has it there. */
+async function checkPacked(
   reads: Reads,
   ref: PartitionRef,
   { id, revision, location }: RevisionFacts,
   found: Found,
   where: string,
-): Promise<undefined> {
+): Promise<void> {
   const { blob, offset, length } = location;
-  found('pack.archived', `records/${blob}`, 'it is in the archive tier, and was not read');
-  const row = await reads.row(ref.table, keyOf(ref), packKey(packUuidOf(blob) ?? ''));
-  let pack: Pack | undefined;
-  try {
-    pack = row === undefined ? undefined : parsePackRow(row);
-  } catch (error) {
-    if (!isAppError(error, 'integrity-failure')) throw error;
-  }
+  const pack = await reads.pack(ref, blob);
   const isMember = pack?.members.some((member) => member.id === id && member.revision === revision) === true;
   if (pack?.blob !== blob || !isMember || offset + length > pack.bytes)
     found('pack.members', where, `the row of records/${blob} does not have it`);
-  return undefined;
 }
 
 /** The data of a revision with its sensitive values in their places; what was erased stays a commitment. */

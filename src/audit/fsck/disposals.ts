@@ -1,24 +1,37 @@
+import { parseTime } from '../../domain/clock.js';
 import { isAppError } from '../../domain/errors.js';
 import type { RecordType } from '../../domain/record-type.js';
 import type { PartitionRef } from '../../storage/directory.js';
-import { recordKey } from '../../storage/keys.js';
+import { prefixRange, recordKey } from '../../storage/keys.js';
 import type { Row } from '../../storage/ports.js';
 import type { RecordRow } from '../../storage/record-row.js';
 import { rowIntact } from '../../storage/row-checksum.js';
 import { parseTombstone } from '../../storage/tombstone-row.js';
 import { eventOf } from './event-of.js';
 import type { Found } from './findings.js';
+import type { LeafEvent } from './leaf-event.js';
+import { checkListed } from './listed.js';
 import { keyOf, rowAt, type Reads } from './tools.js';
+
+/** What has entries is cleared in two rounds of a day each. */
+const CLEARED_WITHIN_MS = 7 * 24 * 3_600_000;
 
 /** Whether a row is a tombstone as it was written; one that was altered is neither that nor a record. */
 export const isIntactTombstone = (row: Row): boolean =>
   row.properties['tombstone'] === true && rowIntact(row);
 
-/** A tombstone has its event, and it is the event of this disposal: else anybody could hide a deletion behind one. */
+/**
+ * A tombstone has its event, and it is the event of this disposal: else anybody could hide a deletion behind one. What it says
+ * is cleared is, and nothing waits for that for ever.
+ */
 export async function checkTombstone(reads: Reads, ref: PartitionRef, row: Row, found: Found): Promise<void> {
-  const { id, eventId, cause, checksum, revision } = parseTombstone(row);
-  const said = { cause, checksum, revision };
-  await checkDisposal(reads, ref, row, { id, eventId, said }, found);
+  const { id, recordType, eventId, cause, checksum, revision, disposedAt, state } = parseTombstone(row);
+  await checkDisposal(reads, ref, row, { id, eventId, said: { cause, checksum, revision }, as: { recordType, disposedAt } }, found); // prettier-ignore
+  const where = rowAt(ref.table, keyOf(ref), row.rowKey);
+  const lateMs = reads.tools.clock.now() - (parseTime(disposedAt) ?? 0);
+  if (state === 'clearing' && lateMs > CLEARED_WITHIN_MS)
+    found('disposal.stuck', where, `it was disposed of at ${disposedAt}`, { sinceMs: row.timestampMs });
+  if (state === 'cleared') await checkNothingLeft(reads, ref, id, ['v'], found);
 }
 
 /** The same of a record whose earlier revisions were disposed of. */
@@ -34,11 +47,19 @@ export async function checkHistory(
   await checkDisposal(reads, ref, row, { id, eventId: history.eventId, said }, found);
 }
 
+/** What a row says of a disposal: `said` of the event's details, `as` of the event itself. */
+interface SaidOfDisposal {
+  readonly id: string;
+  readonly eventId: string;
+  readonly said: Readonly<Record<string, unknown>>;
+  readonly as?: { readonly recordType: string; readonly disposedAt: string };
+}
+
 async function checkDisposal(
   reads: Reads,
   ref: PartitionRef,
   row: Row,
-  { id, eventId, said }: { readonly id: string; readonly eventId: string; readonly said: Readonly<Record<string, unknown>> }, // prettier-ignore
+  { id, eventId, said, as }: SaidOfDisposal,
   found: Found,
 ): Promise<void> {
   const where = rowAt(ref.table, keyOf(ref), row.rowKey);
@@ -46,10 +67,94 @@ async function checkDisposal(
   const event = await eventOf(reads, ref, eventId);
   if (event === 'missing') found('disposal.unlogged', where, `there is no event ${eventId}`, since);
   if (typeof event === 'string') return;
-  const { facts, details } = event.event;
+  const { facts, details, resourceType } = event.event;
   const other = Object.entries(said).some(([name, value]) => details[name] !== value);
-  if (facts.event_type !== 'record.disposed' || facts.resource_id !== id || other)
+  const another = as !== undefined && (as.recordType !== resourceType || as.disposedAt !== facts.timestamp);
+  if (facts.event_type !== 'record.disposed' || facts.resource_id !== id || other || another)
     found('disposal.event', where, `${eventId} tells of another disposal, or of none`, since);
+}
+
+/** Rows of a record whose keys begin so are gone, now that it is cleared. One range read for each beginning. */
+async function checkNothingLeft(
+  reads: Reads,
+  ref: PartitionRef,
+  id: string,
+  beginnings: readonly string[],
+  found: Found,
+): Promise<void> {
+  for (const beginning of beginnings) {
+    const page = await reads.page(ref.table, keyOf(ref), prefixRange(`${beginning}:${id}:`), 1);
+    for (const { rowKey, timestampMs } of page.rows)
+      found('disposal.left', rowAt(ref.table, keyOf(ref), rowKey), `${id} was disposed of, and cleared`, { sinceMs: timestampMs }); // prettier-ignore
+  }
+}
+
+/** Entries of a record that was disposed of: nothing is left once it is cleared, and their head says so of no other record. */
+export async function checkDisposedEntries(
+  reads: Reads,
+  ref: PartitionRef,
+  id: string,
+  state: Disposed,
+  found: Found,
+): Promise<void> {
+  if (state === 'cleared') await checkNothingLeft(reads, ref, id, ['p', 'n'], found);
+}
+
+/**
+ * What the log says was disposed of stays so: where the record was there is the tombstone of that very event, or its history
+ * begins where the event says, or later.
+ */
+export async function checkDisposed(
+  reads: Reads,
+  tenant: string,
+  { leaf, facts, resourceType, action, details }: LeafEvent,
+  found: Found,
+): Promise<void> {
+  const { event_id: eventId, resource_id: id } = facts;
+  const type = reads.tools.types.find(({ recordType }) => recordType === resourceType);
+  if (type === undefined) return;
+  const undone = (detail: string): void => found('disposal.undone', `leaf ${String(leaf)}`, `${eventId}: ${detail}`); // prettier-ignore
+  const place = await located(reads, type, tenant, id);
+  if (place === undefined) return undone(`nothing says where ${id} is`);
+  const { ref, row } = place;
+  const where = rowAt(ref.table, keyOf(ref), recordKey(id));
+  if (row === undefined) return undone(`${where} is not there`);
+  await checkListed(reads, ref, found);
+  // That it is altered is said where rows are walked.
+  if (!rowIntact(row)) return;
+  const { tombstone, event_id: own, history_from: from } = row.properties;
+  if (action === 'dispose' && tombstone !== true) return undone(`${where} is no tombstone`);
+  if (action === 'dispose' && own !== eventId) return undone(`${where} is the tombstone of another event`);
+  const begins = tombstone === true ? Infinity : Number(from ?? 1);
+  if (action !== 'dispose' && begins < Number(details['history_from'])) undone(`${where} has an earlier history`); // prettier-ignore
+}
+
+async function located(
+  reads: Reads,
+  type: RecordType,
+  tenant: string,
+  id: string,
+): Promise<{ readonly ref: PartitionRef; readonly row: Row | undefined } | undefined> {
+  try {
+    const ref = await reads.locator.locate(type, tenant, id, reads.budget());
+    return { ref, row: await reads.row(ref.table, keyOf(ref), recordKey(id)) };
+  } catch (error) {
+    if (isAppError(error, 'record-not-found', 'integrity-failure')) return undefined;
+    throw error;
+  }
+}
+
+/** How far the disposal of a record has come; undefined where it was not disposed of. */
+export type Disposed = 'clearing' | 'cleared' | undefined;
+
+export async function disposedState(
+  reads: Reads,
+  type: RecordType,
+  tenant: string,
+  id: string,
+): Promise<Disposed> {
+  const row = (await located(reads, type, tenant, id))?.row;
+  return row !== undefined && isIntactTombstone(row) ? parseTombstone(row).state : undefined;
 }
 
 /** Whether a record, or a revision of it, is not there because it was disposed of, as its row says. */
@@ -60,15 +165,9 @@ export async function wasDisposed(
   id: string,
   revision: number | undefined,
 ): Promise<boolean> {
-  try {
-    const ref = await reads.locator.locate(type, tenant, id, reads.budget());
-    const row = await reads.row(ref.table, keyOf(ref), recordKey(id));
-    if (row === undefined) return false;
-    if (isIntactTombstone(row)) return true;
-    const from = rowIntact(row) ? row.properties['history_from'] : undefined;
-    return typeof from === 'number' && revision !== undefined && revision < from;
-  } catch (error) {
-    if (isAppError(error, 'record-not-found', 'integrity-failure')) return false;
-    throw error;
-  }
+  const row = (await located(reads, type, tenant, id))?.row;
+  if (row === undefined) return false;
+  if (isIntactTombstone(row)) return true;
+  const from = rowIntact(row) ? row.properties['history_from'] : undefined;
+  return typeof from === 'number' && revision !== undefined && revision < from;
 }

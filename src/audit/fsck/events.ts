@@ -7,10 +7,11 @@ import { timeOfId } from '../../storage/record-location.js';
 import { SYSTEM_TABLE, type PartitionRef } from '../../storage/directory.js';
 import { INDEX_TABLE } from '../clear-order.js';
 import { leafHash } from '../merkle.js';
-import { wasDisposed } from './disposals.js';
+import { checkDisposed, wasDisposed } from './disposals.js';
 import type { Found } from './findings.js';
 import { indexRowsOf, sealedIn, type LeafEvent } from './leaf-event.js';
 import { checkListed } from './listed.js';
+import { checkToldOf } from './told-of.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
 /** Events of one bundle: each has its five rows in the index, and what it says was changed is stored so. */
@@ -69,8 +70,9 @@ async function isElsewhere(reads: Reads, tenant: string, event: LeafEvent, row: 
 
 /** What an event says it changed is there: the revision, the entry or the configuration, and names the event. */
 async function checkChanged(reads: Reads, tenant: string, event: LeafEvent, found: Found): Promise<void> {
+  if (event.facts.event_type === 'record.disposed') return checkDisposed(reads, tenant, event, found);
   const place = await changedRow(reads, tenant, event);
-  if (place === undefined) return;
+  if (place === undefined) return checkToldOf(reads, tenant, event, found);
   const missing = (detail: string): void => {
     found('event.revision', `leaf ${String(event.leaf)}`, `${event.facts.event_id}: ${detail}`);
   };

@@ -136,7 +136,7 @@ async function again(reads: Reads, tenant: string, doubts: readonly Doubt[]): Pr
 
 /** The pieces done anew, whatever is found in them; one for each. */
 async function looked(reads: Reads, tenant: string, doubts: readonly Doubt[]): Promise<readonly Doubt[]> {
-  reads.leaves.forget();
+  reads.forget();
   const now: Doubt[] = [];
   for (const { piece } of doubts) {
     const { suspicions, more } = await checkPiece(reads, tenant, piece);

@@ -15,14 +15,15 @@ import {
   type PartRow,
   type StoredPart,
 } from '../../storage/part-rows.js';
-import { openParts, sealedAs } from '../../storage/part-sealing.js';
+import { clearPart, openParts, sealedAs } from '../../storage/part-sealing.js';
 import { isFault, type Row } from '../../storage/ports.js';
 import { keyAfter } from '../../storage/range.js';
 import { rowIntact } from '../../storage/row-checksum.js';
-import { wasDisposed } from './disposals.js';
+import { checkDisposedEntries, disposedState } from './disposals.js';
 import { eventOf } from './event-of.js';
 import type { Found, Suspicions } from './findings.js';
 import { lookSettled } from './look-settled.js';
+import { checkNamed } from './subject-index.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
 /** Records whose entries are looked at in one piece, and entries of which are held. */
@@ -46,11 +47,12 @@ export async function checkParts(reads: Reads, place: Place, after: string | und
 async function checkEntries(reads: Reads, place: Place, head: Row, found: Found): Promise<void> {
   const { ref } = place;
   const id = head.rowKey.slice(partsHeadKey('').length);
-  // What is left beside it is being cleared.
-  if (isDisposedHead(head)) return;
   const since = { sinceMs: head.timestampMs };
   const counted = Number(head.properties['seq']);
-  if (await wasDisposed(reads, place.type, ref.tenant, id, undefined)) return;
+  const disposed = await disposedState(reads, place.type, ref.tenant, id);
+  if (disposed !== undefined) return checkDisposedEntries(reads, ref, id, disposed, found);
+  if (isDisposedHead(head))
+    return found('part.missing', rowAt(ref.table, keyOf(ref), head.rowKey), `it says that ${id} was disposed of`, since);
   await checkRecordOf(reads, place, id, head, found);
   let seen = 0;
   let next: string | undefined = partKey(id, 1);
@@ -119,7 +121,7 @@ async function checkEntry(reads: Reads, place: Place, id: string, row: Row, foun
   }
   if (held === undefined) return;
   await checkStanding(reads, place, id, entry, held, found);
-  if (reads.tools.open) await openEntry(reads, place, id, entry, held, found, where);
+  if (reads.tools.open) await openEntry(reads, place, id, entry, held, typeof event !== 'string' && !event.pending, found, where);
 } // prettier-ignore
 
 type Held = Pick<StoredPart, 'entry' | 'sealed'>;
@@ -197,10 +199,12 @@ async function checkName(
   }
 }
 
-async function openEntry(reads: Reads, { type, parts, ref }: Place, id: string, row: PartRow, held: Held, found: Found, where: string): Promise<void> {
+/** `indexed`: whether its event is in the log, so that the index of subjects has whom it names. */
+async function openEntry(reads: Reads, { type, parts, ref }: Place, id: string, row: PartRow, held: Held, indexed: boolean, found: Found, where: string): Promise<void> {
   const { held: _, etag: __, size: ___, sealedChecksum: ____, ...rest } = row;
   try {
-    await openParts(reads.tools.secretBox, { ...ref, sealedAs: sealedAs(type, parts) }, id, [{ ...rest, ...held }]);
+    const opened = await openParts(reads.tools.secretBox, { ...ref, sealedAs: sealedAs(type, parts) }, id, [{ ...rest, ...held }]);
+    for (const part of indexed ? opened : []) await checkNamed(reads, { type, tenant: ref.tenant, id, data: clearPart(part).data, rules: parts.subjects }, found);
   } catch (error) {
     if (!isAppError(error, 'integrity-failure')) throw error;
     found('sealed.unopened', where, 'a value does not open, or does not fit its commitment');

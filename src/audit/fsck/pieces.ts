@@ -1,23 +1,28 @@
 import type { RecordType } from '../../domain/record-type.js';
+import { isTiered } from '../../domain/tiering.js';
 import type { ListedPartition } from '../../storage/directory.js';
+import { ERASURES_TABLE } from '../../storage/erasure-rows.js';
 import { HOLDS_TABLE } from '../../storage/hold-rows.js';
 import { INDEX_TABLE } from '../clear-order.js';
 import { checkBlobs } from './blobs.js';
 import { checkBundle } from './bundle.js';
+import { checkErasures } from './erasures.js';
 import { checkEventRows } from './event-rows.js';
 import { checkHolds } from './holds.js';
 import { Suspicions, type FindingCode, type Suspicion } from './findings.js';
 import { checkLogState } from './log-state.js';
+import { checkPacks } from './packs.js';
 import { checkParts } from './parts.js';
 import { checkRecords } from './records.js';
 import { checkRows } from './rows.js';
 import type { StreamPlace } from '../stream-lines.js';
+import { checkSubjects, SUBJECTS_BEGIN, type SubjectsPlace } from './subject-index.js';
 import { checkOperations, checkReservations, checkTenantRows, SHARDS } from './tenant-rows.js';
 import type { Reads } from './tools.js';
 import { TILE_WIDTH } from '../log/tiles.js';
 
 /** What is looked for in a partition, in this order. */
-type PartitionLook = 'rows' | 'records' | 'parts' | 'events' | 'operations' | 'holds';
+type PartitionLook = 'rows' | 'records' | 'packs' | 'parts' | 'events' | 'operations' | 'holds' | 'erasures'; // prettier-ignore
 
 /**
  * A bounded piece of the work of checking a tenant; what is found in it can be looked for again by doing it again. JSON, so
@@ -28,6 +33,7 @@ export type Piece =
   | { readonly kind: 'bundle'; readonly index: number; readonly size: number; readonly settled: number; readonly stream?: StreamPlace | undefined }
   | { readonly kind: 'tenant' }
   | { readonly kind: 'reservations'; readonly shard: number }
+  | { readonly kind: 'subjects'; readonly place: SubjectsPlace }
   /** The partition that the directory lists after `after`. */
   | { readonly kind: 'partition'; readonly after?: string | undefined }
   | { readonly kind: 'look'; readonly look: PartitionLook; readonly ref: ListedPartition; readonly after?: string | undefined }
@@ -68,7 +74,11 @@ async function nextOf(reads: Reads, tenant: string, piece: Piece, suspicions: Su
       return { kind: 'reservations', shard: 0 };
     case 'reservations': {
       const shard = await checkReservations(reads, tenant, piece.shard, found);
-      return shard < SHARDS ? { kind: 'reservations', shard } : { kind: 'partition' };
+      return shard < SHARDS ? { kind: 'reservations', shard } : { kind: 'subjects', place: SUBJECTS_BEGIN };
+    }
+    case 'subjects': {
+      const place = await checkSubjects(reads, tenant, piece.place, found);
+      return place === undefined ? { kind: 'partition' } : { kind: 'subjects', place };
     }
     case 'partition': {
       const [ref] = await reads.budget().retry(() => reads.tools.directory.partitionsAfter(tenant, piece.after, 1));
@@ -96,11 +106,13 @@ async function lookInto(
   const type = typeOf(reads, ref.table);
   if (look === 'events') return checkEventRows(reads, ref, after, found);
   if (look === 'holds') return checkHolds(reads, ref, after, found);
+  if (look === 'erasures') return checkErasures(reads, ref, after, suspicions);
   if (look === 'operations') {
     await checkOperations(reads, ref.tenant, ref.partition, found);
     return undefined;
   }
   if (look === 'records' && type !== undefined) return checkRecords(reads, type, ref, after, suspicions);
+  if (look === 'packs' && type !== undefined) return checkPacks(reads, type, ref, after, found);
   if (look === 'parts' && type?.parts !== undefined)
     return checkParts(reads, { type, parts: type.parts, ref }, after, suspicions);
   return checkRows(reads, type, ref, after, found);
@@ -120,5 +132,8 @@ function followingLook(reads: Reads, ref: ListedPartition, done: PartitionLook |
 function looksOf(table: string, type: RecordType | undefined): readonly PartitionLook[] {
   if (table === INDEX_TABLE) return ['events', 'operations'];
   if (table === HOLDS_TABLE) return ['rows', 'holds'];
-  return type === undefined ? ['rows'] : ['rows', table === type.table ? 'records' : 'parts'];
+  if (table === ERASURES_TABLE) return ['rows', 'erasures'];
+  if (type === undefined) return ['rows'];
+  if (table !== type.table) return ['rows', 'parts'];
+  return isTiered(type) ? ['rows', 'records', 'packs'] : ['rows', 'records'];
 }

@@ -18,6 +18,7 @@ import { eventOf } from './event-of.js';
 import type { Found, Suspicions } from './findings.js';
 import { checkLists } from './lists.js';
 import { lookSettled } from './look-settled.js';
+import { checkNamed } from './subject-index.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
 /** Records that are looked at together, and at once; of each a page of revisions is held. */
@@ -135,7 +136,10 @@ async function checkRevision(reads: Reads, type: RecordType, ref: PartitionRef, 
   const ofEvent = { id: said.resource_id, revision: said.revision, type: said.record_type, checksum: event.event.checksum, previousChecksum: event.event.previousChecksum, action: event.event.action };
   const wrong = differing(ofRow, ofEvent);
   if (wrong.length > 0) found('revision.event', where, `it differs from ${facts.eventId} in ${wrong.join(', ')}`, since);
-  if (reads.tools.open && stored !== undefined) await openedData(reads, type, ref, facts, stored, found, where);
+  if (reads.tools.open && stored !== undefined) {
+    const data = await openedData(reads, type, ref, facts, stored, found, where);
+    if (data !== undefined && !event.pending) await checkNamed(reads, { type, tenant: ref.tenant, id, data, rules: type.subjects }, found);
+  }
   return { facts, stored, leaf: event.pending ? undefined : event.event.leaf };
 } // prettier-ignore
 

@@ -6,10 +6,12 @@ import { parseId } from '../../domain/ids.js';
 import type { RecordType } from '../../domain/record-type.js';
 import { Budget } from '../../storage/backoff.js';
 import type { Directory, PartitionRef } from '../../storage/directory.js';
-import { partitionKey } from '../../storage/keys.js';
+import { packKey, partitionKey } from '../../storage/keys.js';
+import { packUuidOf, parsePackRow, type StoredPack } from '../../storage/pack-rows.js';
 import { keyAfter } from '../../storage/range.js';
 import type { RangePage, Row, StoragePorts } from '../../storage/ports.js';
 import { RecordLocator } from '../../storage/record-locator.js';
+import { rowIntact } from '../../storage/row-checksum.js';
 import { rowsByKeys } from '../../storage/rows-by-keys.js';
 import type { LogKeys } from '../log-keys.js';
 import { retriedStreams, type StreamBlobs } from '../stream-lines.js';
@@ -33,6 +35,8 @@ export interface FsckTools {
   readonly open: boolean;
 }
 
+/** Each has the names of its members: 2,000 at most. */
+const PACKS_KEPT = 8;
 /** Rows of a range read along keys. */
 const KEYS_PAGE = 100;
 /** Calls of storage at once. */
@@ -44,6 +48,9 @@ export class Reads {
   readonly locator: RecordLocator;
   /** What is in the directory stays there. */
   readonly #listed = new LRUCache<string, true>({ max: 1000 });
+
+  /** Rows of packs by their blobs: many revisions are in one. */
+  readonly #packs = new LRUCache<string, { readonly pack: StoredPack | undefined }>({ max: PACKS_KEPT });
 
   readonly #begunMs: number;
 
@@ -60,6 +67,23 @@ export class Reads {
   /** One point read. */
   row(table: string, key: string, rowKey: string): Promise<Row | undefined> {
     return this.budget().retry(() => this.tools.ports.tables.find(table, key, rowKey));
+  }
+
+  /** What the row of a pack says, by the name of its blob; undefined for none and for a row that was altered. One point read, until `forget`. */
+  async pack(ref: PartitionRef, blob: string): Promise<StoredPack | undefined> {
+    const known = this.#packs.get(blob);
+    if (known !== undefined) return known.pack;
+    const uuid = packUuidOf(blob);
+    const row = uuid === undefined ? undefined : await this.row(ref.table, keyOf(ref), packKey(uuid));
+    const pack = row === undefined || !rowIntact(row) ? undefined : parsePackRow(row);
+    this.#packs.set(blob, { pack });
+    return pack;
+  }
+
+  /** Forgets what may have changed since it was read. */
+  forget(): void {
+    this.leaves.forget();
+    this.#packs.clear();
   }
 
   /** How a partition is in the directory. Two point reads, until it is listed. */
