@@ -1,0 +1,149 @@
+import pLimit from 'p-limit';
+import type { Platform } from '../src/platform.js';
+import { conversationType } from '../src/records/conversation.js';
+import { decisionType } from '../src/records/decision.js';
+import { benchCall } from './platform.js';
+
+/** A part of lifecycle work that is measured by itself. */
+interface Stage {
+  readonly name: string;
+  /** Does it to its end, in as many runs of the job as it takes. */
+  readonly run: (platform: Platform, tenant: string) => Promise<void>;
+}
+
+/** Lifecycle work over many records, and what there has to be for it. */
+export interface LifecycleWork {
+  readonly name: string;
+  /** Records are fewer by this where each is many writes. */
+  readonly per: number;
+  /** Stores record number `serial`, with a payload of its own. */
+  readonly make: (platform: Platform, tenant: string, serial: number) => Promise<unknown>;
+  /** After all of them, and before the first stage. */
+  readonly ready?: (platform: Platform, tenant: string) => Promise<unknown>;
+  /** Calls that its floor has under way at once: as many as the work itself at most. */
+  readonly atOnce: number;
+  readonly stages: readonly Stage[];
+}
+
+const DAY_MS = 24 * 3_600_000;
+const AT_ONCE = 8;
+const MESSAGES = 3;
+/** Who is erased. */
+const PERSON = 'p-4711';
+
+/** A payload as decisions have it: about 2 kB as an envelope. */
+const bodyOf = (serial: number, ageDays: number) => ({
+  decision_type: 'operational',
+  title: `Order ${String(serial)}`,
+  inputs: { serial, context: `Order ${String(serial)} is within its budget and its term. `.repeat(20) },
+  metadata: { region: 'eu' },
+  // All of one month: one partition is the worst case for whoever holds a partition in memory.
+  created_at: new Date(Date.now() - ageDays * DAY_MS).toISOString(),
+});
+
+const aged =
+  (ageDays: number): LifecycleWork['make'] =>
+  ({ manager }, tenant, serial) =>
+    manager.create(decisionType, bodyOf(serial, ageDays), benchCall(tenant));
+
+/** Decisions that name the person. */
+const named: LifecycleWork['make'] = ({ manager }, tenant, serial) => {
+  const body = { ...bodyOf(serial, 1), metadata: { region: 'eu', subject_id: PERSON } };
+  return manager.create(decisionType, body, benchCall(tenant));
+};
+
+/** Conversations that name nobody else. */
+const talk: LifecycleWork['make'] = async ({ manager }, tenant, serial) => {
+  const body = { conversation_type: 'user_to_agent', participants: [PERSON], messages: [], metadata: { topic: `order ${String(serial)}` } }; // prettier-ignore
+  const { envelope } = await manager.create(conversationType, body, benchCall(tenant));
+  for (let at = 0; at < MESSAGES; at += 1) {
+    const message = { sender: PERSON, content: `Order ${String(serial)}, said ${String(at)}.` };
+    await manager.addPart(conversationType, envelope.id, 'messages', message, undefined, benchCall(tenant));
+  }
+};
+
+/** A round of a job, in as many runs as it takes. */
+const round = (name: string) => async (platform: Platform) => {
+  for (let outcome = ''; outcome !== 'done';) {
+    ({ outcome } = await platform.jobs.start(name));
+    if (outcome !== 'done' && outcome !== 'paused') throw new Error(`the job ${name} is ${outcome}`);
+  }
+};
+
+/** The erasure of the person, to the provisional certificate. */
+async function erase(platform: Platform, tenant: string): Promise<void> {
+  const { items } = await platform.erasures.list({ limit: 1 }, benchCall(tenant));
+  await round('erase')(platform);
+  const erasure = await platform.erasures.get(items[0]?.erasure_id ?? '', benchCall(tenant));
+  if (erasure.state !== 'provisional') throw new Error(`the erasure is ${erasure.state}`);
+}
+
+const ask: LifecycleWork['ready'] = ({ erasures }, tenant) =>
+  erasures.request({ subject: PERSON, reason: 'To see what it costs.' }, undefined, benchCall(tenant));
+
+/** What is measured, by itself and at any size. Each wants a storage of its own. */
+export const LIFECYCLE: readonly LifecycleWork[] = [
+  {
+    name: 'archive',
+    per: 1,
+    atOnce: 8,
+    // Old enough for both, so that it goes to cool in one round and to the archive in the next.
+    make: aged(100),
+    stages: [
+      { name: 'archive, hot to cool', run: round('archive') },
+      { name: 'archive, cool to archive', run: round('archive') },
+    ],
+  },
+  {
+    name: 'dispose',
+    per: 1,
+    atOnce: 4,
+    make: aged(8 * 366),
+    stages: [
+      { name: 'dispose', run: round('dispose') },
+      { name: 'dispose, the day after', run: round('dispose') },
+    ],
+  },
+  {
+    name: 'erase',
+    per: 1,
+    atOnce: 1,
+    make: named,
+    ready: ask,
+    stages: [{ name: 'erase, who is named', run: erase }],
+  },
+  {
+    name: 'erase-whole',
+    per: 10,
+    atOnce: 4,
+    make: talk,
+    ready: ask,
+    stages: [
+      { name: 'erase, conversations', run: erase },
+      { name: 'clear them', run: round('dispose') },
+      { name: 'clear them, the day after', run: round('dispose') },
+    ],
+  },
+];
+
+/** Makes so many records for a piece of work, sealed as they would be by then, in a tenant whose index is complete. */
+export async function prepare(
+  { make, ready }: LifecycleWork,
+  platform: Platform,
+  tenant: string,
+  records: number,
+): Promise<void> {
+  const limit = pLimit(AT_ONCE);
+  const seal = () => platform.sealer.sealTenant(tenant);
+  await make(platform, tenant, 0);
+  await round('index-subjects')(platform);
+  for (let from = 1; from < records;) {
+    const to = Math.min(records, from + 1000);
+    const serials = Array.from({ length: to - from }, (_, at) => from + at);
+    await Promise.all(serials.map((serial) => limit(() => make(platform, tenant, serial))));
+    await seal();
+    from = to;
+  }
+  await seal();
+  await ready?.(platform, tenant);
+}
