@@ -3,7 +3,8 @@ import { StorageFault, type StorageFaultKind, type StoragePorts } from '../src/s
 
 export interface ThreadCall {
   readonly id: number;
-  readonly port: keyof StoragePorts;
+  /** `thread`: of the thread itself. */
+  readonly port: keyof StoragePorts | 'thread';
   readonly method: string;
   readonly args: readonly unknown[];
 }
@@ -23,11 +24,18 @@ interface Waiting {
 /** What 100,000 records take of it, several times over. */
 const HEAP_MB = 12_000;
 
+export interface FarPorts {
+  readonly ports: StoragePorts;
+  /** Makes the records for a piece of work, over there. */
+  prepare(work: string, tenant: string, records: number): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
 /**
  * A storage in memory whose memory is not that of this thread: what the heap here holds is what the platform holds.
  * `module` is that of `memory-thread.ts`.
  */
-export function farPorts(module: URL): { readonly ports: StoragePorts; close(): Promise<void> } {
+export function farPorts(module: URL): FarPorts {
   const worker = new Worker(module, { resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } });
   const waiting = new Map<number, Waiting>();
   let last = 0;
@@ -41,20 +49,20 @@ export function farPorts(module: URL): { readonly ports: StoragePorts; close(): 
   worker.on('error', (error) => {
     for (const { reject } of waiting.values()) reject(error);
   });
-  const far = (port: keyof StoragePorts) =>
-    new Proxy(
-      {},
-      {
-        get:
-          (_, method) =>
-          (...args: readonly unknown[]) =>
-            new Promise((resolve, reject) => {
-              last += 1;
-              waiting.set(last, { resolve, reject });
-              worker.postMessage({ id: last, port, method: String(method), args } satisfies ThreadCall);
-            }),
-      },
-    );
+  const ask = (call: Omit<ThreadCall, 'id'>): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      last += 1;
+      waiting.set(last, { resolve, reject });
+      worker.postMessage({ id: last, ...call } satisfies ThreadCall);
+    });
+  const far = (port: keyof StoragePorts) => {
+    const get = (_: object, method: string | symbol) => (...args: readonly unknown[]) => ask({ port, method: String(method), args }); // prettier-ignore
+    return new Proxy({}, { get });
+  };
   const ports = { tables: far('tables'), blobs: far('blobs'), queues: far('queues') } as StoragePorts;
-  return { ports, close: async () => void (await worker.terminate()) };
+  return {
+    ports,
+    prepare: (...args) => ask({ port: 'thread', method: 'prepare', args }),
+    close: () => worker.terminate(),
+  };
 }

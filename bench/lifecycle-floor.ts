@@ -84,7 +84,7 @@ export async function replay(floor: Floor, calls: readonly PortCall[], atOnce: n
   const worker = async (): Promise<void> => {
     for (let next = left.pop(); next !== undefined; next = left.pop()) {
       const { call, about } = next;
-      const earlier = about.map((what) => after.get(what));
+      const earlier = about.flatMap((what) => after.get(what) ?? []);
       const done = Promise.all(earlier).then(() => performOne(floor, call));
       for (const what of about) after.set(what, done);
       await done;

@@ -20,6 +20,7 @@ type Where = keyof typeof LOOK_EVERY;
 
 interface Opened {
   readonly ports: StoragePorts;
+  prepare(work: LifecycleWork, records: number): Promise<unknown>;
   close(): Promise<unknown>;
 }
 
@@ -48,7 +49,7 @@ async function measure(
   opened: Opened,
 ): Promise<readonly ScaleResult[]> {
   const records = size / work.per;
-  await prepare(work, benchPlatform(opened.ports), TENANT, records);
+  await opened.prepare(work, records);
   const results: ScaleResult[] = [];
   for (const { name, run } of work.stages) {
     const counted = countedPorts(opened.ports);
@@ -115,13 +116,22 @@ export async function main(args: readonly string[], thread: URL): Promise<number
     say(USAGE);
     return 2;
   }
-  const results = [...(await measureAll('memory', options, () => Promise.resolve(farPorts(thread))))];
+  const far = (): Promise<Opened> => {
+    const { ports, prepare: make, close } = farPorts(thread);
+    return Promise.resolve({ ports, close, prepare: ({ name }, records) => make(name, TENANT, records) });
+  };
+  const results = [...(await measureAll('memory', options, far))];
   if (options.sizes.azurite.length > 0) {
     const storage = await BenchStorage.start();
     try {
       const open = async (): Promise<Opened> => {
         const opened = openAzureStorage({ connectionString: await storage.account() });
-        return { ports: opened.ports, close: async () => opened.close() };
+        const { ports } = opened;
+        return {
+          ports,
+          prepare: (work, records) => prepare(work, benchPlatform(ports), TENANT, records),
+          close: () => Promise.resolve(opened.close()),
+        };
       };
       results.push(...(await measureAll('azurite', options, open)));
     } finally {
