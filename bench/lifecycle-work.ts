@@ -1,8 +1,13 @@
 import pLimit from 'p-limit';
+import type { Envelope } from '../src/domain/envelope.js';
 import type { Platform } from '../src/platform.js';
 import { conversationType } from '../src/records/conversation.js';
 import { decisionType } from '../src/records/decision.js';
-import { benchCall } from './platform.js';
+import { partitionKey, recordKey } from '../src/storage/keys.js';
+import type { WrittenRecord } from '../src/storage/manager-types.js';
+import type { Row, StoragePorts } from '../src/storage/ports.js';
+import { benchCall, benchPlatform } from './platform.js';
+import { copyRecords, titleOf } from './record-copies.js';
 
 /** A part of lifecycle work that is measured by itself. */
 interface Stage {
@@ -17,7 +22,9 @@ export interface LifecycleWork {
   /** Records are fewer by this where each is many writes. */
   readonly per: number;
   /** Stores record number `serial`, with a payload of its own. */
-  readonly make: (platform: Platform, tenant: string, serial: number) => Promise<unknown>;
+  readonly make: (platform: Platform, tenant: string, serial: number) => Promise<WrittenRecord>;
+  /** Copies of the first record will do: nobody opens what is sealed in them. */
+  readonly copies: boolean;
   /** After all of them, and before the first stage. */
   readonly ready?: (platform: Platform, tenant: string) => Promise<unknown>;
   /** Calls that its floor has under way at once: as many as the work itself at most. */
@@ -27,6 +34,8 @@ export interface LifecycleWork {
 
 const DAY_MS = 24 * 3_600_000;
 const AT_ONCE = 8;
+/** Records that are made before they are sealed. */
+const CHUNK = 1000;
 const MESSAGES = 3;
 /** Who is erased. */
 const PERSON = 'p-4711';
@@ -34,7 +43,7 @@ const PERSON = 'p-4711';
 /** A payload as decisions have it: about 2 kB as an envelope. */
 const bodyOf = (serial: number, ageDays: number) => ({
   decision_type: 'operational',
-  title: `Order ${String(serial)}`,
+  title: titleOf(serial),
   inputs: { serial, context: `Order ${String(serial)} is within its budget and its term. `.repeat(20) },
   metadata: { region: 'eu' },
   // All of one month: one partition is the worst case for whoever holds a partition in memory.
@@ -55,18 +64,28 @@ const named: LifecycleWork['make'] = ({ manager }, tenant, serial) => {
 /** Conversations that name nobody else. */
 const talk: LifecycleWork['make'] = async ({ manager }, tenant, serial) => {
   const body = { conversation_type: 'user_to_agent', participants: [PERSON], messages: [], metadata: { topic: `order ${String(serial)}` } }; // prettier-ignore
-  const { envelope } = await manager.create(conversationType, body, benchCall(tenant));
+  const made = await manager.create(conversationType, body, benchCall(tenant));
   for (let at = 0; at < MESSAGES; at += 1) {
     const message = { sender: PERSON, content: `Order ${String(serial)}, said ${String(at)}.` };
-    await manager.addPart(conversationType, envelope.id, 'messages', message, undefined, benchCall(tenant));
+    await manager.addPart(
+      conversationType,
+      made.envelope.id,
+      'messages',
+      message,
+      undefined,
+      benchCall(tenant),
+    );
   }
+  return made;
 };
 
 /** A round of a job, in as many runs as it takes. */
 const round = (name: string) => async (platform: Platform) => {
-  for (let outcome = ''; outcome !== 'done';) {
-    ({ outcome } = await platform.jobs.start(name));
+  for (;;) {
+    const { outcome, counts } = await platform.jobs.start(name);
     if (outcome !== 'done' && outcome !== 'paused') throw new Error(`the job ${name} is ${outcome}`);
+    if ((counts['damaged'] ?? 0) > 0) throw new Error(`the job ${name} finds damage`);
+    if (outcome === 'done') return;
   }
 };
 
@@ -87,6 +106,7 @@ export const LIFECYCLE: readonly LifecycleWork[] = [
     name: 'archive',
     per: 1,
     atOnce: 8,
+    copies: true,
     // Old enough for both, so that it goes to cool in one round and to the archive in the next.
     make: aged(100),
     stages: [
@@ -98,6 +118,7 @@ export const LIFECYCLE: readonly LifecycleWork[] = [
     name: 'dispose',
     per: 1,
     atOnce: 4,
+    copies: true,
     make: aged(8 * 366),
     stages: [
       { name: 'dispose', run: round('dispose') },
@@ -108,6 +129,7 @@ export const LIFECYCLE: readonly LifecycleWork[] = [
     name: 'erase',
     per: 1,
     atOnce: 1,
+    copies: true,
     make: named,
     ready: ask,
     stages: [{ name: 'erase, who is named', run: erase }],
@@ -116,6 +138,7 @@ export const LIFECYCLE: readonly LifecycleWork[] = [
     name: 'erase-whole',
     per: 10,
     atOnce: 4,
+    copies: false,
     make: talk,
     ready: ask,
     stages: [
@@ -128,22 +151,30 @@ export const LIFECYCLE: readonly LifecycleWork[] = [
 
 /** Makes so many records for a piece of work, sealed as they would be by then, in a tenant whose index is complete. */
 export async function prepare(
-  { make, ready }: LifecycleWork,
-  platform: Platform,
+  work: LifecycleWork,
+  ports: StoragePorts,
   tenant: string,
   records: number,
 ): Promise<void> {
-  const limit = pLimit(AT_ONCE);
+  const platform = benchPlatform(ports);
+  const { copies, make, ready } = work;
   const seal = () => platform.sealer.sealTenant(tenant);
-  await make(platform, tenant, 0);
+  const { envelope } = await make(platform, tenant, 0);
+  await seal();
   await round('index-subjects')(platform);
-  for (let from = 1; from < records;) {
-    const to = Math.min(records, from + 1000);
-    const serials = Array.from({ length: to - from }, (_, at) => from + at);
+  if (copies) await copyRecords(ports, await rowOf(ports, tenant, envelope), 1, records);
+  const limit = pLimit(AT_ONCE);
+  for (let from = copies ? records : 1; from < records; from += CHUNK) {
+    const serials = Array.from({ length: Math.min(CHUNK, records - from) }, (_, at) => from + at);
     await Promise.all(serials.map((serial) => limit(() => make(platform, tenant, serial))));
     await seal();
-    from = to;
   }
-  await seal();
   await ready?.(platform, tenant);
+}
+
+async function rowOf({ tables }: StoragePorts, tenant: string, { id, data }: Envelope): Promise<Row> {
+  const key = partitionKey(tenant, String(data['created_at']).slice(0, 7));
+  const row = await tables.find('decisions', key, recordKey(id));
+  if (row === undefined) throw new Error('a record of the bench is missing');
+  return row;
 }

@@ -4,7 +4,6 @@ import { systemClock } from '../src/system.js';
 import { memoryPorts } from '../test/support/memory-ports.js';
 import type { ThreadAnswer, ThreadCall } from './far-ports.js';
 import { LIFECYCLE, prepare } from './lifecycle-work.js';
-import { benchPlatform } from './platform.js';
 
 /** The other side of `farPorts`: a storage in memory, in a thread and so on a heap of its own. */
 const ports = memoryPorts({ clock: systemClock });
@@ -12,7 +11,7 @@ const ports = memoryPorts({ clock: systemClock });
 const thread = {
   async prepare(name: string, tenant: string, records: number): Promise<void> {
     const work = LIFECYCLE.find((one) => one.name === name);
-    if (work !== undefined) await prepare(work, benchPlatform(ports), tenant, records);
+    if (work !== undefined) await prepare(work, ports, tenant, records);
   },
 };
 

@@ -129,7 +129,7 @@ export async function main(args: readonly string[], thread: URL): Promise<number
         const { ports } = opened;
         return {
           ports,
-          prepare: (work, records) => prepare(work, benchPlatform(ports), TENANT, records),
+          prepare: (work, records) => prepare(work, ports, TENANT, records),
           close: () => Promise.resolve(opened.close()),
         };
       };

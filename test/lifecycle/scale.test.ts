@@ -48,7 +48,7 @@ interface Took extends Pick<ScaleResult, 'stage' | 'records' | 'calls' | 'rowsRe
 
 /** What every stage of a piece of work takes at a size. */
 async function tookOf(work: LifecycleWork, records: number, ports: StoragePorts, every: number): Promise<Took[]> {
-  await prepare(work, benchPlatform(ports), TENANT, records);
+  await prepare(work, ports, TENANT, records);
   const took: Took[] = [];
   for (const { name, run } of work.stages) {
     const held = new HeldRows();
