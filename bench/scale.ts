@@ -117,8 +117,12 @@ export async function main(args: readonly string[], thread: URL): Promise<number
     return 2;
   }
   const far = (): Promise<Opened> => {
-    const { ports, prepare: make, close } = farPorts(thread);
-    return Promise.resolve({ ports, close, prepare: ({ name }, records) => make(name, TENANT, records) });
+    const opened = farPorts(thread);
+    return Promise.resolve({
+      ports: opened.ports,
+      prepare: ({ name }, records) => opened.prepare(name, TENANT, records),
+      close: () => opened.close(),
+    });
   };
   const results = [...(await measureAll('memory', options, far))];
   if (options.sizes.azurite.length > 0) {
@@ -130,7 +134,10 @@ export async function main(args: readonly string[], thread: URL): Promise<number
         return {
           ports,
           prepare: (work, records) => prepare(work, ports, TENANT, records),
-          close: () => Promise.resolve(opened.close()),
+          close: () => {
+            opened.close();
+            return Promise.resolve();
+          },
         };
       };
       results.push(...(await measureAll('azurite', options, open)));
