@@ -155,8 +155,8 @@ export async function prepare(
   ports: StoragePorts,
   tenant: string,
   records: number,
+  platform = benchPlatform(ports),
 ): Promise<void> {
-  const platform = benchPlatform(ports);
   const { copies, make, ready } = work;
   const seal = () => platform.sealer.sealTenant(tenant);
   const { envelope } = await make(platform, tenant, 0);

@@ -18,10 +18,10 @@ export const KEYS = logKeysOf(
 );
 
 /** One host of the platform, as composition wires it, on any ports. */
-export function benchPlatform(ports: StoragePorts): Platform {
+export function benchPlatform(ports: StoragePorts, clock = systemClock): Platform {
   return assemblePlatform({
     ports,
-    clock: systemClock,
+    clock,
     backgroundClock: never,
     entropy: systemEntropy,
     cursorKey: new Uint8Array(32).fill(1),
