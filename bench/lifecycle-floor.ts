@@ -37,7 +37,7 @@ const RECORD_ID = /[a-z]{3}_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 export async function recordWork(work: LifecycleWork, records: number): Promise<RecordedWork> {
   const tenant = tenantOf('bare', 0);
   const storage = memoryStorage({ clock: systemClock });
-  await prepare(work, storage.ports, tenant, records);
+  await prepare(work, storage.ports, tenant, { records });
   const { rows, blobs } = storage.contents();
   const before = {
     rows: rows.filter(({ table }) => !BESIDE.includes(table)),

@@ -7,7 +7,7 @@ import { partitionKey, recordKey } from '../src/storage/keys.js';
 import type { WrittenRecord } from '../src/storage/manager-types.js';
 import type { Row, StoragePorts } from '../src/storage/ports.js';
 import { benchCall, benchPlatform } from './platform.js';
-import { copyRecords, titleOf } from './record-copies.js';
+import { copyRecords, shardsOf, titleOf } from './record-copies.js';
 
 /** A part of lifecycle work that is measured by itself. */
 interface Stage {
@@ -21,8 +21,13 @@ export interface LifecycleWork {
   readonly name: string;
   /** Records are fewer by this where each is many writes. */
   readonly per: number;
-  /** Stores record number `serial`, with a payload of its own. */
-  readonly make: (platform: Platform, tenant: string, serial: number) => Promise<WrittenRecord>;
+  /** Stores record number `serial`, with a payload of its own, in one of several partitions. */
+  readonly make: (
+    platform: Platform,
+    tenant: string,
+    serial: number,
+    partition: number,
+  ) => Promise<WrittenRecord>;
   /** Copies of the first record will do: nobody opens what is sealed in them. */
   readonly copies: boolean;
   /** After all of them, and before the first stage. */
@@ -33,6 +38,7 @@ export interface LifecycleWork {
 }
 
 const DAY_MS = 24 * 3_600_000;
+const MONTH_DAYS = 31;
 const AT_ONCE = 8;
 /** Records that are made before they are sealed. */
 const CHUNK = 1000;
@@ -46,18 +52,20 @@ const bodyOf = (serial: number, ageDays: number) => ({
   title: titleOf(serial),
   inputs: { serial, context: `Order ${String(serial)} is within its budget and its term. `.repeat(20) },
   metadata: { region: 'eu' },
-  // All of one month: one partition is the worst case for whoever holds a partition in memory.
   created_at: new Date(Date.now() - ageDays * DAY_MS).toISOString(),
 });
 
 const aged =
   (ageDays: number): LifecycleWork['make'] =>
-  ({ manager }, tenant, serial) =>
-    manager.create(decisionType, bodyOf(serial, ageDays), benchCall(tenant));
+  ({ manager }, tenant, serial, partition) =>
+    manager.create(decisionType, bodyOf(serial, ageDays + partition * MONTH_DAYS), benchCall(tenant));
 
 /** Decisions that name the person. */
-const named: LifecycleWork['make'] = ({ manager }, tenant, serial) => {
-  const body = { ...bodyOf(serial, 1), metadata: { region: 'eu', subject_id: PERSON } };
+const named: LifecycleWork['make'] = ({ manager }, tenant, serial, partition) => {
+  const body = {
+    ...bodyOf(serial, 1 + partition * MONTH_DAYS),
+    metadata: { region: 'eu', subject_id: PERSON },
+  };
   return manager.create(decisionType, body, benchCall(tenant));
 };
 
@@ -149,24 +157,38 @@ export const LIFECYCLE: readonly LifecycleWork[] = [
   },
 ];
 
+/** How a storage is filled. */
+export interface Filling {
+  readonly records: number;
+  /** Decisions of one month; by default all of them: the worst case for whoever would hold a partition in memory. */
+  readonly inPartition?: number;
+}
+
 /** Makes so many records for a piece of work, sealed as they would be by then, in a tenant whose index is complete. */
 export async function prepare(
   work: LifecycleWork,
   ports: StoragePorts,
   tenant: string,
-  records: number,
+  { records, inPartition = records }: Filling,
   platform = benchPlatform(ports),
 ): Promise<void> {
   const { copies, make, ready } = work;
   const seal = () => platform.sealer.sealTenant(tenant);
-  const { envelope } = await make(platform, tenant, 0);
+  const firsts: Envelope[] = [];
+  const partitions = copies ? Math.ceil(records / inPartition) : 1;
+  for (let at = 0; at < partitions; at += 1)
+    firsts.push((await make(platform, tenant, at * inPartition, at)).envelope);
   await seal();
   await round('index-subjects')(platform);
-  if (copies) await copyRecords(ports, await rowOf(ports, tenant, envelope), 1, records);
+  const shards = copies ? await shardsOf(ports, tenant) : [];
+  for (const [at, first] of copies ? firsts.entries() : []) {
+    const row = await rowOf(ports, tenant, first);
+    await copyRecords(ports, row, shards, at * inPartition + 1, Math.min(records, (at + 1) * inPartition));
+  }
   const limit = pLimit(AT_ONCE);
   for (let from = copies ? records : 1; from < records; from += CHUNK) {
     const serials = Array.from({ length: Math.min(CHUNK, records - from) }, (_, at) => from + at);
-    await Promise.all(serials.map((serial) => limit(() => make(platform, tenant, serial))));
+    await Promise.all(serials.map((serial) => limit(() => make(platform, tenant, serial, 0))));
     await seal();
   }
   await ready?.(platform, tenant);

@@ -20,7 +20,7 @@ async function ours({ storage }: BenchTools, work: LifecycleWork, records: numbe
   const opened = openAzureStorage({ connectionString: await storage.account() });
   const tenant = tenantOf('ours', 0);
   try {
-    await prepare(work, opened.ports, tenant, records);
+    await prepare(work, opened.ports, tenant, { records });
     const seconds: number[] = [];
     for (const { run } of work.stages)
       seconds.push(await timed(() => run(benchPlatform(opened.ports), tenant)));

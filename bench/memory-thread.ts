@@ -11,7 +11,7 @@ const ports = memoryPorts({ clock: systemClock });
 const thread = {
   async prepare(name: string, tenant: string, records: number): Promise<void> {
     const work = LIFECYCLE.find((one) => one.name === name);
-    if (work !== undefined) await prepare(work, ports, tenant, records);
+    if (work !== undefined) await prepare(work, ports, tenant, { records });
   },
 };
 

@@ -17,21 +17,26 @@ interface Group {
 export const titleOf = (serial: number): string => `Order ${String(serial).padStart(7, '0')}`;
 
 const EVERYTHING = { from: '!', to: '~' };
-const SHARDS = Array.from({ length: 256 }, (_, at) => at.toString(16).padStart(2, '0'));
 const AT_ONCE = 16;
 
 /**
- * Stores records `from` to `to` as copies of number 0, which has been sealed: rows and blobs as the platform writes them,
- * with ids, titles and checksums of their own, in a tenth of the time. What is sealed in them is that of number 0 and opens
- * nowhere, and they have no events: good for whoever reads neither.
+ * Stores records `from` to `to` as copies of a sealed one in its partition: rows and blobs as the platform writes them, with
+ * ids, titles and checksums of their own, in a tenth of the time. What is sealed in them is that of the first and opens
+ * nowhere, and they have no events: good for whoever reads neither. `shards` are those of the index of subjects that name it.
  */
-export async function copyRecords(ports: StoragePorts, first: Row, from: number, to: number): Promise<void> {
-  const { id, blob, event_id: event, checksum } = first.properties as Record<string, string>;
-  const groups = await groupsOf(ports, first, String(id));
+export async function copyRecords(
+  ports: StoragePorts,
+  first: Row,
+  shards: readonly string[],
+  from: number,
+  to: number,
+): Promise<void> {
+  const { id, blob, event_id: event, checksum, title } = first.properties as Record<string, string>;
+  const groups = await groupsOf(ports, first, String(id), shards);
   const found = await ports.blobs.find(BLOB_CONTAINERS.records, String(blob));
   const envelope = Buffer.from(found?.bytes ?? []).toString();
   const copy = (serial: number) => {
-    const own = renamed([String(id), String(event)], serial);
+    const own = renamed([String(id), String(event)], String(title), serial);
     const text = own(envelope);
     const { data } = JSON.parse(text) as { data: Json };
     const withChecksum = (one: string): string => one.replaceAll(String(checksum), checksumOf(data));
@@ -49,18 +54,30 @@ export async function copyRecords(ports: StoragePorts, first: Row, from: number,
   }
 }
 
-/** Its rows: in its own partition, and in the index of subjects. */
-async function groupsOf({ tables }: StoragePorts, first: Row, id: string): Promise<readonly Group[]> {
-  const [tenant = ''] = first.partitionKey.split(':');
-  const places = [
-    { table: 'decisions', partitionKey: first.partitionKey },
-    ...SHARDS.map((shard) => ({ table: SUBJECTS_TABLE, partitionKey: partitionKey(tenant, shard) })),
-  ];
+/** The partitions of the index of subjects that have anything of a tenant. */
+export async function shardsOf({ tables }: StoragePorts, tenant: string): Promise<readonly string[]> {
+  const keys = Array.from({ length: 256 }, (_, at) => partitionKey(tenant, at.toString(16).padStart(2, '0')));
+  const found: string[] = [];
+  for (const key of keys)
+    if ((await tables.range(SUBJECTS_TABLE, key, { ...EVERYTHING, limit: 1 })).rows.length > 0)
+      found.push(key);
+  return found;
+}
+
+/** Its rows: in its own partition, of which it is the only one yet, and in the index of subjects. */
+async function groupsOf(
+  { tables }: StoragePorts,
+  first: Row,
+  id: string,
+  shards: readonly string[],
+): Promise<readonly Group[]> {
+  const own = { table: 'decisions', partitionKey: first.partitionKey, ...EVERYTHING };
+  const indexed = shards.map((key) => ({ table: SUBJECTS_TABLE, partitionKey: key, ...EVERYTHING }));
   const groups: Group[] = [];
-  for (const place of places) {
-    const all = await readRange(tables, place.table, place.partitionKey, EVERYTHING);
+  for (const { table, partitionKey: key, ...range } of [own, ...indexed]) {
+    const all = await readRange(tables, table, key, range);
     const rows = all.filter(({ rowKey }) => rowKey.includes(id));
-    if (rows.length > 0) groups.push({ ...place, rows });
+    if (rows.length > 0) groups.push({ table, partitionKey: key, rows });
   }
   return groups;
 }
@@ -71,10 +88,10 @@ function copied({ partitionKey: key, rowKey: firstKey, properties }: Row, own: (
 } // prettier-ignore
 
 /** Puts a number into the place of the last digits of ids, and into the title. */
-function renamed(ids: readonly string[], serial: number): (text: string) => string {
+function renamed(ids: readonly string[], title: string, serial: number): (text: string) => string {
   const digits = serial.toString(16).padStart(12, '0');
   return (text) =>
     ids
       .reduce((now, id) => now.replaceAll(id, `${id.slice(0, -digits.length)}${digits}`), text)
-      .replaceAll(titleOf(0), titleOf(serial));
+      .replaceAll(title, titleOf(serial));
 }

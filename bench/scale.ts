@@ -13,6 +13,8 @@ import { BenchStorage } from './storage.js';
 const USAGE = `npm run scale -- [--memory 1000,10000,100000] [--azurite 1000,2000,5000] [--only ${LIFECYCLE.map(({ name }) => name).join(',')}]
 Three sizes of each, or none: --memory ''. Multiples of 1,000, so that every page that is read is a whole one.`;
 const TENANT = 'acme';
+/** Decisions of a month on Azurite, which looks through a whole partition for each row that it is asked for. */
+const IN_PARTITION = 250;
 /** The heap is looked at once in so many calls. */
 const LOOK_EVERY = { memory: 1000, azurite: 250 };
 
@@ -133,7 +135,7 @@ export async function main(args: readonly string[], thread: URL): Promise<number
         const { ports } = opened;
         return {
           ports,
-          prepare: (work, records) => prepare(work, ports, TENANT, records),
+          prepare: (work, records) => prepare(work, ports, TENANT, { records, inPartition: IN_PARTITION }),
           close: () => {
             opened.close();
             return Promise.resolve();

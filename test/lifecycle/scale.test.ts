@@ -52,7 +52,7 @@ interface Took extends Pick<ScaleResult, 'stage' | 'records' | 'calls' | 'rowsRe
 
 /** What every stage of a piece of work takes at a size. */
 async function tookOf(work: LifecycleWork, records: number, ports: StoragePorts, every: number): Promise<Took[]> {
-  await prepare(work, ports, TENANT, records, host(ports));
+  await prepare(work, ports, TENANT, { records }, host(ports));
   const took: Took[] = [];
   for (const { name, run } of work.stages) {
     const held = new HeldRows();
