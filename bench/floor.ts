@@ -1,5 +1,6 @@
 import type { TableEntityResult, TransactionAction } from '@azure/data-tables';
 import { makeClients, type AzureClients } from '../src/azure/clients.js';
+import type { BlobTier } from '../src/storage/ports.js';
 
 /**
  * The floor: what the same work costs with bare calls of the Azure SDK, and nothing else. The same bytes (the rows and
@@ -46,6 +47,8 @@ export interface Sealing {
   readonly clear: Transaction;
 }
 
+/** What tiers are called by the SDK. */
+const TIERS = { hot: 'Hot', cool: 'Cool', archive: 'Archive' } as const;
 /** Transactions of one batch under way at once, as many as the platform has. */
 const PARALLEL = 4;
 
@@ -138,6 +141,22 @@ export class Floor {
   async append({ container, name, bytes }: BlobToPut): Promise<void> {
     const stream = this.#clients.blobs.getContainerClient(container).getAppendBlobClient(name);
     await stream.appendBlock(Buffer.from(bytes), bytes.length);
+  }
+
+  /** Names of blobs, one page. */
+  async names(container: string, prefix: string): Promise<readonly string[]> {
+    const pages = this.#clients.blobs.getContainerClient(container).listBlobsFlat({ prefix }).byPage();
+    const page = await pages.next();
+    return page.done === true ? [] : page.value.segment.blobItems.map(({ name }) => name);
+  }
+
+  /** As the platform deletes: one that is gone is gone. */
+  async remove(blob: Pick<BlobToPut, 'container' | 'name'>): Promise<void> {
+    await this.#blob(blob).deleteIfExists();
+  }
+
+  async setTier(blob: Pick<BlobToPut, 'container' | 'name'>, tier: BlobTier): Promise<void> {
+    await this.#blob(blob).setAccessTier(TIERS[tier]);
   }
 
   row({ table, partitionKey, rowKey }: RowName): Promise<TableEntityResult<Record<string, unknown>>> {

@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { measureCalls } from './calls.js';
 import { measureCpu } from './cpu.js';
+import { compareLifecycle } from './lifecycle.js';
 import { measureLoad } from './load.js';
 import { measureLog } from './log.js';
 import { readOptions, USAGE, type BenchOptions } from './options.js';
@@ -48,6 +49,7 @@ async function run({ quick, sections }: BenchOptions, place: BenchPlace, tempora
     if (wants('calls')) progress('CPU of single calls');
     const calls = wants('calls') ? await measureCalls(tools) : [];
     const log = wants('log') ? await measureLog(tools) : undefined;
+    const lifecycle = wants('lifecycle') ? await compareLifecycle(tools) : [];
     await storage.stop();
     if (wants('cpu')) progress('CPU on ports in memory');
     const cpu = wants('cpu') ? await measureCpu(quick) : [];
@@ -68,6 +70,7 @@ async function run({ quick, sections }: BenchOptions, place: BenchPlace, tempora
       cpu,
       load,
       log,
+      lifecycle,
     };
   } finally {
     await storage.stop();

@@ -1,5 +1,15 @@
 /** Parts of the bench, each of which can be run alone. */
-export const SECTIONS = ['process', 'http', 'types', 'pages', 'calls', 'cpu', 'load', 'log'] as const;
+export const SECTIONS = [
+  'process',
+  'http',
+  'types',
+  'pages',
+  'calls',
+  'cpu',
+  'load',
+  'log',
+  'lifecycle',
+] as const;
 export type Section = (typeof SECTIONS)[number];
 
 export interface BenchOptions {

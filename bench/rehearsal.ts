@@ -1,5 +1,5 @@
 import type { TransactionAction } from '@azure/data-tables';
-import type { RangeQuery, RowOperation, StoragePorts } from '../src/storage/ports.js';
+import type { BlobTier, RangeQuery, RowOperation, StoragePorts } from '../src/storage/ports.js';
 import { wrapPorts, type PortCall } from '../test/support/wrap-ports.js';
 import type { Floor } from './floor.js';
 import { actionOf } from './payload.js';
@@ -56,7 +56,8 @@ export async function perform(floor: Floor, waves: readonly Wave[]): Promise<voi
   for (const wave of waves) await Promise.all(wave.map((call) => performOne(floor, call)));
 }
 
-async function performOne(floor: Floor, { port, method, args }: PortCall): Promise<unknown> {
+/** Makes one. */
+export async function performOne(floor: Floor, { port, method, args }: PortCall): Promise<unknown> {
   const [first, second, third] = args as [string, string, unknown];
   switch (`${port}.${method}`) {
     case 'tables.find':
@@ -73,6 +74,12 @@ async function performOne(floor: Floor, { port, method, args }: PortCall): Promi
     }
     case 'blobs.putOnce':
       return floor.put({ container: first, name: second, bytes: third as Uint8Array });
+    case 'blobs.list':
+      return floor.names(first, second);
+    case 'blobs.delete':
+      return floor.remove({ container: first, name: second });
+    case 'blobs.setTier':
+      return floor.setTier({ container: first, name: second }, third as BlobTier);
     default:
       throw new Error(`the floor has no ${port}.${method}`);
   }

@@ -1,3 +1,4 @@
+import { printLifecycle, type LifecycleResult } from './lifecycle-report.js';
 import { printLog, type LogResult } from './log-report.js';
 import { number, table } from './markdown.js';
 import type { Comparison } from './rounds.js';
@@ -68,6 +69,7 @@ export interface Report {
   readonly load: readonly LoadResult[];
   /** Undefined where it was not asked for. */
   readonly log: LogResult | undefined;
+  readonly lifecycle: readonly LifecycleResult[];
 }
 
 function compared({ ours, floor, ratio }: Comparison): readonly string[] {
@@ -83,7 +85,7 @@ const RATES = ['ours, per s', 'floor, per s', 'ratio', 'p10 to p90'];
 
 /** The report for people. */
 export function print(report: Report): string {
-  const { scenarios, types, pages, calls, cpu, load, log } = report;
+  const { scenarios, types, pages, calls, cpu, load, log, lifecycle } = report;
   const parts = [`Node ${report.node}, ${String(report.cpus)} cores, ${report.seconds.toFixed(0)} s`];
   if (scenarios.length > 0)
     parts.push(table(
@@ -116,5 +118,6 @@ export function print(report: Report): string {
       load.map((one) => [one.app, one.importMs.toFixed(0), one.rssMib.toFixed(0), one.heapMib.toFixed(1)]),
     )); // prettier-ignore
   if (log !== undefined) parts.push(...printLog(log));
+  if (lifecycle.length > 0) parts.push(printLifecycle(lifecycle));
   return `${parts.join('\n\n')}\n`;
 }

@@ -45,6 +45,8 @@ interface Cursor {
   /** `settle`: what earlier rounds left; `walk`: what is over; `count`: what this round has disposed of. */
   readonly phase: (typeof PHASES)[number];
   readonly after?: string | undefined;
+  /** The step before left rows of its page that were over: less is read at once then. */
+  readonly busy?: boolean;
 }
 
 /** A record as the walk met it. */
@@ -57,6 +59,12 @@ interface Met {
 interface Done {
   readonly counts: Counts;
   readonly report?: DisposalReport;
+}
+
+/** And where that came to; `last` is undefined at the end. */
+interface Came extends Done {
+  readonly last: string | undefined;
+  readonly busy?: boolean;
 }
 
 /** Where a part of a partition is looked at. */
@@ -103,11 +111,11 @@ export class DisposeRecords implements PartitionJob {
     let report: DisposalReport = {};
     for (const phase of dryRun ? (['walk'] as const) : PHASES) {
       if (at.phase !== undefined && at.phase !== phase) continue;
-      const done = await this.#phase(phase, type, ref, at.after, dryRun, context);
+      const done = await this.#phase(phase, type, ref, at, dryRun, context);
       counts = addCounts(counts, done.counts);
       report = addReports(report, done.report);
-      const { last } = done;
-      if (last !== undefined) return { counts, report, next: JSON.stringify({ phase, after: last }) };
+      const { last: after, busy } = done;
+      if (after !== undefined) return { counts, report, next: JSON.stringify({ phase, after, busy }) };
       at = {};
     }
     return { counts, report, next: undefined };
@@ -117,10 +125,10 @@ export class DisposeRecords implements PartitionJob {
     phase: Cursor['phase'],
     type: RecordType,
     ref: PartitionRef,
-    after: string | undefined,
+    { after, busy }: Partial<Cursor>,
     dryRun: boolean,
     context: StepContext,
-  ): Promise<Done & { readonly last: string | undefined }> {
+  ): Promise<Came> {
     if (phase === 'settle') return this.#settle.settle(type, ref, after, context);
     let rule: EffectiveRule | undefined;
     try {
@@ -131,7 +139,7 @@ export class DisposeRecords implements PartitionJob {
       return { counts: { damaged: 1 }, last: undefined };
     }
     if (rule === undefined) return { counts: {}, last: undefined };
-    if (phase === 'walk') return this.#walk({ type, ref, rule, context, dryRun }, after);
+    if (phase === 'walk') return this.#walk({ type, ref, rule, context, dryRun }, after, busy === true);
     const { counts, tallies, last } = await this.#settle.count(ref, after, context);
     const report = reportOf({ collection: type.collection, rule: ruleOf(rule), tallies });
     return { counts, report, last };
@@ -151,11 +159,15 @@ export class DisposeRecords implements PartitionJob {
   }
 
   /** A page of the list of all records that may be over, or as much of it as is disposed of in one step. */
-  async #walk(look: Look, after: string | undefined): Promise<Done & { readonly last: string | undefined }> {
+  async #walk(look: Look, after: string | undefined, wasBusy: boolean): Promise<Came> {
     const { type, ref, rule, context } = look;
     const history = rule.from === SUPERSEDED;
     const { from, to } = indexRange('all', '', undefined, history ? undefined : Math.max(1, beginsBefore(rule, context.nowMs))); // prettier-ignore
-    const query = { from: after === undefined ? from : keyAfter(after), to, limit: PAGE };
+    const query = {
+      from: after === undefined ? from : keyAfter(after),
+      to,
+      limit: wasBusy ? STEP_RECORDS : PAGE,
+    };
     const key = partitionKey(ref.tenant, ref.partition);
     const page = await this.tools.budget().retry(() => this.tools.tables.range(ref.table, key, query));
     let counts: Counts = {};
@@ -175,7 +187,8 @@ export class DisposeRecords implements PartitionJob {
       disposed += met.length;
       met = [];
       const enough = disposed >= STEP_RECORDS || context.timeIsUp();
-      if (enough && (!end || page.more)) return { counts, report, last: row.rowKey };
+      if (enough && (!end || page.more))
+        return { counts, report, last: row.rowKey, busy: disposed >= STEP_RECORDS };
     }
     return { counts, report, last: page.more ? page.rows.at(-1)?.rowKey : undefined };
   }

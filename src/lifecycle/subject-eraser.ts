@@ -13,6 +13,7 @@ import type { ErasureStore } from '../storage/erasure-store.js';
 import type { CallContext, IntegrityFinding } from '../storage/manager-types.js';
 import { integrityPlace } from '../storage/record-row.js';
 import type { SubjectIndex } from '../storage/subject-rows.js';
+import { addCounts } from './job.js';
 import type { WholeRecords } from './whole-records.js';
 import type { FoundRecords, SubjectRecords } from './subject-records.js';
 
@@ -46,8 +47,11 @@ export interface EraserTools {
   readonly report: (finding: IntegrityFinding, call: CallContext) => Promise<void>;
 }
 
-/** `done`: nothing is left to do, ever; `open`: something is, later; `gone`: there is no such erasure. */
-export type Erased = 'done' | 'open' | 'gone';
+/**
+ * `done`: nothing is left to do, ever; `open`: something is, later; `more`: something is, at once; `gone`: there is no such
+ * erasure.
+ */
+export type Erased = 'done' | 'open' | 'more' | 'gone';
 
 const NAME = 'job:erase';
 
@@ -59,15 +63,18 @@ const NAME = 'job:erase';
 export class SubjectEraser {
   constructor(private readonly tools: EraserTools) {}
 
-  /** Goes on with an erasure. Throws `storage-unavailable`; damage and holds are said in its row, and it is tried again. */
-  async goOn(tenant: string, id: string): Promise<Erased> {
+  /**
+   * Goes on with an erasure: one piece of it, so that whoever stops the job need not wait. Throws `storage-unavailable`;
+   * damage and holds are said in its row, and it is tried again.
+   */
+  async goOn(tenant: string, id: string, timeIsUp: () => boolean): Promise<Erased> {
     const { store } = this.tools;
     const call = { tenant, actor: NAME, correlationId: id };
     let found: FoundErasure | undefined;
     try {
       found = await store.find(tenant, id);
       if (found === undefined) return 'gone';
-      if (isOpenErasure(found.state)) await this.#step(call, found);
+      if (isOpenErasure(found.state) && (await this.#step(call, found, timeIsUp)) === 'more') return 'more';
     } catch (error) {
       await this.#hindered(call, found, error);
     }
@@ -77,18 +84,25 @@ export class SubjectEraser {
     return 'done';
   }
 
-  async #step(call: CallContext, erasure: FoundErasure): Promise<void> {
+  /** `more` when it has not come to the end of what there is to do now. */
+  async #step(
+    call: CallContext,
+    erasure: FoundErasure,
+    timeIsUp: () => boolean,
+  ): Promise<'more' | undefined> {
     const { tenant } = call;
-    if (erasure.state === 'provisional') return this.#certify(call, erasure);
-    if (!(await this.tools.index.isComplete(tenant))) return this.#wait(tenant, erasure, 'index');
+    if (erasure.state === 'provisional') await this.#certify(call, erasure);
+    else if (!(await this.tools.index.isComplete(tenant))) await this.#wait(tenant, erasure, 'index');
     // What was committed and is not sealed is in no index yet.
-    if ((await this.tools.seal(tenant)).busy) return;
-    if (erasure.keyId === undefined) return this.#begin(call, erasure);
-    return this.#destroy(call, erasure);
+    else if (erasure.disposed !== undefined || !(await this.tools.seal(tenant)).busy) {
+      const begun = erasure.keyId === undefined ? await this.#begin(call, erasure) : erasure;
+      if (begun !== undefined) return this.#destroy(call, begun, timeIsUp);
+    }
+    return undefined;
   }
 
   /** Says what there is before any of it is gone. */
-  async #begin(call: CallContext, erasure: FoundErasure): Promise<void> {
+  async #begin(call: CallContext, erasure: FoundErasure): Promise<FoundErasure | undefined> {
     const { keys, actors, store, records } = this.tools;
     const { tenant } = call;
     const { subject } = erasure;
@@ -99,7 +113,7 @@ export class SubjectEraser {
       const now = { state: 'unknown-subject', waitingFor: undefined } as const;
       const details = { state: now.state };
       await store.advance(call, erasure, now, { eventType: 'subject.erased', action: 'find', outcome: 'failure', details }); // prettier-ignore
-      return;
+      return undefined;
     }
     const key = standing.keyId === undefined ? (standing.destroyedAt === undefined ? 'none' : 'destroyed-before') : 'destroyed'; // prettier-ignore
     const certificate: ErasureCertificate = {
@@ -117,37 +131,58 @@ export class SubjectEraser {
     } as const;
     const saved = await store.save(tenant, erasure, now);
     const next = saved ? await store.find(tenant, erasure.erasureId) : undefined;
-    if (next?.state === 'erasing') await this.#destroy(call, next);
+    return next?.state === 'erasing' ? next : undefined;
   }
 
-  async #destroy(call: CallContext, erasure: FoundErasure): Promise<void> {
+  async #destroy(
+    call: CallContext,
+    erasure: FoundErasure,
+    timeIsUp: () => boolean,
+  ): Promise<'more' | undefined> {
     const { keys } = this.tools;
     const { subject, keyId = '', certificate: draft } = erasure;
-    if (draft === undefined) return;
+    if (draft === undefined) return undefined;
     // Asked anew, and as late as can be, unless it is done already; of a key that the name has since nothing is known here.
     const stands = keyId !== '' && (await keys.standingOf(call.tenant, subject)).keyId === keyId;
-    const now = stands ? await this.#ready(call, erasure, draft) : { erasure, certificate: draft };
-    if (now === undefined) return;
+    const now = stands ? await this.#ready(call, erasure, draft, timeIsUp) : { erasure, certificate: draft };
+    if (now === undefined || now === 'more') return now;
     const { certificate } = now;
-    if (keyId === '') return this.#unlink(call, now.erasure, certificate);
-    const at = await keys.destroyKey(call.tenant, subject, keyId);
-    return this.#unlink(call, now.erasure, { ...certificate, key_destroyed_at: at });
+    const at = keyId === '' ? undefined : await keys.destroyKey(call.tenant, subject, keyId);
+    const done = at === undefined ? certificate : { ...certificate, key_destroyed_at: at };
+    await this.#unlink(call, now.erasure, done);
+    return undefined;
   }
 
-  /** Disposes of what is the subject's alone, which nobody could tell any more once the key is gone, and counts it all. */
-  async #ready(call: CallContext, erasure: FoundErasure, draft: ErasureCertificate) {
+  /**
+   * Disposes of what is the subject's alone, which nobody could tell any more once the key is gone, and counts it all. Where
+   * that is much, a piece of it, and the row says how far it came; each piece asks for holds on everything again where any
+   * was placed since.
+   */
+  async #ready(
+    call: CallContext,
+    erasure: FoundErasure,
+    draft: ErasureCertificate,
+    timeIsUp: () => boolean,
+  ): Promise<{ erasure: FoundErasure; certificate: ErasureCertificate } | 'more' | undefined> {
     const { records, store, whole } = this.tools;
     const { tenant } = call;
-    const certificate = { ...draft, ...saidOf(await records.find(tenant, erasure.subject)) };
-    const deleted = await whole.dispose(call, erasure.subject);
-    if (Object.keys(deleted).length === 0) return { erasure, certificate };
-    // Written down, for whoever goes on when the key is gone.
-    const whatWent = { ...certificate, deleted };
-    const saved = await store.save(tenant, erasure, { certificate: whatWent });
+    const { subject, disposed } = erasure;
+    const holds = await records.holdsInForce(tenant);
+    const said = disposed?.holds === holds ? {} : saidOf(await records.find(tenant, subject));
+    const { deleted, upTo, more } = await whole.dispose(call, subject, disposed?.upTo ?? '', timeIsUp);
+    const before = disposed === undefined ? {} : (draft.deleted ?? {});
+    const all = addCounts(before, deleted);
+    const certificate = { ...draft, ...said, ...(Object.keys(all).length === 0 ? {} : { deleted: all }) };
+    if (!more && disposed === undefined && Object.keys(deleted).length === 0) return { erasure, certificate };
+    // Written down, for whoever goes on with it, also when the key is gone.
+    const now = { state: 'erasing', waitingFor: undefined, certificate, disposed: { upTo, holds } } as const;
+    const saved = await store.save(tenant, erasure, now);
     const next = saved ? await store.find(tenant, erasure.erasureId) : undefined;
-    // That took its time: holds are asked once more.
-    await records.find(tenant, erasure.subject);
-    return next && { erasure: next, certificate: whatWent };
+    if (next === undefined || more) return next && 'more';
+    // That took its time: what came since is looked for, and holds are asked once more.
+    if ((await this.tools.seal(tenant)).busy) return undefined;
+    await records.find(tenant, subject);
+    return { erasure: next, certificate };
   }
 
   /** Whatever leads from the name to what is left. */
@@ -158,7 +193,7 @@ export class SubjectEraser {
     await this.#unindex(call.tenant, erasure.subject);
     const destroyedMs = parseTime(done.key_destroyed_at ?? '') ?? clock.now();
     const certificate = { ...done, final_at: formatTime(finalMs(destroyedMs, backupMs)) };
-    const now = { state: 'provisional', waitingFor: undefined, certificate } as const;
+    const now = { state: 'provisional', waitingFor: undefined, certificate, disposed: undefined } as const;
     const details = { state: now.state, ...(certificate as unknown as JsonObject) };
     await store.advance(call, erasure, now, { eventType: 'subject.erased', action: 'erase', details });
   }
@@ -199,7 +234,8 @@ export class SubjectEraser {
     // A hold is asked for before anything is destroyed; of what is provisional nothing is left to do but to wait.
     const now = waitingFor === 'damage' ? 'incomplete' : 'pending';
     const state = erasure.state === 'provisional' ? erasure.state : now;
-    await this.tools.store.save(call.tenant, erasure, { state, waitingFor });
+    // Who knows for how long: from the beginning then.
+    await this.tools.store.save(call.tenant, erasure, { state, waitingFor, disposed: undefined });
   }
 }
 

@@ -1,3 +1,4 @@
+import { sha256Hex } from '../domain/canonical-json.js';
 import { holdsOn, holdsOnSubject, type ActiveHold, type HoldFacts } from '../domain/held.js';
 import { parseId } from '../domain/ids.js';
 import { AppError, isAppError } from '../domain/errors.js';
@@ -57,6 +58,12 @@ export class SubjectRecords {
     throw new AppError('storage-unavailable', 'Legal holds are being placed all the time.', {
       retryAfterS: 5,
     });
+  }
+
+  /** What stands for the holds that are in force, whoever they are on: another one, and it is another. One range read. */
+  async holdsInForce(tenant: string): Promise<string> {
+    const active = await this.#active(tenant);
+    return sha256Hex(active.map(({ holdId }) => holdId).sort().join(' ')); // prettier-ignore
   }
 
   async #count(tenant: string, subject: string, active: readonly ActiveHold[]): Promise<FoundRecords> {

@@ -8,9 +8,10 @@ import { partitionKey, recordKey } from '../storage/keys.js';
 import type { CallContext } from '../storage/manager-types.js';
 import { isFault, type RecordTable, type Row } from '../storage/ports.js';
 import type { RecordDisposer } from '../storage/record-disposer.js';
+import { keyAfter } from '../storage/range.js';
 import { RecordLocator } from '../storage/record-locator.js';
 import type { RecordSubjects } from '../storage/record-subjects.js';
-import type { SubjectIndex } from '../storage/subject-rows.js';
+import type { IndexedSubject, SubjectIndex } from '../storage/subject-rows.js';
 import { isTombstone, parseTombstone } from '../storage/tombstone-row.js';
 import { isVoid } from '../storage/void-row.js';
 import { assertNone, type HoldBook } from './hold-book.js';
@@ -26,6 +27,19 @@ export interface WholeRecordsTools {
   readonly budget: () => Budget;
 }
 
+/** What went in one call. */
+export interface WentWhole {
+  readonly deleted: Readonly<Record<string, number>>;
+  /** The record that was looked at last; where the call began when there was none. */
+  readonly upTo: string;
+  /** There may be more behind it. */
+  readonly more: boolean;
+}
+
+/** Records that are looked at in one call, and of these at once. */
+const STEP_RECORDS = 40;
+const AT_ONCE = 4;
+
 /**
  * Disposes of what is about a subject alone, of types that say so (`erasedWhole`): a tombstone stays. What names anybody
  * else, in any revision or entry, stays, and so does what cannot be read: the key that goes is enough for it.
@@ -38,18 +52,46 @@ export class WholeRecords {
   }
 
   /**
-   * How many there are by collection, those of an earlier attempt too. Each costs to be read whole, and to be disposed
-   * of. Before the key of the subject is destroyed. Throws `record-on-hold`, asked right before each; `storage-unavailable`.
+   * Forty of them, those behind `after` in the order of the index; fewer when time is up, and some at least. Counts those that
+   * are gone by collection, those of an earlier attempt too. Each costs to be read whole, and to be disposed of. Before the
+   * key of the subject is destroyed. Throws `record-on-hold`, asked right before each; `storage-unavailable`.
    */
-  async dispose(call: CallContext, subject: string): Promise<Readonly<Record<string, number>>> {
+  async dispose(
+    call: CallContext,
+    subject: string,
+    after: string,
+    timeIsUp: () => boolean,
+  ): Promise<WentWhole> {
     const deleted: Record<string, number> = {};
-    for await (const page of this.tools.index.pagesOf(call.tenant, subject))
-      for (const { recordType, recordId } of page) {
-        const type = this.tools.types.find((one) => one.recordType === recordType);
-        if (type?.erasedWhole !== true || !(await this.#disposed(type, recordId, subject, call))) continue;
-        deleted[type.collection] = (deleted[type.collection] ?? 0) + 1;
+    let upTo = after;
+    let looked = 0;
+    for await (const [type, page] of this.#pages(call.tenant, subject, after))
+      for (let at = 0; at < page.length; at += AT_ONCE) {
+        const some = page.slice(at, at + AT_ONCE);
+        const went = await settled(some.map(({ recordId }) => this.#disposed(type, recordId, subject, call)));
+        const count = went.filter(Boolean).length;
+        if (count > 0) deleted[type.collection] = (deleted[type.collection] ?? 0) + count;
+        looked += some.length;
+        upTo = some.at(-1)?.recordId ?? upTo;
+        if (looked >= STEP_RECORDS || timeIsUp()) return { deleted, upTo, more: true };
       }
-    return deleted;
+    return { deleted, upTo, more: false };
+  }
+
+  /** Of each type that may go whole the records that are indexed, behind an id, ascending. */
+  async *#pages(
+    tenant: string,
+    subject: string,
+    after: string,
+  ): AsyncGenerator<readonly [RecordType, readonly IndexedSubject[]]> {
+    const types = this.tools.types.filter(({ erasedWhole }) => erasedWhole === true);
+    for (const type of types.sort((a, b) => (a.idPrefix < b.idPrefix ? -1 : 1))) {
+      const [first, last] = [`${type.idPrefix}_`, `${type.idPrefix}_~`];
+      if (after > last) continue;
+      const between = [after < first ? first : keyAfter(after), last] as const;
+      for await (const page of this.tools.index.pagesOf(tenant, subject, { between, limit: STEP_RECORDS }))
+        yield [type, page.filter(({ recordType }) => recordType === type.recordType)];
+    }
   }
 
   async #disposed(type: RecordType, id: string, subject: string, call: CallContext): Promise<boolean> {
@@ -83,4 +125,10 @@ export class WholeRecords {
     const key = partitionKey(tenant, partition);
     return this.tools.budget().retry(() => this.tools.tables.find(type.table, key, recordKey(id)));
   }
+}
+
+/** All results; the first failure once none is under way any more. */
+async function settled<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }

@@ -26,6 +26,14 @@ export const erasuresPartitionKey = (tenant: string): string => partitionKey(ten
 export const erasureKey = (id: string): string => `r:${invertedTime(parseId(id)?.ms ?? 0)}:${id}`;
 export const openKey = (tenant: string, id: string): string => `${tenant}:${id}`;
 
+/** How far what is the subject's alone has been disposed of, while that is under way. */
+export interface DisposedSoFar {
+  /** The record that was looked at last, in the order of the index. */
+  readonly upTo: string;
+  /** Of the legal holds that everything was held against when that was done last. */
+  readonly holds: string;
+}
+
 /** An erasure as it lies there. */
 export interface StoredErasure {
   readonly erasureId: string;
@@ -42,6 +50,7 @@ export interface StoredErasure {
   /** Pseudonyms that were there when it began. */
   readonly actors?: number | undefined;
   readonly certificate?: ErasureCertificate | undefined;
+  readonly disposed?: DisposedSoFar | undefined;
   /** Its events, in their order. */
   readonly events: readonly string[];
 }
@@ -63,7 +72,7 @@ function rowOf(tenant: string, rowKey: string, columns: Properties): NewRow {
 
 /** `r:`: the erasure as it is now. */
 export function erasureRow(tenant: string, erasure: StoredErasure): NewRow {
-  const { waitingFor, keyId, actors, certificate } = erasure;
+  const { waitingFor, keyId, actors, certificate, disposed } = erasure;
   return rowOf(tenant, erasureKey(erasure.erasureId), {
     erasure_id: erasure.erasureId,
     state: erasure.state,
@@ -76,6 +85,7 @@ export function erasureRow(tenant: string, erasure: StoredErasure): NewRow {
     ...(keyId === undefined ? {} : { key_id: keyId }),
     ...(actors === undefined ? {} : { actors }),
     ...(certificate === undefined ? {} : { certificate: JSON.stringify(certificate) }),
+    ...(disposed === undefined ? {} : { disposed: JSON.stringify(disposed) }),
   });
 }
 
@@ -91,6 +101,7 @@ export function parseErasureRow(row: Row): FoundErasure {
   const text = (name: string): string | undefined => properties[name] as string | undefined;
   if (!rowIntact(row) || text('erasure_id') !== id) throw broken(id, 0, 'erasure row');
   const certificate = text('certificate');
+  const disposed = text('disposed');
   return {
     erasureId: id,
     state: text('state') as ErasureState,
@@ -103,6 +114,7 @@ export function parseErasureRow(row: Row): FoundErasure {
     keyId: text('key_id'),
     actors: properties['actors'] as number | undefined,
     certificate: certificate === undefined ? undefined : (JSON.parse(certificate) as ErasureCertificate),
+    disposed: disposed === undefined ? undefined : (JSON.parse(disposed) as DisposedSoFar),
     etag: row.etag,
   };
 }

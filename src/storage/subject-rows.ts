@@ -84,9 +84,9 @@ export class SubjectIndex {
   }
 
   /**
-   * Records that a subject is named by, ascending by id, a page of up to 1,000 at a time, one range read each; with `older`
-   * those alone of which something was sealed before there were data keys, with `between` those alone with ids from the
-   * first to the last. Throws `integrity-failure` for a row that is not what was written: what it would have led to is not
+   * Records that a subject is named by, ascending by id, a page of up to 1,000 at a time or `limit`, one range read each; with
+   * `older` those alone of which something was sealed before there were data keys, with `between` those alone with ids from
+   * the first to the last. Throws `integrity-failure` for a row that is not what was written: what it would have led to is not
    * known.
    */
   async *pagesOf(
@@ -95,7 +95,12 @@ export class SubjectIndex {
     {
       older = false,
       between,
-    }: { readonly older?: boolean; readonly between?: readonly [string, string] } = {},
+      limit = LIMITS.rangeRows,
+    }: {
+      readonly older?: boolean;
+      readonly between?: readonly [string, string];
+      readonly limit?: number;
+    } = {},
   ): AsyncGenerator<readonly IndexedSubject[]> {
     const key = partitionOf(tenant, subject);
     const prefix = `${older ? 'w' : 's'}:${subject}:`;
@@ -104,7 +109,7 @@ export class SubjectIndex {
     for (;;) {
       const start = from;
       const page = await new Budget(this.clock, this.entropy).retry(() =>
-        this.tables.range(SUBJECTS_TABLE, key, { from: start, to: range.to, limit: LIMITS.rangeRows }),
+        this.tables.range(SUBJECTS_TABLE, key, { from: start, to: range.to, limit }),
       );
       const last = page.rows.at(-1);
       if (last === undefined) return;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readOptions, SECTIONS } from '../../bench/options.js';
+import { LIFECYCLE } from '../../bench/lifecycle-work.js';
 import type { LogResult } from '../../bench/log-report.js';
 import type { Report } from '../../bench/report.js';
 import { spreadOf } from '../../bench/statistics.js';
@@ -66,7 +67,12 @@ describe('npm run bench', () => {
       const ways = [...(named === undefined ? [] : ['put']), ...Object.keys(actions), ...(parts === undefined ? [] : [parts.path])]; // prettier-ignore
       expect(rows).toEqual(expect.arrayContaining(['create', 'read', 'list', ...ways]));
     }
-    for (const { ours, floor, ratio } of [...report.scenarios, ...report.types, ...report.pages]) {
+    for (const { ours, floor, ratio } of [
+      ...report.scenarios,
+      ...report.types,
+      ...report.pages,
+      ...report.lifecycle,
+    ]) {
       expect(ours).toBeGreaterThan(0);
       expect(floor).toBeGreaterThan(0);
       expect(ratio.p10).toBeGreaterThan(0);
@@ -88,8 +94,11 @@ describe('npm run bench', () => {
       expect(rssMib).toBeGreaterThan(heapMib);
     }
     expectLog(report.log);
+    expect(report.lifecycle.map(({ stage }) => stage)).toEqual(LIFECYCLE.flatMap(({ stages }) => stages.map(({ name }) => name))); // prettier-ignore
+    for (const { calls, transactions } of report.lifecycle) expect(calls).toBeGreaterThanOrEqual(transactions); // prettier-ignore
     expect(run.stdout).toContain('| where');
     expect(run.stdout).toContain('| the log');
+    expect(run.stdout).toContain('| lifecycle');
   }, 300_000);
 
   it('refuses arguments it does not know', () => {

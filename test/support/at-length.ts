@@ -16,11 +16,15 @@ export function report(what: string, numbers: Readonly<Record<string, unknown>>)
     process.stdout.write(`${what}: ${JSON.stringify(numbers)}\n`);
 }
 
+/** Lets everything go that nobody can reach. */
+export function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
+
 /** Bytes that are in use once everything that nobody can reach is gone. */
 export function heapAfterCollection(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  collect();
+  collectGarbage();
+  collectGarbage();
   return process.memoryUsage().heapUsed;
 }

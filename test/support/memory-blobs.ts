@@ -9,6 +9,7 @@ import {
   type BlobTier,
   type BlockState,
 } from '../../src/storage/ports.js';
+import { SortedKeys } from './sorted-keys.js';
 
 interface Blob {
   readonly kind: 'block' | 'append';
@@ -20,6 +21,29 @@ interface Blob {
   /** Of a copy that is not there yet. */
   copy?: 'pending' | 'failed';
   lease?: { readonly id: string; readonly untilMs: number };
+}
+
+/** Blobs by their names, and these in order, so that a list costs what it returns. */
+class Container extends Map<string, Blob> {
+  readonly #names = new SortedKeys();
+
+  override set(name: string, blob: Blob): this {
+    if (!this.has(name)) this.#names.add(name);
+    return super.set(name, blob);
+  }
+
+  override delete(name: string): boolean {
+    if (this.has(name)) this.#names.remove(name);
+    return super.delete(name);
+  }
+
+  /** Names with a prefix from one on, in order. */
+  *namesFrom(prefix: string, from: string): Generator<string> {
+    for (const name of this.#names.from(from)) {
+      if (!name.startsWith(prefix)) return;
+      yield name;
+    }
+  }
 }
 
 const missing = (name: string): StorageFault => new StorageFault('missing', `there is no blob ${name}`);
@@ -48,7 +72,7 @@ export interface BlobAtRest {
 
 /** `BlobStore` in memory, to the letter of its contract. */
 export class MemoryBlobs implements BlobStore {
-  readonly #containers = new Map<string, Map<string, Blob>>();
+  readonly #containers = new Map<string, Container>();
   #version = 0;
 
   constructor(
@@ -144,11 +168,12 @@ export class MemoryBlobs implements BlobStore {
     prefix: string,
     next?: string,
   ): Promise<{ readonly names: readonly string[]; readonly next?: string }> {
-    const all = [...this.#container(container).keys()].filter((name) => name.startsWith(prefix)).sort();
-    const left = next === undefined ? all : all.filter((name) => name >= next);
-    const size = this.options.listPage ?? 5000;
-    const following = left[size];
-    return { names: left.slice(0, size), ...(following === undefined ? {} : { next: following }) };
+    const names: string[] = [];
+    for (const name of this.#container(container).namesFrom(prefix, next ?? prefix)) {
+      if (names.length === (this.options.listPage ?? 5000)) return { names, next: name };
+      names.push(name);
+    }
+    return { names };
   }
 
   async delete(container: string, name: string): Promise<void> {
@@ -226,10 +251,10 @@ export class MemoryBlobs implements BlobStore {
     return `"${++this.#version}"`;
   }
 
-  #container(container: string): Map<string, Blob> {
+  #container(container: string): Container {
     if (this.options.names !== undefined && !this.options.names.includes(container))
       throw refused(`the container ${container} does not exist`);
-    const blobs = this.#containers.get(container) ?? new Map<string, Blob>();
+    const blobs = this.#containers.get(container) ?? new Container();
     this.#containers.set(container, blobs);
     return blobs;
   }

@@ -9,38 +9,30 @@ import {
   type RowOperation,
 } from '../../src/storage/ports.js';
 import { checkKey, checkRange, checkTransaction } from '../../src/storage/row-limits.js';
+import { SortedKeys } from './sorted-keys.js';
 
 /** Rows of one partition with their keys in order, so that a range costs what it returns. */
 class Partition {
   readonly rows = new Map<string, Row>();
-  readonly #keys: string[] = [];
+  readonly #keys = new SortedKeys();
 
   put(row: Row): void {
-    if (!this.rows.has(row.rowKey)) this.#keys.splice(this.#from(row.rowKey), 0, row.rowKey);
+    if (!this.rows.has(row.rowKey)) this.#keys.add(row.rowKey);
     this.rows.set(row.rowKey, row);
   }
 
   remove(rowKey: string): void {
-    if (this.rows.delete(rowKey)) this.#keys.splice(this.#from(rowKey), 1);
+    if (this.rows.delete(rowKey)) this.#keys.remove(rowKey);
   }
 
-  range(query: RangeQuery): RangePage {
-    const start = this.#from(query.from);
-    const end = this.#from(query.to);
-    const keys = this.#keys.slice(start, Math.min(end, start + query.limit));
-    return { rows: keys.map((key) => copy(this.rows.get(key) as Row)), more: start + keys.length < end };
-  }
-
-  /** Position of the first key that is not less than `key`. */
-  #from(key: string): number {
-    let low = 0;
-    let high = this.#keys.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#keys[middle] as string) < key) low = middle + 1;
-      else high = middle;
+  range({ from, to, limit }: RangeQuery): RangePage {
+    const rows: Row[] = [];
+    for (const key of this.#keys.from(from)) {
+      if (key >= to) break;
+      if (rows.length === limit) return { rows, more: true };
+      rows.push(copy(this.rows.get(key) as Row));
     }
-    return low;
+    return { rows, more: false };
   }
 }
 
