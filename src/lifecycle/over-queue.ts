@@ -41,7 +41,7 @@ interface Look {
   readonly pass: Pass;
   /** Of the last whole pass. */
   readonly seen?: Seen;
-  /** The last row of the last tenant that is through. */
+  /** What the rows of the last tenant that is through begin with. */
   readonly settled: string;
   /** What of the work's counts is in those of the round. */
   readonly told: Counts;
@@ -94,8 +94,8 @@ class QueueRound {
     const roundMs = roundOf(context);
     const waiting = await book.plan(this.job.name, roundMs, refs, !byHand);
     // Again where a host died here: it is not known what it has sent.
-    if (!byHand)
-      await sendWork(this.tools, waiting.map((ref) => lifecycleWorkText(this.job.name, { ...ref, roundMs }))); // prettier-ignore
+    const texts = waiting.map((ref) => lifecycleWorkText(this.job.name, { ...ref, roundMs }));
+    if (!byHand) await sendWork(this.tools, texts);
     const all = planned + refs.length;
     const counts = refs.length === 0 ? {} : { partitions: refs.length, partitionsWaiting: refs.length };
     const after = page.length < limit ? undefined : page.at(-1)?.listedAs;
@@ -127,11 +127,9 @@ class QueueRound {
       if (kept.work.state === 'waiting' && isOverdue(kept, at.seen, context.nowMs)) overdue.push(kept);
       pass = withRow(pass, kept);
     }
-    if (overdue.length > 0 && (await this.tools.book.markSent(name, overdue)))
-      await sendWork(
-        this.tools,
-        overdue.map(({ work }) => lifecycleWorkText(name, work)),
-      );
+    const texts = overdue.map(({ work }) => lifecycleWorkText(name, work));
+    if (texts.length > 0 && (await this.tools.book.markSent(name, overdue)))
+      await sendWork(this.tools, texts);
     const last = page.rows.at(-1)?.rowKey;
     if (page.more && last !== undefined)
       return { counts, next: JSON.stringify({ ...at, pass: { ...pass, after: last }, settled }) };
@@ -150,13 +148,14 @@ class QueueRound {
 
   /** The end of a tenant's rows. Tenants end in their order, each once, and when nothing of theirs waits any more. */
   async #settle(
-    { tenant, after = '', waiting, failed, blocked, report }: Pass,
+    { tenant, waiting, failed, blocked, report }: Pass,
     settled: string,
     context: StepContext,
   ): Promise<{ readonly counts: Counts; readonly settled: string }> {
-    if (tenant === undefined || waiting > 0 || blocked || after <= settled) return { counts: {}, settled };
+    const prefix = tenant === undefined ? '' : `${tenant}:`;
+    if (tenant === undefined || waiting > 0 || blocked || prefix <= settled) return { counts: {}, settled };
     const counts = (await this.job.tenantDone?.(tenant, report, context, failed)) ?? {};
-    return { counts, settled: after };
+    return { counts, settled: prefix };
   }
 
   /** The end of a pass: that of the round, or there will be another. */
