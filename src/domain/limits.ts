@@ -119,6 +119,8 @@ export const LIMITS = {
   /** Azure Queue Storage: one message, after base64. */
   messageBytes: 64 * KIB,
   appendBlockBytes: 4 * MIB,
+  /** Azure takes more in a block of a block blob; it is what is held in memory. */
+  blockBytes: 4 * MIB,
   /** Azure allows 50,000 blocks in an append blob; we roll before that. */
   streamBlocks: 40_000,
   sealRoundEvents: 1000,
