@@ -5,6 +5,7 @@ import type { Clock, Entropy } from './domain/clock.js';
 import type { RecordType } from './domain/record-type.js';
 import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
 import { ArchiveRecords } from './lifecycle/archive-records.js';
+import { ArchiveSeries } from './lifecycle/archive-series.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import type { DigestJobTools } from './lifecycle/digest-record.js';
@@ -29,6 +30,7 @@ import type { StoragePorts } from './storage/ports.js';
 import { SubjectIndex } from './storage/subject-rows.js';
 import { RecordArchiver, type ArchiverTools } from './storage/record-archiver.js';
 import { CurrentSubjects } from './storage/current-subjects.js';
+import { SeriesArchiver } from './storage/series-archiver.js';
 import type { Rehydrator } from './storage/rehydrator.js';
 import type { Log } from './telemetry/log.js';
 
@@ -108,6 +110,7 @@ export function jobsOf(parts: JobParts): readonly Job[] {
     overPartitions(new DisposeRecords({ ...disposal, ...disposing, mode: { enabled: true, dryRun: false, ...disposing.mode }, tables, types, report, budget, log }), { directory, budget }), // prettier-ignore
     new RehydrateRecords({ tables, rehydrator: parts.rehydrator, budget }),
     overPartitions(archiving(parts, budget), { directory, budget }),
+    overPartitions(filing(parts, budget), { directory, budget }),
     ...parts.more,
   ];
 }
@@ -119,4 +122,10 @@ function archiving(parts: JobParts, budget: () => Budget): ArchiveRecords {
   const index = new SubjectIndex(ports.tables, parts.clock, parts.entropy);
   const isIndexed = index.isComplete.bind(index);
   return new ArchiveRecords({ ports, types, holds, subjects, archiver, tiers: new PackTiers(parts), isIndexed, budget }); // prettier-ignore
+}
+
+function filing(parts: JobParts, budget: () => Budget): ArchiveSeries {
+  const { ports, types, holds, report } = parts;
+  const archiver = new SeriesArchiver(parts);
+  return new ArchiveSeries({ tables: ports.tables, types, holds, subjects: new CurrentSubjects(parts), archiver, report, budget }); // prettier-ignore
 }
