@@ -30,7 +30,11 @@ describe('the values of a year', () => {
     const [blob, ...more] = world.files(id);
     expect(more).toEqual([]);
     expect(blob).toMatchObject({ name: file?.blob, tier: 'cool', kind: 'block' });
-    expect(createHash('sha256').update(blob?.bytes ?? '').digest('hex')).toBe(file?.sha256);
+    expect(
+      createHash('sha256')
+        .update(blob?.bytes ?? '')
+        .digest('hex'),
+    ).toBe(file?.sha256);
     expect(world.lines(blob?.name ?? '').slice(0, 3)).toEqual([
       'timestamp,value,entry,position,context',
       '2025-03-01T00:00:00.000Z,7,0,0,',
@@ -160,4 +164,3 @@ describe('a dry run', () => {
     expect((await world.host().jobs.tryOut('archive-series', { dryRun: true })).counts).toEqual({ lookedAt: 1, wouldArchive: 1 }); // prettier-ignore
   });
 });
-

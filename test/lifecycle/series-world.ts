@@ -57,6 +57,22 @@ export class SeriesWorld extends ArchiveWorld {
     this.clock.pass(ms);
   }
 
+  /** Another storage with the same rows and blobs in it, at the same time. */
+  async copied(): Promise<SeriesWorld> {
+    const world = new SeriesWorld();
+    world.clock.pass(this.clock.now() - world.clock.now());
+    const { rows, blobs } = this.storage.contents();
+    for (const { table, row } of rows)
+      await world.ports.tables.commit(table, row.partitionKey, [{ kind: 'insert', rowKey: row.rowKey, properties: row.properties }]); // prettier-ignore
+    for (const { container, name, kind, bytes, tier } of blobs) {
+      if (kind === 'append') await world.ports.blobs.createAppend(container, name);
+      else await world.ports.blobs.putOnce(container, name, bytes, 'application/octet-stream');
+      if (kind === 'append' && bytes.length > 0) await world.ports.blobs.append(container, name, bytes, 0);
+      if (tier !== 'hot') await world.ports.blobs.setTier(container, name, tier);
+    }
+    return world;
+  }
+
   samples(id: string): readonly string[] {
     return this.rows('s:', 'metricvalues').filter(({ partitionKey }) => partitionKey.includes(id)).map(({ rowKey }) => rowKey); // prettier-ignore
   }
@@ -78,7 +94,12 @@ export class SeriesWorld extends ArchiveWorld {
 }
 
 /** `count` values from a time on, so many milliseconds apart. */
-export function every(from: string, stepMs: number, count: number, value = (at: number) => at): readonly Value[] {
+export function every(
+  from: string,
+  stepMs: number,
+  count: number,
+  value = (at: number) => at,
+): readonly Value[] {
   const start = Date.parse(from);
   return Array.from({ length: count }, (_, at) => ({
     timestamp: new Date(start + at * stepMs).toISOString(),

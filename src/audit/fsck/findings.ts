@@ -41,6 +41,8 @@ export const FINDINGS = {
   'disposal.event': 'a tombstone, or the beginning of a history, and its event differ',
   'pack.archived': 'a pack is in the archive tier; what is in it was not read',
   'pack.members': 'a revision in the archive tier is in a pack whose row does not have it',
+  'year.content': 'a file with values of a year is not there, or not what its row says',
+  'year.archived': 'a file with values of a year is in the archive tier; it was not read',
   'sealed.unopened': 'a sealed value does not open, or does not fit its commitment',
   'index.missing': 'an index row of a record is not there',
   'index.differs': 'an index row does not show its record',
@@ -67,7 +69,12 @@ export const FINDINGS = {
 export type FindingCode = keyof typeof FINDINGS;
 
 /** Said, and nothing wrong. */
-const INFO: ReadonlySet<FindingCode> = new Set(['blob.orphan', 'blob.unknown', 'pack.archived']);
+const INFO: ReadonlySet<FindingCode> = new Set([
+  'blob.orphan',
+  'blob.unknown',
+  'pack.archived',
+  'year.archived',
+]);
 
 export const levelOf = (code: FindingCode): Finding['level'] => (INFO.has(code) ? 'info' : 'error');
 

@@ -9,6 +9,7 @@ import { checkHolds } from './holds.js';
 import { Suspicions, type FindingCode, type Suspicion } from './findings.js';
 import { checkLogState } from './log-state.js';
 import { checkParts } from './parts.js';
+import { checkYears } from './years.js';
 import { checkRecords } from './records.js';
 import { checkRows } from './rows.js';
 import type { StreamPlace } from '../stream-lines.js';
@@ -17,7 +18,7 @@ import type { Reads } from './tools.js';
 import { TILE_WIDTH } from '../log/tiles.js';
 
 /** What is looked for in a partition, in this order. */
-type PartitionLook = 'rows' | 'records' | 'parts' | 'events' | 'operations' | 'holds';
+type PartitionLook = 'rows' | 'records' | 'years' | 'parts' | 'events' | 'operations' | 'holds';
 
 /**
  * A bounded piece of the work of checking a tenant; what is found in it can be looked for again by doing it again. JSON, so
@@ -101,6 +102,7 @@ async function lookInto(
     return undefined;
   }
   if (look === 'records' && type !== undefined) return checkRecords(reads, type, ref, after, suspicions);
+  if (look === 'years' && type !== undefined) return checkYears(reads, type, ref, after, suspicions);
   if (look === 'parts' && type?.parts !== undefined)
     return checkParts(reads, { type, parts: type.parts, ref }, after, suspicions);
   return checkRows(reads, type, ref, after, found);
@@ -120,5 +122,7 @@ function followingLook(reads: Reads, ref: ListedPartition, done: PartitionLook |
 function looksOf(table: string, type: RecordType | undefined): readonly PartitionLook[] {
   if (table === INDEX_TABLE) return ['events', 'operations'];
   if (table === HOLDS_TABLE) return ['rows', 'holds'];
-  return type === undefined ? ['rows'] : ['rows', table === type.table ? 'records' : 'parts'];
+  if (type === undefined) return ['rows'];
+  if (table !== type.table) return ['rows', 'parts'];
+  return type.parts?.series === undefined ? ['rows', 'records'] : ['rows', 'records', 'years'];
 }
