@@ -121,7 +121,8 @@ export class SeriesArchiver {
     const now = await this.#years.find(place, year);
     const cool = now?.files.filter(({ tier }) => tier !== 'archive') ?? [];
     if (cool.length > 0 && !(await free())) return 'held';
-    for (const { blob } of cool) await this.#toTier(place, blob, 'archive');
+    for (const { blob } of cool)
+      if (!(await this.#toTier(blob, 'archive'))) throw broken(place.id, 0, 'file of values missing');
     const event = cool.length === 0 ? undefined : await this.#progress.event(place, { from: 'cool', to: 'archive', year, ...factsOf(cool) }); // prettier-ignore
     const frozen = (come: Digested): Digested | undefined => (come.archivedThrough ?? -Infinity) >= year ? undefined : { ...come, archivedThrough: year }; // prettier-ignore
     await this.#progress.change(place, frozen, event);
@@ -156,7 +157,8 @@ export class SeriesArchiver {
     const blob = this.#newName(place, year);
     const made = await this.#made(look, { blob, tier, room, kept }, merged(sources));
     if (typeof made === 'string') return made;
-    await this.#toTier(place, blob, tier);
+    // Without its blob it was taken for an orphan, by somebody who came by when all of this had stood still for a day.
+    if (!(await this.#toTier(blob, tier))) return 'overtaken';
     const next = { year, upTo: come.upTo, files: [...kept, made] };
     const outcome = !(await free())
       ? 'held'
@@ -254,12 +256,14 @@ export class SeriesArchiver {
     return yearBlobName(type, parts, record, id, year, uuid);
   }
 
-  async #toTier({ id }: SeriesPlace, blob: string, tier: BlobTier): Promise<void> {
+  /** False where there is no such blob. */
+  async #toTier(blob: string, tier: BlobTier): Promise<boolean> {
     try {
       await this.#budget().retry(() => this.tools.ports.blobs.setTier(CONTAINER, blob, tier));
+      return true;
     } catch (error) {
-      if (isFault(error, 'missing')) throw broken(id, 0, 'file of values missing');
-      throw error;
+      if (!isFault(error, 'missing')) throw error;
+      return false;
     }
   }
 

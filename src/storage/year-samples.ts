@@ -51,7 +51,6 @@ export async function clearSamples(
 ): Promise<boolean> {
   for (const key of partitionKeys) {
     let next: string | undefined = SAMPLES.from;
-    let pausing = budget();
     while (next !== undefined) {
       const query: RangeQuery = { from: next, to: SAMPLES.to, limit: LIMITS.rangeRows };
       const page: RangePage = await budget().retry(() => tables.range(table, key, query));
@@ -61,13 +60,12 @@ export async function clearSamples(
           const rows = going.slice(at, at + LIMITS.transactionRows);
           const operations = rows.map(({ rowKey }) => ({ kind: 'delete', rowKey, etag: '*' }) as const);
           await budget().retry(() => tables.commit(table, key, operations));
-          pausing = budget();
           if (timeIsUp()) return false;
         }
       } catch (error) {
         // Somebody else is deleting them too, or a transaction was applied and its answer lost: looked at again.
         if (!isFault(error, 'missing')) throw error;
-        await pausing.pause(error, 5, 250);
+        await budget().pause(error, 5, 250);
         continue;
       }
       const last: string | undefined = page.rows.at(-1)?.rowKey;
