@@ -4,7 +4,7 @@ import type { RecordType } from '../domain/record-type.js';
 import { lastArchivedYear, lastCoolYear } from '../domain/tiering.js';
 import type { Digested } from '../storage/digest-row.js';
 import type { PartitionRef } from '../storage/directory.js';
-import { partitionKey, prefixRange, recordKey } from '../storage/keys.js';
+import { partitionKey, prefixRange } from '../storage/keys.js';
 import type { CallContext, IntegrityFinding } from '../storage/manager-types.js';
 import { partsPartition } from '../storage/part-rows.js';
 import type { RecordTable, Row } from '../storage/ports.js';

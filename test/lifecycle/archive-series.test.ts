@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { testPlatform } from '../support/platform.js';
 import { CALL, every, SeriesWorld } from './series-world.js';
 import { DAY, HOUR } from './support.js';
 
@@ -162,5 +163,42 @@ describe('a dry run', () => {
     await world.round();
     world.until('2027-01-01T00:00:00Z', 1);
     expect((await world.host().jobs.tryOut('archive-series', { dryRun: true })).counts).toEqual({ lookedAt: 1, wouldArchive: 1 }); // prettier-ignore
+  });
+});
+
+describe('what it costs', () => {
+  const OURS = ['metrics', 'metricentries', 'metricvalues', 'records'];
+  const costs = async (count: number): Promise<Record<string, number>> => {
+    const one = new SeriesWorld();
+    const id = await one.metric('2025-03-01T00:00:00Z');
+    await one.add(id, every('2025-03-01T00:00:01Z', 1000, count));
+    await one.archive(one.host(), 'roll-up-series');
+    const host = testPlatform(one.counted.ports, { clock: one.clock });
+    one.counted.reset();
+    expect((await host.jobs.tryOut('archive-series', {})).counts).toMatchObject({ filed: 1 });
+    return one.counted.counts(({ args }) => OURS.includes(String(args[0])));
+  };
+
+  it('grows with the values: a range read twice for 1,000, a transaction for 100, a read for 4,000', async () => {
+    const [four, eight] = [await costs(3999), await costs(7999)];
+    expect(four).toMatchObject({
+      'blobs.stageBlock': 1,
+      'blobs.commitBlocks': 1,
+      'blobs.setTier': 1,
+      'blobs.find': 2,
+      'tables.find': 6,
+      'tables.commit': 40 + 3,
+    });
+    const grown = Object.fromEntries(Object.keys(eight).map((name) => [name, (eight[name] ?? 0) - (four[name] ?? 0)])); // prettier-ignore
+    expect(Object.fromEntries(Object.entries(grown).filter(([, more]) => more !== 0))).toEqual({ 'tables.range': 8, 'tables.commit': 40, 'blobs.find': 1 }); // prettier-ignore
+  }, 60_000);
+
+  it('is a point read for each series, and a share of a range read, where there is nothing to do', async () => {
+    for (let at = 0; at < 3; at += 1) await world.metric('2025-03-01T00:00:00Z');
+    await world.round();
+    const host = testPlatform(world.counted.ports, { clock: world.clock });
+    world.counted.reset();
+    expect((await host.jobs.tryOut('archive-series', {})).counts).toEqual({ lookedAt: 3 });
+    expect(world.counted.counts(({ args }) => OURS.includes(String(args[0])))).toEqual({ 'tables.range': 1, 'tables.find': 3 }); // prettier-ignore
   });
 });

@@ -75,7 +75,10 @@ async function checkYear(reads: Reads, series: Series, year: number, found: Foun
   if (row === undefined) return;
   const since = { sinceMs: row.timestampMs };
   const now: YearRow | undefined = unlessAltered(() => parseYearRow(row, id));
-  if (now === undefined) return found('row.altered', rowAt(table, key, row.rowKey), 'it is not what was written', since); // prettier-ignore
+  if (now === undefined) {
+    found('row.altered', rowAt(table, key, row.rowKey), 'it is not what was written', since);
+    return;
+  }
   for (const file of now.files) {
     const verdict = await verdictOn(reads, file);
     const where = `${CONTAINER}/${file.blob}`;
