@@ -149,7 +149,8 @@ export class MemoryBlobs implements BlobStore {
     const key = `${container}/${name}`;
     const staged = this.#staged.get(key) ?? new Map<string, Uint8Array>();
     const [other] = staged.keys();
-    if (other !== undefined && other.length !== blockId.length) throw refused('ids of blocks are of one length');
+    if (other !== undefined && other.length !== blockId.length)
+      throw refused('ids of blocks are of one length');
     this.#staged.set(key, staged.set(blockId, bytes.slice()));
   }
 
