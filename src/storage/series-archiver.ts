@@ -5,12 +5,13 @@ import { newId } from '../domain/ids.js';
 import { LIMITS } from '../domain/limits.js';
 import { periodOf, rolledUp, sameTotals, together, type Rollup, type Sample, type Totals } from '../domain/series.js'; // prettier-ignore
 import { Budget } from './backoff.js';
+import { findNamedBytes } from './blob-range.js';
 import type { Digested } from './digest-row.js';
 import { BLOB_CONTAINERS } from './keys.js';
 import { isFault, type BlobTier } from './ports.js';
 import { broken } from './record-row.js';
 import { SeriesProgress, type ProgressTools, type SeriesPlace } from './series-progress.js';
-import { FileGone, merged, readYear, TooManyMembers, writeYear, type Written } from './year-file.js';
+import { FileGone, merged, readYear, TAIL_BYTES, TooManyMembers, writeYear, type Written } from './year-file.js'; // prettier-ignore
 import { yearBlobName, yearBlobOf, type YearFile, type YearRow } from './year-rows.js';
 import { clearSamples, samplesInRows } from './year-samples.js';
 import { monthsOf, YearStore } from './year-store.js';
@@ -209,8 +210,9 @@ export class SeriesArchiver {
     kept: readonly YearFile[],
   ): Promise<YearFile | undefined> {
     const { blobs } = this.tools.ports;
-    const header = await this.#budget().retry(() => blobs.find(CONTAINER, written.blob, { offset: 0, length: written.head })); // prettier-ignore
-    const hash = createHash('sha256').update(header?.bytes ?? new Uint8Array());
+    const part = async (offset: number, length: number): Promise<Uint8Array> =>
+      (await findNamedBytes(blobs, written.blob, { offset, length }, this.#budget())) ?? new Uint8Array();
+    const hash = createHash('sha256').update(await part(0, written.head));
     const found = new Map<string, Rollup>();
     let [firstMs, lastMs] = [Infinity, -Infinity];
     for await (const { bytes, samples } of readYear(blobs, written.blob, place.id, written, this.#budget)) {
@@ -219,6 +221,7 @@ export class SeriesArchiver {
       lastMs = Math.max(lastMs, samples.at(-1)?.ms ?? -Infinity);
       for (const [day, some] of byDay(samples)) found.set(day, rolledUp(found.get(day), some, -1));
     }
+    hash.update(await part(written.bytes - TAIL_BYTES, TAIL_BYTES));
     if (hash.digest('hex') !== written.sha256) throw broken(place.id, 0, 'file of values');
     const totals = together([...found.values()]);
     const whole = (): boolean => found.size === days.size && [...days].every(([day, one]) => sameTotals(one, found.get(day) ?? NOTHING)); // prettier-ignore

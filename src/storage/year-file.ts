@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { constants, crc32, deflateRaw, inflateRaw } from 'node:zlib';
 import { LIMITS } from '../domain/limits.js';
 import { isLater, type Sample } from '../domain/series.js';
 import { CSV_HEADER, csvLine, parseCsvLines } from '../domain/series-csv.js';
@@ -13,15 +13,20 @@ import { sampleKey } from './series-rows.js';
 import type { YearFile, YearMember } from './year-rows.js';
 
 const { records: CONTAINER } = BLOB_CONTAINERS;
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
+const compress = promisify<string | Buffer, { finishFlush: number }, Buffer>(deflateRaw);
+const decompress = promisify<Uint8Array, { finishFlush: number; maxOutputLength: number }, Buffer>(
+  inflateRaw,
+);
 /** Compressed bytes of one block: what is held until it is staged, besides the member that is under way. */
 const BLOCK_BYTES = 1024 * 1024;
 /** More than the lines of a member ever are in UTF-8: `LIMITS.yearMemberChars`, and one line more. */
 const MEMBER_BYTES = 16 * 1024 * 1024;
-/** Where gzip says which system made it: unknown (RFC 1952), so that the same values are the same bytes everywhere. */
-const OS_AT = 9;
-const OS_UNKNOWN = 255;
+/** How gzip begins (RFC 1952): deflate, without a time and a system, so that the same values are the same bytes everywhere. */
+const GZIP = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
+/** An empty last block of deflate (RFC 1951); CRC-32 and length of what was compressed follow it. */
+const LAST = Buffer.from([3, 0]);
+/** Bytes behind the last member. */
+export const TAIL_BYTES = LAST.length + 8;
 
 /** What was written, as far as it is known before it was read back. */
 export type Written = Pick<YearFile, 'blob' | 'bytes' | 'sha256' | 'head' | 'members'>;
@@ -38,10 +43,10 @@ export interface ReadMember {
 }
 
 /**
- * Writes samples, which have to come in their order, into a new block blob: CSV that is compressed with gzip in members of
- * some thousand lines each, one after the other, which is one gzip file to everybody (RFC 1952, 2.2) and lets a page be read
- * without what is before it. One call for each MiB of the file, and one that makes it; what is staged before that goes by
- * itself. Holds one member and a block. Throws `storage-unavailable`, `TooManyMembers`.
+ * Writes samples, which have to come in their order, into a new block blob: CSV under gzip, one stream to everybody, in which
+ * nothing refers to what is before each some thousand lines (a full flush of deflate), so that a page can be read alone.
+ * One call for each MiB of the file, and one that makes it; what is staged before that goes by itself. Holds one member and
+ * a block. Throws `storage-unavailable`, `TooManyMembers`.
  */
 export async function writeYear(
   blobs: BlobStore,
@@ -51,14 +56,16 @@ export async function writeYear(
   budget: () => Budget,
 ): Promise<Written> {
   const out = new Blocks(blobs, blob, budget);
-  const head = await out.add(await member(CSV_HEADER));
+  const whole = new Checked();
+  const head = (await out.add(GZIP)) + (await out.add((await whole.compressed(CSV_HEADER)).bytes));
   const members: YearMember[] = [];
   let first: Sample | undefined;
   let [lines, count] = ['', 0];
   const close = async (): Promise<void> => {
     if (first === undefined) return;
     if (members.length >= room) throw new TooManyMembers(`more than ${String(room)}`);
-    members.push([await out.add(await member(lines)), first.ms, first.seq, first.at]);
+    const { bytes, crc } = await whole.compressed(lines);
+    members.push([await out.add(bytes), first.ms, first.seq, first.at, crc]);
     [first, lines, count] = [undefined, '', 0];
   };
   for await (const some of samples)
@@ -69,14 +76,30 @@ export async function writeYear(
       if (count >= LIMITS.yearMemberValues || lines.length >= LIMITS.yearMemberChars) await close();
     }
   await close();
+  await out.add(whole.tail());
   const { bytes, sha256 } = await out.end();
   return { blob, bytes, sha256, head, members };
 }
 
-async function member(text: string): Promise<Uint8Array> {
-  const bytes = await compress(Buffer.from(text, 'utf8'));
-  bytes[OS_AT] = OS_UNKNOWN;
-  return bytes;
+/** Compresses, and knows what gzip says of the whole at its end. */
+class Checked {
+  #crc = 0;
+  #length = 0;
+
+  /** Lines, and the CRC-32 of them alone. */
+  async compressed(text: string): Promise<{ readonly bytes: Uint8Array; readonly crc: number }> {
+    const plain = Buffer.from(text, 'utf8');
+    this.#crc = crc32(plain, this.#crc);
+    this.#length += plain.length;
+    return { bytes: await compress(plain, { finishFlush: constants.Z_FULL_FLUSH }), crc: crc32(plain) };
+  }
+
+  tail(): Uint8Array {
+    const said = Buffer.alloc(8);
+    said.writeUInt32LE(this.#crc, 0);
+    said.writeUInt32LE(this.#length % 2 ** 32, 4);
+    return Buffer.concat([LAST, said]);
+  }
 }
 
 /** Stages blocks as they fill. */
@@ -147,10 +170,11 @@ export async function* readYear(
   from = '',
 ): AsyncGenerator<ReadMember> {
   let offset = file.head;
-  for (const [at, [length]] of file.members.entries()) {
+  for (const [at, member] of file.members.entries()) {
+    const [length] = member;
     const next = file.members[at + 1];
     const passed = next !== undefined && keyOfMember(next) <= from;
-    if (!passed) yield await readMember(blobs, blob, id, { offset, length }, budget());
+    if (!passed) yield await readMember(blobs, blob, id, { offset, member }, budget());
     offset += length;
   }
 }
@@ -161,22 +185,25 @@ async function readMember(
   blobs: BlobStore,
   blob: string,
   id: string,
-  range: { readonly offset: number; readonly length: number },
+  { offset, member }: { readonly offset: number; readonly member: YearMember },
   budget: Budget,
 ): Promise<ReadMember> {
-  const bytes = await findNamedBytes(blobs, blob, range, budget);
+  const [length, , , , crc] = member;
+  const bytes = await findNamedBytes(blobs, blob, { offset, length }, budget);
   if (bytes === undefined) throw new FileGone(blob);
-  const text = await textOf(bytes);
+  const text = await textOf(bytes, crc);
   const samples = text === undefined ? undefined : parseCsvLines(text);
   if (samples === undefined) throw broken(id, 0, 'file of values');
   return { bytes, samples };
 }
 
-async function textOf(bytes: Uint8Array): Promise<string | undefined> {
+/** Undefined where it is not what was compressed. */
+async function textOf(bytes: Uint8Array, crc: number): Promise<string | undefined> {
   try {
-    return (await decompress(bytes, { maxOutputLength: MEMBER_BYTES })).toString('utf8');
+    const how = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MEMBER_BYTES };
+    const plain = await decompress(bytes, how);
+    return crc32(plain) === crc ? plain.toString('utf8') : undefined;
   } catch {
-    // Its own checksum says so.
     return undefined;
   }
 }

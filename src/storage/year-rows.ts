@@ -9,8 +9,8 @@ import { recordBlobs } from './record-location.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 import { textColumns, textOf } from './text-columns.js';
 
-/** Values that are compressed together: bytes they take, and time and place of the first of them. */
-export type YearMember = readonly [length: number, ms: number, seq: number, at: number];
+/** Values that are compressed together: bytes they take, time and place of the first of them, CRC-32 of their lines. */
+export type YearMember = readonly [length: number, ms: number, seq: number, at: number, crc: number];
 
 /** A file with values of a year, in their order. */
 export interface YearFile {
@@ -19,7 +19,7 @@ export interface YearFile {
   readonly bytes: number;
   /** hex SHA-256 of the blob. */
   readonly sha256: string;
-  /** Bytes before the first member: the header. */
+  /** Bytes before the first member: what gzip begins with, and the header. */
   readonly head: number;
   readonly firstMs: number;
   readonly lastMs: number;

@@ -185,7 +185,7 @@ describe('what it costs', () => {
       'blobs.stageBlock': 1,
       'blobs.commitBlocks': 1,
       'blobs.setTier': 1,
-      'blobs.find': 2,
+      'blobs.find': 3,
       'tables.find': 6,
       'tables.commit': 40 + 3,
     });

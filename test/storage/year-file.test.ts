@@ -37,6 +37,8 @@ describe('a file of values', () => {
     expect(bytes.length).toBe(file.bytes);
     const text = gunzipSync(bytes).toString('utf8'); // prettier-ignore
     expect(text).toBe(CSV_HEADER + all.map(csvLine).join(''));
+    // One stream: its end says the length of all of it.
+    expect(Buffer.from(bytes).readUInt32LE(bytes.length - 4)).toBe(Buffer.byteLength(text));
     expect(await read(blobs, file)).toEqual(all);
     for (const n of [0, 1, 3999, 4000, 4001, 9000]) {
       const some = await read(blobs, file, sampleKey(all[n] as Sample));
