@@ -52,6 +52,7 @@ import './erase.js';
 import './migrate.js';
 import './dispose.js';
 import './archive.js';
+import './archive-series.js';
 import './rehydrate-records.js';
 import './rotate-keys.js';
 import './anchor-logs.js';

@@ -136,6 +136,7 @@ const environment = z.object({
   /** What the job `dispose` does when its timer runs: what is past its time goes, is counted, or neither. */
   RETENTION_MODE: z.enum(['on', 'dry-run', 'off']).default('on'),
   ARCHIVE_SCHEDULE: z.string().min(1).default('18 */5 * * * *'),
+  ARCHIVE_SERIES_SCHEDULE: z.string().min(1).default('8 */5 * * * *'),
   REHYDRATE_SCHEDULE: z.string().min(1).default('3 */5 * * * *'),
   /** What the job `migrate` does when its timer runs, and when on a day it may. */
   MIGRATE_MODE: migrateMode.prefault('on'),
@@ -198,6 +199,7 @@ export interface Config {
   readonly movePartsSchedule: string;
   readonly migrateSchedule: string;
   readonly archiveSchedule: string;
+  readonly archiveSeriesSchedule: string;
   readonly rehydrateSchedule: string;
   readonly rotateKeysSchedule: string;
   readonly verifyLogsSchedule: string;
@@ -245,6 +247,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     movePartsSchedule: settings.MOVE_PARTS_SCHEDULE,
     migrateSchedule: settings.MIGRATE_SCHEDULE,
     archiveSchedule: settings.ARCHIVE_SCHEDULE,
+    archiveSeriesSchedule: settings.ARCHIVE_SERIES_SCHEDULE,
     rehydrateSchedule: settings.REHYDRATE_SCHEDULE,
     rotateKeysSchedule: settings.ROTATE_KEYS_SCHEDULE,
     verifyLogsSchedule: settings.VERIFY_LOGS_SCHEDULE,

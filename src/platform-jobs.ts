@@ -5,6 +5,7 @@ import type { Clock, Entropy } from './domain/clock.js';
 import type { RecordType } from './domain/record-type.js';
 import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
 import { ArchiveRecords } from './lifecycle/archive-records.js';
+import { ArchiveSeries } from './lifecycle/archive-series.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import type { DigestJobTools } from './lifecycle/digest-record.js';
@@ -34,6 +35,7 @@ import type { StoragePorts } from './storage/ports.js';
 import { SubjectIndex } from './storage/subject-rows.js';
 import { RecordArchiver, type ArchiverTools } from './storage/record-archiver.js';
 import { CurrentSubjects } from './storage/current-subjects.js';
+import { SeriesArchiver } from './storage/series-archiver.js';
 import type { Rehydrator } from './storage/rehydrator.js';
 import type { Log } from './telemetry/log.js';
 
@@ -73,27 +75,22 @@ export function openJobs(parts: JobParts): {
   const { ports, clock, entropy, log, directory } = parts;
   const budget = (): Budget => new Budget(clock, entropy);
   const book = new WorkBook(ports.tables, entropy, budget);
-  const partitionJobs = { dispose: disposing(parts, budget), archive: archiving(parts, budget) };
+  const partitionJobs = [disposing(parts, budget), archiving(parts, budget), filing(parts, budget)];
   const switches = new JobSwitches(ports.tables, budget);
   const worker = new PartitionWorker(
     { queues: ports.queues, book, switches, clock, log, budget },
-    Object.values(partitionJobs),
+    partitionJobs,
   );
   const tools = { queues: ports.queues, directory, book, worker, budget };
-  const dispose = overQueue(partitionJobs.dispose, tools);
-  const archive = overQueue(partitionJobs.archive, tools);
-  const jobs = allJobs(parts, { dispose, archive }, budget);
+  const queued = partitionJobs.map((job) => overQueue(job, tools));
+  const jobs = allJobs(parts, queued, budget);
   return {
     jobs: new JobRunner({ tables: ports.tables, clock, entropy, log }, jobs),
     lifecycleWorkHandler: new LifecycleWorkHandler(worker),
   };
 }
 
-function allJobs(
-  parts: JobParts,
-  queued: { readonly dispose: Job; readonly archive: Job },
-  budget: () => Budget,
-): readonly Job[] {
+function allJobs(parts: JobParts, queued: readonly Job[], budget: () => Budget): readonly Job[] {
   const { ports, clock, entropy, log, types, directory, digest, migrate, rotation, anchoring, vkeys, report } = parts; // prettier-ignore
   const { tables } = ports;
   const settings = {
@@ -121,9 +118,8 @@ function allJobs(
     new AnchorLogs({ ...anchoring, directory, budget, log }),
     new VerifyLogs({ rolling: new RollingCheck({ ...ports, clock, entropy, vkeys }), report, tables, directory, budget, log }), // prettier-ignore
     new MigrateRecords({ tables, directory, types, migrate, settings, budget, log }),
-    queued.dispose,
+    ...queued,
     new RehydrateRecords({ tables, rehydrator: parts.rehydrator, budget }),
-    queued.archive,
     ...parts.more,
   ];
 }
@@ -151,4 +147,10 @@ function archiving(parts: JobParts, budget: () => Budget): ArchiveRecords {
   const index = new SubjectIndex(ports.tables, parts.clock, parts.entropy);
   const isIndexed = index.isComplete.bind(index);
   return new ArchiveRecords({ ports, types, holds, subjects, archiver, tiers: new PackTiers(parts), isIndexed, budget }); // prettier-ignore
+}
+
+function filing(parts: JobParts, budget: () => Budget): ArchiveSeries {
+  const { ports, types, holds, report } = parts;
+  const archiver = new SeriesArchiver(parts);
+  return new ArchiveSeries({ tables: ports.tables, types, holds, subjects: new CurrentSubjects(parts), archiver, report, budget }); // prettier-ignore
 }

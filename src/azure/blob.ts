@@ -1,4 +1,4 @@
-import type { AppendBlobClient, BlobClient } from '@azure/storage-blob';
+import type { AppendBlobClient, BlobClient, BlockBlobClient } from '@azure/storage-blob';
 import { LIMITS } from '../domain/limits.js';
 import { isFault, StorageFault } from '../storage/ports.js';
 import type {
@@ -82,6 +82,21 @@ export class AzureBlobStore implements BlobStore {
       if (found.blobType !== 'AppendBlob')
         throw new StorageFault('refused', `the blob ${name} is not an append blob`);
       return { length: found.contentLength ?? 0, sealed: found.isSealed ?? false };
+    });
+  }
+
+  async stageBlock(container: string, name: string, blockId: string, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > LIMITS.blockBytes)
+      throw new StorageFault('too-large', `a block is at most ${LIMITS.blockBytes} bytes`);
+    if (bytes.length === 0) throw new StorageFault('refused', 'a block is not empty');
+    await this.#attempt(container, (abortSignal) =>
+      this.#block(container, name).stageBlock(base64(blockId), bytes, bytes.length, { abortSignal }),
+    );
+  }
+
+  async commitBlocks(container: string, name: string, blockIds: readonly string[]): Promise<void> {
+    await this.#create(container, async (abortSignal) => {
+      await this.#block(container, name).commitBlockList(blockIds.map(base64), { conditions: NOBODY, abortSignal }); // prettier-ignore
     });
   }
 
@@ -203,10 +218,16 @@ export class AzureBlobStore implements BlobStore {
     return this.clients.blobs.getContainerClient(container).getBlobClient(name);
   }
 
+  #block(container: string, name: string): BlockBlobClient {
+    return this.clients.blobs.getContainerClient(container).getBlockBlobClient(name);
+  }
+
   #append(container: string, name: string): AppendBlobClient {
     return this.clients.blobs.getContainerClient(container).getAppendBlobClient(name);
   }
 }
+
+const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64');
 
 /** Any tier between hot and archive is read as cool ones are. */
 function tierOf(accessTier: string | undefined): BlobTier {

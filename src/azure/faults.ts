@@ -21,6 +21,7 @@ const KIND_OF_CODE: Readonly<Record<string, StorageFaultKind>> = {
   EntityNotFound: 'missing',
   BlobNotFound: 'missing',
   MessageNotFound: 'missing',
+  InvalidBlockList: 'missing',
 
   AppendPositionConditionNotMet: 'position',
   BlobIsSealed: 'sealed',

@@ -44,6 +44,11 @@ export function formatTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
+/** The calendar year of a time, UTC. */
+export function yearOf(ms: number): number {
+  return new Date(ms).getUTCFullYear();
+}
+
 /** Now, or the time something began where the clocks of importers put that later: nothing ends before it began. */
 export function endTime(begunAt: string, nowMs: number): string {
   return formatTime(Math.max(nowMs, parseTime(begunAt) ?? nowMs));

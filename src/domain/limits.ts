@@ -102,6 +102,17 @@ export const LIMITS = {
   /** Packs that one record is brought back from at a time, and for how long what was brought back stays. */
   rehydratedPacks: 200,
   rehydratedMs: 7 * 24 * 3_600_000,
+  /**
+   * A file with the values of a year: values and UTF-16 code units of lines that are compressed together, how many such
+   * members the files of a year have (their index is a row), how many values, and how many files late values may make.
+   */
+  yearMemberValues: 4000,
+  yearMemberChars: 512 * KIB,
+  yearMembers: 6000,
+  yearValues: 20_000_000,
+  yearFiles: 20,
+  /** Members of one file that one page of values is made of. */
+  yearMembersRead: 8,
   eventBytes: 32 * KIB,
   /** Reads whose events are not stored yet: a second of what a tenant may ask by default. Beyond it they are counted. */
   readEvents: 10_000,
@@ -131,6 +142,8 @@ export const LIMITS = {
   /** Azure Queue Storage: one message, after base64. */
   messageBytes: 64 * KIB,
   appendBlockBytes: 4 * MIB,
+  /** Azure takes more in a block of a block blob; it is what is held in memory. */
+  blockBytes: 4 * MIB,
   /** Azure allows 50,000 blocks in an append blob; we roll before that. */
   streamBlocks: 40_000,
   sealRoundEvents: 1000,

@@ -58,6 +58,25 @@ export function rolledUp(before: Rollup | undefined, samples: readonly Sample[],
   };
 }
 
+/** How many values there are and what they come to, without the last of them. */
+export type Totals = Pick<Rollup, 'count' | 'partials' | 'min' | 'max'>;
+
+/** What several periods come to together. */
+export function together(all: readonly Totals[]): Totals {
+  const some = all.filter(({ count }) => count > 0);
+  return {
+    count: some.reduce((sum, { count }) => sum + count, 0),
+    partials: some.flatMap(({ partials }) => partials).reduce(addExactly, []),
+    min: some.length === 0 ? 0 : some.reduce((least, { min }) => Math.min(least, min), Infinity),
+    max: some.length === 0 ? 0 : some.reduce((most, { max }) => Math.max(most, max), -Infinity),
+  };
+}
+
+/** True where the same values may be behind both: sums are exact, so a value that differs shows whatever the order. */
+export function sameTotals(a: Totals, b: Totals): boolean {
+  return a.count === b.count && a.min === b.min && a.max === b.max && sumOf(a) === sumOf(b);
+}
+
 const nothing = (upTo: number): Rollup => ({
   count: 0,
   partials: [],

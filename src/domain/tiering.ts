@@ -1,3 +1,4 @@
+import { yearOf } from './clock.js';
 import type { RecordType } from './record-type.js';
 
 /** When what is stored is due for a cheaper tier: pure, by the declaration of its type (REQ-STO-004). */
@@ -41,6 +42,20 @@ export function archiveIsDue(type: RecordType, sinceMs: number, nowMs: number): 
 /** Records that were created after this are too young for the cool tier; milliseconds since 1970. */
 export function coolBoundMs(type: RecordType, nowMs: number): number {
   return nowMs - (type.tiers.coolAfterDays ?? Infinity) * DAY_MS;
+}
+
+/** The last calendar year (UTC) of which every moment is due for the cool tier; undefined where there is none for the type. */
+export function lastCoolYear({ tiers }: RecordType, nowMs: number): number | undefined {
+  return lastYearPast(tiers.coolAfterDays, nowMs);
+}
+
+/** The same for the archive tier. */
+export function lastArchivedYear({ tiers }: RecordType, nowMs: number): number | undefined {
+  return lastYearPast(tiers.archiveAfterDays, nowMs);
+}
+
+function lastYearPast(days: number | undefined, nowMs: number): number | undefined {
+  return days === undefined ? undefined : yearOf(nowMs - days * DAY_MS) - 1;
 }
 
 function isPast(days: number | undefined, sinceMs: number, nowMs: number): boolean {

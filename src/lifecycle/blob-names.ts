@@ -5,6 +5,7 @@ import { inboxPrefix } from '../storage/inbox.js';
 import { isTenant } from '../storage/keys.js';
 import { OPERATION_PREFIX } from '../storage/operations.js';
 import { detailBlobName, packBlobName, placeOfKey } from '../storage/record-location.js';
+import { yearBlobName, yearBlobOf } from '../storage/year-rows.js';
 
 /** A detail blob of one revision. */
 export interface LooseBlob {
@@ -35,7 +36,19 @@ export interface InboxBlob {
   readonly ms: number;
 }
 
-export type OurBlob = LooseBlob | PackBlob | InboxBlob;
+/** A file with values of a year of a series. */
+export interface YearBlob {
+  readonly kind: 'year';
+  readonly name: string;
+  readonly type: RecordType;
+  /** Of the record. */
+  readonly ref: PartitionRef;
+  readonly id: string;
+  readonly year: number;
+  readonly ms: number;
+}
+
+export type OurBlob = LooseBlob | PackBlob | InboxBlob | YearBlob;
 
 /**
  * What a name in the container `records` stands for; undefined when nothing of ours is called exactly so (a poisoned
@@ -48,7 +61,24 @@ export function parseBlobName(types: readonly RecordType[], name: string): OurBl
   if (parts.length === 3 && third !== undefined) return inbox(name, tenant, third);
   const type = types.find(({ recordType }) => recordType === second);
   if (type === undefined) return undefined;
+  if (parts.length === 6) return year(type, name, parts, id);
   return parts.length === 4 ? pack(type, name, tenant, id) : loose(type, name, parts, id, file);
+}
+
+function year(
+  type: RecordType,
+  name: string,
+  [tenant = '', , partition = '']: readonly string[],
+  id: string,
+): YearBlob | undefined {
+  const named = yearBlobOf(name);
+  const parsed = parseId(`year_${named?.uuid ?? ''}`);
+  if (named === undefined || parsed === undefined || type.parts?.series === undefined) return undefined;
+  if (parseId(id)?.prefix !== type.idPrefix) return undefined;
+  const ref = placeOfKey(type, tenant, id, partition);
+  if (ref === undefined) return undefined;
+  if (name !== yearBlobName(type, type.parts, ref, id, named.year, named.uuid)) return undefined;
+  return { kind: 'year', name, type, ref, id, year: named.year, ms: parsed.ms };
 }
 
 function inbox(name: string, tenant: string, file: string): InboxBlob | undefined {

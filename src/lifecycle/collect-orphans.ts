@@ -11,6 +11,7 @@ import { findRevisions } from './find-revisions.js';
 import { addCounts, DAILY_MS, type Counts, type Job, type Step, type StepContext } from './job.js';
 import { readCursor } from './job-cursor.js';
 import { judgePack } from './orphan-packs.js';
+import { judgeYear } from './orphan-years.js';
 import { groupsOf, verdictOn, type Group, type Verdict } from './orphan-plan.js';
 
 export interface CollectTools {
@@ -70,12 +71,14 @@ export class CollectOrphans implements Job {
   async #collect(group: Group, context: StepContext): Promise<{ counts: Counts; last: string }> {
     if (group.kind === 'loose') return this.#collectLoose(group.blobs, context);
     const [{ name }] = group.blobs;
-    const verdict = await this.#orUnclear(name, () =>
-      group.kind === 'pack'
-        ? judgePack(this.tools.ports, group.blobs[0], this.tools.budget())
-        : this.#judgeInbox(group.blobs[0]),
-    );
+    const verdict = await this.#orUnclear(name, () => this.#judge(group));
     return { counts: { [COUNTED[verdict]]: 1 }, last: name };
+  }
+
+  #judge(group: Exclude<Group, { readonly kind: 'loose' }>): Promise<Verdict> {
+    if (group.kind === 'pack') return judgePack(this.tools.ports, group.blobs[0], this.tools.budget());
+    if (group.kind === 'year') return judgeYear(this.tools.ports.tables, group.blobs[0], this.tools.budget());
+    return this.#judgeInbox(group.blobs[0]);
   }
 
   async #collectLoose(

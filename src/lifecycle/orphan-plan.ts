@@ -2,13 +2,21 @@ import type { RecordType } from '../domain/record-type.js';
 import { LIMITS } from '../domain/limits.js';
 import type { Row } from '../storage/ports.js';
 import { rowIntact } from '../storage/row-checksum.js';
-import { parseBlobName, type InboxBlob, type LooseBlob, type OurBlob, type PackBlob } from './blob-names.js';
+import {
+  parseBlobName,
+  type InboxBlob,
+  type LooseBlob,
+  type OurBlob,
+  type PackBlob,
+  type YearBlob,
+} from './blob-names.js';
 
 /** Blobs of one listing, in its order, that are dealt with together. */
 export type Group =
   | { readonly kind: 'loose'; readonly blobs: readonly [LooseBlob, ...LooseBlob[]] }
   | { readonly kind: 'pack'; readonly blobs: readonly [PackBlob] }
-  | { readonly kind: 'inbox'; readonly blobs: readonly [InboxBlob] };
+  | { readonly kind: 'inbox'; readonly blobs: readonly [InboxBlob] }
+  | { readonly kind: 'year'; readonly blobs: readonly [YearBlob] };
 
 /**
  * Whether it is time to ask for a blob. The age is told by the UUIDv7 in its name, that is by the writer's clock, and
@@ -21,7 +29,7 @@ export function isOld(ms: number, nowMs: number): boolean {
   return Math.abs(nowMs - ms) > LIMITS.orphanAgeMs + LIMITS.orphanMarginMs;
 }
 
-/** The old blobs of a page of names: neighbours in a partition together, packs and inbox data by themselves. Pure. */
+/** The old blobs of a page of names: neighbours in a partition together, packs, files of values and inbox data by themselves. Pure. */
 export function groupsOf(
   types: readonly RecordType[],
   names: readonly string[],
@@ -47,6 +55,7 @@ export function groupsOf(
 }
 
 function alone(blob: Exclude<OurBlob, LooseBlob>): Group {
+  if (blob.kind === 'year') return { kind: 'year', blobs: [blob] };
   return blob.kind === 'pack' ? { kind: 'pack', blobs: [blob] } : { kind: 'inbox', blobs: [blob] };
 }
 

@@ -21,6 +21,7 @@ import { RecordReader } from './record-reader.js';
 import { RecordWriter } from './record-writer.js';
 import { SeriesDigest } from './series-digest.js';
 import { SeriesReader } from './series-reader.js';
+import { SeriesYears } from './series-years.js';
 import { SummaryRefresh } from './summary-refresh.js';
 
 /** What a storage manager works with: a reader or a writer for each thing it does. */
@@ -30,7 +31,8 @@ export type ManagerParts = ReturnType<typeof partsOfManager>;
 export function partsOfManager(options: StorageManagerOptions) {
   const { clock, configurations, ports, secretBox } = options;
   const locator = new RecordLocator(ports.tables);
-  const details = new DetailStore(ports.blobs, secretBox, new MovedDetails(ports.tables, locator));
+  const moved = new MovedDetails(ports.tables, locator);
+  const details = new DetailStore(ports.blobs, secretBox, moved);
   const partReader = new PartReader(options);
   const reader = new RecordReader(options, details, locator);
   const lists = new ListRefresh(options);
@@ -51,7 +53,7 @@ export function partsOfManager(options: StorageManagerOptions) {
     partLister: new PartLister(options, reader, partReader),
     stream: new PartStream(options, partReader, summaries, locator),
     digest,
-    seriesReader: new SeriesReader(options, partReader, digest),
+    seriesReader: new SeriesReader(options, partReader, digest, new SeriesYears(options, moved)),
     lineage: new LineageReader(options, locator),
     disposal: {
       disposer: new RecordDisposer(options, locator, reads),

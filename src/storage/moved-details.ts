@@ -3,7 +3,7 @@ import type { Budget } from './backoff.js';
 import { partitionKey, rehydrationKey, revisionKey } from './keys.js';
 import type { RecordTable } from './ports.js';
 import type { RecordLocator } from './record-locator.js';
-import { parseRevisionRow, type RevisionFacts } from './record-row.js';
+import { parseRevisionRow, type DetailLocation, type RevisionFacts } from './record-row.js';
 import { parseRehydration } from './rehydration-rows.js';
 
 /** Where envelopes are that are not, or cannot be read, where a row said that was read a moment ago. */
@@ -25,11 +25,11 @@ export class MovedDetails {
     return facts?.location.blob === location.blob ? undefined : facts;
   }
 
-  /** The hot copy of the pack that has a revision, where the record was brought back. One point read. */
+  /** The hot copy of a blob of a record (the pack of a revision), where the record was brought back. One point read. */
   async hotCopy(
     type: RecordType,
     tenant: string,
-    { id, location }: RevisionFacts,
+    { id, location }: Pick<RevisionFacts, 'id'> & { readonly location: Pick<DetailLocation, 'blob'> },
     budget: Budget,
   ): Promise<string | undefined> {
     const row = await this.#find(type, tenant, id, rehydrationKey(id), budget);

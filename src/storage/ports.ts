@@ -133,6 +133,17 @@ export interface BlobStore {
   seal(container: string, name: string): Promise<void>;
   /** Length and seal of an append blob; undefined when there is none. Faults: `unavailable`. */
   appendState(container: string, name: string): Promise<AppendState | undefined>;
+  /**
+   * Keeps a block, at most 4 MiB, for a block blob that is yet to be: `commitBlocks` makes it of those that it names, and
+   * what is never named is gone after a week. A second block of an id stands for the first; the ids of one blob are all of
+   * one length, up to 48 ASCII characters. Faults: `too-large`, `unavailable`.
+   */
+  stageBlock(container: string, name: string, blockId: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Creates a block blob of blocks that were staged, in this order; nobody will change it.
+   * Faults: `exists`, `missing` (one was not staged), `unavailable`.
+   */
+  commitBlocks(container: string, name: string, blockIds: readonly string[]): Promise<void>;
   /** One page of names that begin with `prefix`, ascending; `next` continues after the page. Faults: `unavailable`. */
   list(
     container: string,

@@ -66,7 +66,8 @@ export class RecordClearer {
       if (!(await this.#blobs(type, ref, id, timeIsUp))) return false;
       await forgetLinks(this.tools.ports.tables, tenant, id, first.tombstone.links, this.#budget());
     }
-    return this.#finish(ref, id, last || parts === undefined ? 'cleared' : 'clearing', last, timeIsUp);
+    const how = { last, mayBeBack: parts?.series !== undefined };
+    return this.#finish(ref, id, last || parts === undefined ? 'cleared' : 'clearing', how, timeIsUp);
   }
 
   async #tombstone(ref: PartitionRef, id: string): Promise<Held> {
@@ -116,12 +117,15 @@ export class RecordClearer {
     }
   }
 
-  /** Deletes the revision rows, and with the last of them says how far it has come. */
+  /**
+   * Deletes the revision rows, and with the last of them says how far it has come. `mayBeBack`: what was brought back from the
+   * archive need not be a revision.
+   */
   async #finish(
     ref: PartitionRef,
     id: string,
     state: Tombstone['state'],
-    last: boolean,
+    { last, mayBeBack }: { readonly last: boolean; readonly mayBeBack: boolean },
     timeIsUp: () => boolean,
   ): Promise<boolean> {
     const key = partitionKey(ref.tenant, ref.partition);
@@ -132,8 +136,9 @@ export class RecordClearer {
       const page = await this.#budget().retry(() => tables.range(ref.table, key, query));
       const rows = page.rows.map(({ rowKey }): RowOperation => ({ kind: 'delete', rowKey, etag: '*' }));
       const said = page.more ? [] : await this.#said(ref, id, state, last);
-      const back = page.rows.some(({ properties }) => properties['tier'] === 'archive') ? await this.#broughtBack(ref, id) : []; // prettier-ignore
-      if (rows.length + said.length === 0) return true;
+      const archived = mayBeBack || page.rows.some(({ properties }) => properties['tier'] === 'archive');
+      const back = archived ? await this.#broughtBack(ref, id) : [];
+      if (rows.length + said.length + back.length === 0) return true;
       try {
         await this.#budget().retry(() => tables.commit(ref.table, key, [...said, ...back, ...rows]));
         if (!page.more) return true;

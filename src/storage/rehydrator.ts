@@ -8,8 +8,8 @@ import { callEvent } from './call-event.js';
 import type { PartitionRef } from './directory.js';
 import { BLOB_CONTAINERS, partitionKey, prefixRange, recordKey, rehydrationKey } from './keys.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
+import { archivedYears } from './archived-years.js';
 import { OPERATION_PREFIX, OperationStore, type StoredOperation } from './operations.js';
-import { packUuidOf } from './pack-rows.js';
 import { pendingEvent } from './pending-event.js';
 import { isFault, type RehydratePriority, type RowOperation } from './ports.js';
 import { readRange } from './range.js';
@@ -47,7 +47,7 @@ const DEAD_MS = 3_600_000;
 const GIVEN_UP = { code: 'storage-unavailable', detail: 'Storage did not bring it back. Ask again.' } as const; // prettier-ignore
 
 /**
- * Brings records back from the archive (lifecycle.md, Reading): the packs that have their revisions are copied to hot blobs,
+ * Brings records back from the archive (lifecycle.md, Reading): the packs of their revisions and the files of their values are copied to hot blobs,
  * and stay where they are. Copying takes hours on Azure; the row `y:<id>` says how far it is, whoever asks moves it on,
  * and a job does for those nobody asks for. What the record says does not change, nor does any of its rows.
  */
@@ -88,7 +88,7 @@ export class Rehydrator {
   ): Promise<StoredOperation> {
     const budget = this.#budget();
     const ref = await this.#locator.locate(type, call.tenant, id, budget);
-    const packs = await this.#archivedPacks(ref, id, budget);
+    const packs = [...(await this.#archivedPacks(ref, id, budget)), ...(await archivedYears(this.tools.ports.tables, type, ref.tenant, id, budget))]; // prettier-ignore
     if (packs.length === 0) throw new AppError('transition-not-allowed', 'Nothing of the record is in the archive: it can be read.'); // prettier-ignore
     if (packs.length > LIMITS.rehydratedPacks) throw new AppError('transition-not-allowed', 'The history of the record lies in more packs than are brought back at a time.'); // prettier-ignore
     for (;;) {
@@ -171,7 +171,7 @@ export class Rehydrator {
     const requestedMs = this.tools.clock.now();
     const operationId = newId(OPERATION_PREFIX, requestedMs, this.tools.entropy);
     const folder = copiesFolder(type, ref.tenant, operationId);
-    const copies = packs.map((pack) => ({ pack, copy: `${folder}${packUuidOf(pack) ?? ''}.jsonl` }));
+    const copies = packs.map((pack) => ({ pack, copy: `${folder}${pack.slice(pack.lastIndexOf('/') + 1)}` }));
     const one: Rehydration = { id, operationId, priority, state: 'pending', copies, requestedMs, untilMs: undefined }; // prettier-ignore
     await addWork(this.tools.ports.tables, { ref, recordType: type.recordType, id, operationId }, budget);
     const row = rehydrationRow(partitionKey(ref.tenant, ref.partition), one);

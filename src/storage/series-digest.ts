@@ -1,8 +1,10 @@
+import { yearOf } from '../domain/clock.js';
 import { LIMITS } from '../domain/limits.js';
 import type { PartsDeclaration } from '../domain/parts.js';
 import type { RecordType } from '../domain/record-type.js';
 import { periodOf, rolledUp, type Sample } from '../domain/series.js';
 import { Budget } from './backoff.js';
+import { digestRow, NOT_DIGESTED, parseDigestRow, type Digested } from './digest-row.js';
 import type { PartitionRef } from './directory.js';
 import type { PartsRef } from './part-sealing.js';
 import { partitionKey } from './keys.js';
@@ -12,21 +14,10 @@ import { isFault, type Row, type RowOperation } from './ports.js';
 import { keyAfter, readRange } from './range.js';
 import type { RecordReader } from './record-reader.js';
 import type { SummaryRefresh } from './summary-refresh.js';
-import { broken } from './record-row.js';
-import { rowIntact, withRowChecksum } from './row-checksum.js';
 import { digestKey, parseRollup, rollupKey, rollupRow, rollupsPartition, sampleRow, samplesOfEntry, samplesPartition } from './series-rows.js'; // prettier-ignore
 
 /** Entries of one round: at most so many thousand samples. */
 const ROUND = 20;
-
-/** How far samples and rollups have come. */
-export interface Digested {
-  /** Entries up to this one are in them; -1: not even what came with the record. */
-  readonly upTo: number;
-  /** Times of the first and the last value in them, milliseconds. */
-  readonly bounds: readonly [firstMs: number, lastMs: number] | undefined;
-  readonly etag: string | undefined;
-}
 
 /**
  * Moves the values of entries into samples and rollups. Entries are what is committed; all this writes follows from them
@@ -45,10 +36,7 @@ export class SeriesDigest {
   async come(ref: PartitionRef, id: string, budget: Budget): Promise<Digested> {
     const key = partitionKey(ref.tenant, ref.partition);
     const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, digestKey(id)));
-    if (row === undefined) return { upTo: -1, bounds: undefined, etag: undefined };
-    if (!rowIntact(row)) throw broken(id, 0, 'digest row');
-    const { up_to: upTo, first_ms: first, last_ms: last } = row.properties;
-    return { upTo: Number(upTo), bounds: [Number(first), Number(last)], etag: row.etag };
+    return row === undefined ? NOT_DIGESTED : parseDigestRow(row);
   }
 
   /** Samples of the entries `from` to `upTo`, read from the entries themselves; 0 is the record. */
@@ -165,21 +153,22 @@ export class SeriesDigest {
   async #move(
     ref: PartitionRef,
     id: string,
-    { etag, bounds }: Digested,
+    before: Digested,
     samples: readonly Sample[],
     upTo: number,
     budget: Budget,
   ): Promise<void> {
     const key = partitionKey(ref.tenant, ref.partition);
-    const rowKey = digestKey(id);
+    const { etag, bounds, filedThrough = -Infinity } = before;
     const times = [...(bounds ?? []), ...samples.map(({ ms }) => ms)];
-    const columns = {
-      schema_version: '1.0',
-      up_to: upTo,
-      first_ms: times.reduce((a, b) => Math.min(a, b)),
-      last_ms: times.reduce((a, b) => Math.max(a, b)),
-    };
-    const properties = withRowChecksum(key, rowKey, columns);
+    const [firstMs, lastMs] = [
+      times.reduce((a, b) => Math.min(a, b)),
+      times.reduce((a, b) => Math.max(a, b)),
+    ];
+    // What is filed has to be looked at again.
+    const late = samples.map(({ ms }) => yearOf(ms)).filter((year) => year <= filedThrough);
+    const due = new Map([...before.due, ...late.map((year) => [year, { told: before.due.get(year)?.told ?? '', late: true }] as const)]); // prettier-ignore
+    const { rowKey, properties } = digestRow(key, id, { ...before, upTo, bounds: [firstMs, lastMs], due });
     const operation: RowOperation =
       etag === undefined
         ? { kind: 'insert', rowKey, properties }

@@ -10,12 +10,16 @@ import type { Page, StorageManagerOptions } from './manager-types.js';
 import type { PartReader } from './part-reader.js';
 import type { RangePage } from './ports.js';
 import { keyAfter } from './range.js';
+import { broken } from './record-row.js';
 import type { SeriesDigest } from './series-digest.js';
 import { parseRollup, parseSample, rollupKey, sampleKey } from './series-rows.js';
+import type { FiledSamples, SeriesYears } from './series-years.js';
+import { FileGone } from './year-file.js';
 
 /** Entries that a read takes from the entries themselves; when more are not digested yet it digests them first. */
 const BACKLOG = 50;
 const HOUR_MS = 3_600_000;
+const NONE: FiledSamples = { samples: [], more: false };
 
 export interface SeriesQuery {
   readonly resolution: Resolution;
@@ -27,8 +31,12 @@ export interface SeriesQuery {
   readonly cursor?: string | undefined;
 }
 
+/** Times that a page is read again because a file was replaced meanwhile. */
+const TRIES = 4;
+
 /** A series and what of it is in entries and may not be in samples and rollups yet. */
 interface Found {
+  readonly type: RecordType;
   readonly table: string;
   readonly tenant: string;
   readonly id: string;
@@ -45,15 +53,36 @@ export class SeriesReader {
     private readonly tools: StorageManagerOptions,
     private readonly parts: PartReader,
     private readonly digest: SeriesDigest,
+    private readonly years: SeriesYears,
   ) {
     this.#cursors = new Cursors(tools.cursorKey);
   }
 
   /**
    * Two point reads, one range read of the entries that are not digested, and one of each month (raw) or year (hour, day)
-   * that the page touches, at most 12: a page may be short, and only a null cursor ends the list.
+   * that the page touches, at most 12: a page may be short, and only a null cursor ends the list. For each month (raw) of a
+   * year that is over a point read more, and a blob read for each 4,000 of its values that lie in a file. Throws
+   * `record-archived` where values of the page are in the archive and were not brought back; hours and days never are.
    */
   async list(
+    type: RecordType,
+    parts: PartsDeclaration & { readonly series: SeriesDeclaration },
+    tenant: string,
+    id: string,
+    query: SeriesQuery,
+  ): Promise<Page<RecordData>> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#list(type, parts, tenant, id, query);
+      } catch (error) {
+        if (!(error instanceof FileGone)) throw error;
+        // It was replaced meanwhile, and its row says by which; a row that goes on to name it is wrong.
+        if (attempt === TRIES) throw broken(id, 0, 'file of values missing');
+      }
+    }
+  }
+
+  async #list(
     type: RecordType,
     parts: PartsDeclaration & { readonly series: SeriesDeclaration },
     tenant: string,
@@ -123,7 +152,7 @@ export class SeriesReader {
               firstMs: times.reduce((a, b) => Math.min(a, b)),
               lastMs: times.reduce((a, b) => Math.max(a, b)),
             };
-      return { table: parts.series.table, tenant, id, backlog, bounds };
+      return { type, table: parts.series.table, tenant, id, backlog, bounds };
     }
   }
 
@@ -140,14 +169,37 @@ export class SeriesReader {
     const limit = Math.min(wanted + 1, LIMITS.rangeRows);
     const page = await budget.retry(() => this.tools.ports.tables.range(found.table, key, { ...range, limit })); // prettier-ignore
     const own = found.backlog.filter(({ ms }) => partitionOf(resolution, ms) === partition);
+    const filed = resolution === 'raw' ? await this.#filed(found, partition, range, wanted, budget) : NONE;
     const all =
-      resolution === 'raw' ? rawItems(found, page, own) : rolledUpItems(found, resolution, page, own);
-    // Nothing may be shown that comes after a row which nobody has read yet.
-    const horizon = page.more ? page.rows.at(-1)?.rowKey : undefined;
+      resolution === 'raw'
+        ? rawItems(found, page, [...own, ...filed.samples])
+        : rolledUpItems(found, resolution, page, own);
+    // Nothing may be shown that comes after a row which nobody has read yet, or a value of a file.
+    const last = filed.samples.at(-1);
+    const horizons = [
+      ...(page.more ? page.rows.slice(-1).map(({ rowKey }) => rowKey) : []),
+      ...(filed.more && last !== undefined ? [sampleKey(last)] : []),
+    ];
     const items = [...all]
-      .filter(([at]) => at >= range.from && at < range.to && (horizon === undefined || at <= horizon))
+      .filter(([at]) => at >= range.from && at < range.to && horizons.every((horizon) => at <= horizon))
       .sort(([a], [b]) => (a < b ? -1 : 1));
-    return { items: items.slice(0, wanted), more: page.more || items.length > wanted };
+    return { items: items.slice(0, wanted), more: page.more || filed.more || items.length > wanted };
+  }
+
+  /** What of a month lies in files; only after its rows were read. */
+  async #filed(
+    { type, table, tenant, id }: Found,
+    month: string,
+    range: { readonly from: string; readonly to: string },
+    wanted: number,
+    budget: Budget,
+  ): Promise<FiledSamples> {
+    const [year = 0, at = 0] = month.split('-').map(Number);
+    if (!this.years.mayBeFiled(year)) return NONE;
+    const [begin, end] = [Date.UTC(year, at - 1), Date.UTC(year, at)].map((ms) => sampleKey({ ms, seq: 0, at: 0 })); // prettier-ignore
+    const from = range.from > String(begin) ? range.from : String(begin);
+    const to = range.to < String(end) ? range.to : String(end);
+    return this.years.find({ type, table, tenant, id, year, from, to }, wanted, budget);
   }
 }
 

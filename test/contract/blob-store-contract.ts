@@ -38,6 +38,8 @@ export function blobStoreContract(kind: StorageKind): void {
       await expectFault('refused', blobs.appendState(nowhere, 'a'));
       await expectFault('refused', blobs.list(nowhere, ''));
       await expectFault('refused', blobs.delete(nowhere, 'a'));
+      await expectFault('refused', blobs.stageBlock(nowhere, 'a', '0', bytes('x')));
+      await expectFault('refused', blobs.commitBlocks(nowhere, 'a', ['0']));
       await expectFault('refused', blobs.setTier(nowhere, 'a', 'cool'));
       await expectFault('refused', blobs.copyToHot(nowhere, 'a', 'b', 'standard'));
       await expectFault('refused', blobs.blockState(nowhere, 'a'));
@@ -165,6 +167,45 @@ export function blobStoreContract(kind: StorageKind): void {
 
       it('answers a tier for no blob with missing', async () => {
         await expectFault('missing', blobs.setTier(RECORDS, fresh(), 'cool'));
+      });
+    });
+
+    describe('block blobs made of blocks', () => {
+      it('are the blocks that are named, in that order, and nothing before', async () => {
+        const name = fresh();
+        await blobs.stageBlock(RECORDS, name, '01', bytes('one '));
+        await blobs.stageBlock(RECORDS, name, '02', bytes('two '));
+        await blobs.stageBlock(RECORDS, name, '03', bytes('three '));
+        await blobs.stageBlock(RECORDS, name, '01', bytes('first '));
+        expect(await blobs.find(RECORDS, name)).toBeUndefined();
+        expect(await blobs.blockState(RECORDS, name)).toBeUndefined();
+        expect((await blobs.list(RECORDS, name)).names).toEqual([]);
+        await blobs.commitBlocks(RECORDS, name, ['03', '01']);
+        expect(text(await blobs.find(RECORDS, name))).toBe('three first ');
+        expect(text(await blobs.find(RECORDS, name, { offset: 6, length: 5 }))).toBe('first');
+        expect(await blobs.blockState(RECORDS, name)).toEqual({ length: 12, tier: 'hot' });
+        await blobs.setTier(RECORDS, name, 'archive');
+        await expectFault('archived', blobs.find(RECORDS, name));
+      });
+
+      it('are written once', async () => {
+        const name = fresh();
+        await blobs.stageBlock(RECORDS, name, '01', bytes('one'));
+        await blobs.commitBlocks(RECORDS, name, ['01']);
+        await expectFault('exists', blobs.commitBlocks(RECORDS, name, ['01']));
+        await expectFault('exists', put(name, 'other'));
+        await blobs.stageBlock(RECORDS, name, '02', bytes('two'));
+        await expectFault('exists', blobs.commitBlocks(RECORDS, name, ['02']));
+        expect(text(await blobs.find(RECORDS, name))).toBe('one');
+      });
+
+      it('are not made of what was not staged, and no block is empty or too large', async () => {
+        const name = fresh();
+        await blobs.stageBlock(RECORDS, name, '01', bytes('one'));
+        await expectFault('missing', blobs.commitBlocks(RECORDS, name, ['01', '02']));
+        expect(await blobs.find(RECORDS, name)).toBeUndefined();
+        await expectFault('refused', blobs.stageBlock(RECORDS, name, '02', bytes('')));
+        await expectFault('too-large', blobs.stageBlock(RECORDS, name, '02', new Uint8Array(4 * 1024 * 1024 + 1))); // prettier-ignore
       });
     });
 

@@ -75,7 +75,18 @@ export class HostileStorage {
         });
     if (
       port === 'blobs' &&
-      ['putOnce', 'swap', 'createAppend', 'append', 'seal', 'delete', 'setTier', 'copyToHot'].includes(method)
+      [
+        'putOnce',
+        'swap',
+        'createAppend',
+        'append',
+        'seal',
+        'stageBlock',
+        'commitBlocks',
+        'delete',
+        'setTier',
+        'copyToHot',
+      ].includes(method)
     )
       // prettier-ignore
       await this.#note(`${place} ${name}`, async () => {

@@ -169,7 +169,7 @@ async function quiet(host: SimulatedHost, world: World, names = QUIET): Promise<
   for (let days = 0; days < 2; days += 1) {
     world.timeline.skip(30 * HOUR);
     for (const job of jobsOf(host.platform).filter(({ name }) => names.includes(name)))
-      for (let runs = 0; !(await asOneRun(() => job.run(host.platform))); runs += 1)
+      for (let runs = 0; !(await asOneRun(() => job.run(host))); runs += 1)
         if (runs > 20) throw new Error(`${job.name} never ends`);
   }
 }

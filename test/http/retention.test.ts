@@ -150,4 +150,5 @@ const DELETING = [
   'storage/record-archiver.ts',
   'storage/record-clearer.ts',
   'storage/rehydrator.ts',
+  'storage/series-archiver.ts',
 ];

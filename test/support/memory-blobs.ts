@@ -73,6 +73,8 @@ export interface BlobAtRest {
 /** `BlobStore` in memory, to the letter of its contract. */
 export class MemoryBlobs implements BlobStore {
   readonly #containers = new Map<string, Container>();
+  /** Blocks that no blob is made of yet, by container and name. */
+  readonly #staged = new Map<string, Map<string, Uint8Array>>();
   #version = 0;
 
   constructor(
@@ -161,6 +163,29 @@ export class MemoryBlobs implements BlobStore {
     if (blob === undefined) return undefined;
     if (blob.kind !== 'append') throw refused(`the blob ${name} is not an append blob`);
     return { length: blob.length, sealed: blob.sealed };
+  }
+
+  async stageBlock(container: string, name: string, blockId: string, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > LIMITS.blockBytes)
+      throw new StorageFault('too-large', `a block is at most ${LIMITS.blockBytes} bytes`);
+    if (bytes.length === 0) throw refused('a block is not empty');
+    this.#container(container);
+    const key = `${container}/${name}`;
+    const staged = this.#staged.get(key) ?? new Map<string, Uint8Array>();
+    const [other] = staged.keys();
+    if (other !== undefined && other.length !== blockId.length)
+      throw refused('ids of blocks are of one length');
+    this.#staged.set(key, staged.set(blockId, bytes.slice()));
+  }
+
+  async commitBlocks(container: string, name: string, blockIds: readonly string[]): Promise<void> {
+    if (this.#container(container).has(name))
+      throw new StorageFault('exists', `the blob ${name} exists already`);
+    const staged = this.#staged.get(`${container}/${name}`);
+    const blocks = blockIds.map((id) => staged?.get(id));
+    if (blocks.includes(undefined)) throw new StorageFault('missing', `a block of ${name} was not staged`);
+    this.#create(container, name, 'block', new Uint8Array(Buffer.concat(blocks as Uint8Array[])));
+    this.#staged.delete(`${container}/${name}`);
   }
 
   async list(

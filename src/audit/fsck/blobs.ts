@@ -6,6 +6,8 @@ import { BLOB_CONTAINERS, revisionKey, recordKey } from '../../storage/keys.js';
 import { isFault } from '../../storage/ports.js';
 import { placeOf } from '../../storage/record-location.js';
 import { isIntactTombstone } from './disposals.js';
+import { rowIntact } from '../../storage/row-checksum.js';
+import { parseYearRow, yearKey, yearPartition } from '../../storage/year-rows.js';
 import type { Found } from './findings.js';
 import { AT_ONCE, keyOf, type Reads } from './tools.js';
 
@@ -15,6 +17,8 @@ const DETAIL =
   /^([^/]+)\/([^/]+)\/([^/]+)\/([a-z]+_[0-9a-f-]{36})\/([1-9]\d{0,9})-(evt_[0-9a-f-]{36})\.json$/;
 const PACK = /^([^/]+)\/([^/]+)\/_packs\/[0-9a-f-]{36}\.jsonl$/;
 const LINES = /^([^/]+)\/([^/]+)\/([^/]+)\/([a-z]+_[0-9a-f-]{36})\/[a-z-]+\/\d{4}\.jsonl$/;
+/** A file with values of a year. */
+const YEAR = /^([^/]+)\/([^/]+)\/([^/]+)\/([a-z]+_[0-9a-f-]{36})\/[a-z-]+\/(\d{4})-[0-9a-f-]{36}\.csv\.gz$/;
 /** Of the inbox, of poisoned messages, and what was brought back from the archive: no record's, and nobody's to judge. */
 const OTHER = /^[^/]+\/(?:_(?:inbox|poison)|[^/]+\/_rehydrated)\//;
 
@@ -48,6 +52,8 @@ async function verdictOn(reads: Reads, tenant: string, name: string): Promise<Ve
   if (OTHER.test(name)) return 'named';
   const typeOf = (recordType: string | undefined): RecordType | undefined =>
     reads.tools.types.find((type) => type.recordType === recordType);
+  const year = YEAR.exec(name);
+  if (year !== null) return yearVerdict(reads, typeOf(year[2]), tenant, name, year[4] ?? '', Number(year[5]));
   const [detail, pack, lines] = [DETAIL.exec(name), PACK.exec(name), LINES.exec(name)];
   const type = typeOf((detail ?? pack ?? lines)?.[2]);
   if (type === undefined) return 'unknown';
@@ -61,6 +67,23 @@ async function verdictOn(reads: Reads, tenant: string, name: string): Promise<Ve
   if (detail === null)
     return isIntactTombstone(row) && row.properties['state'] === 'cleared' ? 'left' : 'named';
   return row.properties['blob'] === name ? 'named' : 'orphan';
+}
+
+/** A file with values is in use when the row of its year names it. */
+async function yearVerdict(
+  reads: Reads,
+  type: RecordType | undefined,
+  tenant: string,
+  name: string,
+  id: string,
+  year: number,
+): Promise<Verdict> {
+  const series = type?.parts?.series;
+  if (series === undefined) return 'unknown';
+  const row = await reads.row(series.table, `${tenant}:${yearPartition(id, year)}`, yearKey(year));
+  // That one is altered is said where series are looked at.
+  if (row === undefined || !rowIntact(row)) return 'orphan';
+  return parseYearRow(row, id).files.some(({ blob }) => blob === name) ? 'named' : 'orphan';
 }
 
 /** A pack is in use when a row names it for any of its lines. */

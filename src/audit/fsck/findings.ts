@@ -46,6 +46,8 @@ export const FINDINGS = {
   'pack.members': 'an archived revision is in a pack whose row does not have it',
   'pack.missing': 'a pack that rows name is not there, or not as long as its row says',
   'pack.tier': 'a pack is in another tier than its row, or the row of a revision, says',
+  'year.content': 'a file with values of a year is not there, or not what its row says',
+  'year.archived': 'a file with values of a year is in the archive tier; it was not read',
   'sealed.unopened': 'a sealed value does not open, or does not fit its commitment',
   'index.missing': 'an index row of a record is not there',
   'index.differs': 'an index row does not show its record',
@@ -79,7 +81,12 @@ export const FINDINGS = {
 export type FindingCode = keyof typeof FINDINGS;
 
 /** Said, and nothing wrong. */
-const INFO: ReadonlySet<FindingCode> = new Set(['blob.orphan', 'blob.unknown', 'pack.archived']);
+const INFO: ReadonlySet<FindingCode> = new Set([
+  'blob.orphan',
+  'blob.unknown',
+  'pack.archived',
+  'year.archived',
+]);
 
 export const levelOf = (code: FindingCode): Finding['level'] => (INFO.has(code) ? 'info' : 'error');
 

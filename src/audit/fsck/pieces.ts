@@ -13,6 +13,7 @@ import { Suspicions, type FindingCode, type Suspicion } from './findings.js';
 import { checkLogState } from './log-state.js';
 import { checkPacks } from './packs.js';
 import { checkParts } from './parts.js';
+import { checkYears } from './years.js';
 import { checkRecords } from './records.js';
 import { checkRows } from './rows.js';
 import type { StreamPlace } from '../stream-lines.js';
@@ -22,7 +23,7 @@ import type { Reads } from './tools.js';
 import { TILE_WIDTH } from '../log/tiles.js';
 
 /** What is looked for in a partition, in this order. */
-type PartitionLook = 'rows' | 'records' | 'packs' | 'parts' | 'events' | 'operations' | 'holds' | 'erasures'; // prettier-ignore
+type PartitionLook = 'rows' | 'records' | 'packs' | 'years' | 'parts' | 'events' | 'operations' | 'holds' | 'erasures'; // prettier-ignore
 
 /**
  * A bounded piece of the work of checking a tenant; what is found in it can be looked for again by doing it again. JSON, so
@@ -113,6 +114,7 @@ async function lookInto(
   }
   if (look === 'records' && type !== undefined) return checkRecords(reads, type, ref, after, suspicions);
   if (look === 'packs' && type !== undefined) return checkPacks(reads, type, ref, after, found);
+  if (look === 'years' && type !== undefined) return checkYears(reads, type, ref, after, suspicions);
   if (look === 'parts' && type?.parts !== undefined)
     return checkParts(reads, { type, parts: type.parts, ref }, after, suspicions);
   return checkRows(reads, type, ref, after, found);
@@ -135,5 +137,7 @@ function looksOf(table: string, type: RecordType | undefined): readonly Partitio
   if (table === ERASURES_TABLE) return ['rows', 'erasures'];
   if (type === undefined) return ['rows'];
   if (table !== type.table) return ['rows', 'parts'];
-  return isTiered(type) ? ['rows', 'records', 'packs'] : ['rows', 'records'];
+  const packs = isTiered(type) ? (['packs'] as const) : [];
+  const years = type.parts?.series === undefined ? [] : (['years'] as const);
+  return ['rows', 'records', ...packs, ...years];
 }
