@@ -1,4 +1,4 @@
-import type { AppendBlobClient, BlobClient } from '@azure/storage-blob';
+import type { AppendBlobClient, BlobClient, BlockBlobClient } from '@azure/storage-blob';
 import { LIMITS } from '../domain/limits.js';
 import { isFault, StorageFault } from '../storage/ports.js';
 import type {
@@ -24,6 +24,23 @@ export class AzureBlobStore implements BlobStore {
 
   async putOnce(container: string, name: string, bytes: Uint8Array, contentType: string): Promise<string> {
     return this.#upload(container, name, bytes, NOBODY, contentType);
+  }
+
+  async stageBlock(container: string, name: string, index: number, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > LIMITS.blockBytes)
+      throw new StorageFault('too-large', `a block is at most ${LIMITS.blockBytes} bytes`);
+    if (bytes.length === 0) throw new StorageFault('refused', 'a block is not empty');
+    await this.#attempt(container, (abortSignal) =>
+      this.#block(container, name).stageBlock(blockId(index), bytes, bytes.length, { abortSignal }),
+    );
+  }
+
+  async commitBlocks(container: string, name: string, count: number, contentType: string): Promise<void> {
+    const ids = Array.from({ length: count }, (_, index) => blockId(index));
+    await this.#create(container, async (abortSignal) => {
+      const options = { blobHTTPHeaders: { blobContentType: contentType }, conditions: NOBODY, abortSignal };
+      await this.#block(container, name).commitBlockList(ids, options);
+    });
   }
 
   async swap(container: string, name: string, bytes: Uint8Array, etag: string | undefined): Promise<string> {
@@ -203,9 +220,18 @@ export class AzureBlobStore implements BlobStore {
     return this.clients.blobs.getContainerClient(container).getBlobClient(name);
   }
 
+  #block(container: string, name: string): BlockBlobClient {
+    return this.clients.blobs.getContainerClient(container).getBlockBlobClient(name);
+  }
+
   #append(container: string, name: string): AppendBlobClient {
     return this.clients.blobs.getContainerClient(container).getAppendBlobClient(name);
   }
+}
+
+/** The ids of the blocks of a blob have one length. */
+function blockId(index: number): string {
+  return Buffer.from(String(index).padStart(6, '0')).toString('base64');
 }
 
 /** Any tier between hot and archive is read as cool ones are. */

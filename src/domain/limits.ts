@@ -119,6 +119,8 @@ export const LIMITS = {
   /** Azure Queue Storage: one message, after base64. */
   messageBytes: 64 * KIB,
   appendBlockBytes: 4 * MIB,
+  /** What is copied from one blob into another goes through the process in blocks of at most this. */
+  blockBytes: 4 * MIB,
   /** Azure allows 50,000 blocks in an append blob; we roll before that. */
   streamBlocks: 40_000,
   sealRoundEvents: 1000,

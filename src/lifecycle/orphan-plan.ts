@@ -2,12 +2,13 @@ import type { RecordType } from '../domain/record-type.js';
 import { LIMITS } from '../domain/limits.js';
 import type { Row } from '../storage/ports.js';
 import { rowIntact } from '../storage/row-checksum.js';
-import { parseBlobName, type InboxBlob, type LooseBlob, type OurBlob, type PackBlob } from './blob-names.js';
+import { parseBlobName, type InboxBlob, type LooseBlob, type OurBlob, type PackBlob, type StreamPackBlob } from './blob-names.js'; // prettier-ignore
 
 /** Blobs of one listing, in its order, that are dealt with together. */
 export type Group =
   | { readonly kind: 'loose'; readonly blobs: readonly [LooseBlob, ...LooseBlob[]] }
   | { readonly kind: 'pack'; readonly blobs: readonly [PackBlob] }
+  | { readonly kind: 'stream-pack'; readonly blobs: readonly [StreamPackBlob] }
   | { readonly kind: 'inbox'; readonly blobs: readonly [InboxBlob] };
 
 /**
@@ -47,7 +48,14 @@ export function groupsOf(
 }
 
 function alone(blob: Exclude<OurBlob, LooseBlob>): Group {
-  return blob.kind === 'pack' ? { kind: 'pack', blobs: [blob] } : { kind: 'inbox', blobs: [blob] };
+  switch (blob.kind) {
+    case 'pack':
+      return { kind: 'pack', blobs: [blob] };
+    case 'stream-pack':
+      return { kind: 'stream-pack', blobs: [blob] };
+    case 'inbox':
+      return { kind: 'inbox', blobs: [blob] };
+  }
 }
 
 function fits(group: readonly LooseBlob[], { ref }: LooseBlob): boolean {

@@ -109,6 +109,16 @@ export interface BlobStore {
   /** Creates a block blob that nobody will change. Faults: `exists`, `unavailable`. Resolves to its ETag. */
   putOnce(container: string, name: string, bytes: Uint8Array, contentType: string): Promise<string>;
   /**
+   * Puts block `index`, from 0, of at most 4 MiB aside for a block blob that is not there yet; again replaces it. It cannot be
+   * read before `commitBlocks`, and goes by itself when that does not come within a week. Faults: `too-large`, `unavailable`.
+   */
+  stageBlock(container: string, name: string, index: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Creates a block blob that nobody will change of its blocks 0 to `count - 1`, each of which was put aside. Faults:
+   * `exists`, `unavailable`.
+   */
+  commitBlocks(container: string, name: string, count: number, contentType: string): Promise<void>;
+  /**
    * Compare-and-swap: creates when `etag` is undefined, else replaces that version. Resolves to the new ETag.
    * Faults: `exists` (create), `conflict` (the version moved), `missing` (replace of nothing), `unavailable`.
    */

@@ -66,7 +66,7 @@ export class RecordClearer {
       if (!(await this.#blobs(type, ref, id, timeIsUp))) return false;
       await forgetLinks(this.tools.ports.tables, tenant, id, first.tombstone.links, this.#budget());
     }
-    return this.#finish(ref, id, last || parts === undefined ? 'cleared' : 'clearing', last, timeIsUp);
+    return this.#finish(type, ref, id, last || parts === undefined ? 'cleared' : 'clearing', last, timeIsUp);
   }
 
   async #tombstone(ref: PartitionRef, id: string): Promise<Held> {
@@ -118,6 +118,7 @@ export class RecordClearer {
 
   /** Deletes the revision rows, and with the last of them says how far it has come. */
   async #finish(
+    { parts }: RecordType,
     ref: PartitionRef,
     id: string,
     state: Tombstone['state'],
@@ -132,7 +133,9 @@ export class RecordClearer {
       const page = await this.#budget().retry(() => tables.range(ref.table, key, query));
       const rows = page.rows.map(({ rowKey }): RowOperation => ({ kind: 'delete', rowKey, etag: '*' }));
       const said = page.more ? [] : await this.#said(ref, id, state, last);
-      const back = page.rows.some(({ properties }) => properties['tier'] === 'archive') ? await this.#broughtBack(ref, id) : []; // prettier-ignore
+      // Of entries their rows said it, which are gone.
+      const mayBeBack = page.rows.some(({ properties }) => properties['tier'] === 'archive') || (parts?.stream === true && page.rows.length > 0); // prettier-ignore
+      const back = mayBeBack ? await this.#broughtBack(ref, id) : [];
       if (rows.length + said.length === 0) return true;
       try {
         await this.#budget().retry(() => tables.commit(ref.table, key, [...said, ...back, ...rows]));

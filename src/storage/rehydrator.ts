@@ -8,6 +8,7 @@ import { callEvent } from './call-event.js';
 import type { PartitionRef } from './directory.js';
 import { BLOB_CONTAINERS, partitionKey, prefixRange, recordKey, rehydrationKey } from './keys.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
+import { archivedStreams } from './moved-lines.js';
 import { OPERATION_PREFIX, OperationStore, type StoredOperation } from './operations.js';
 import { packUuidOf } from './pack-rows.js';
 import { pendingEvent } from './pending-event.js';
@@ -88,7 +89,10 @@ export class Rehydrator {
   ): Promise<StoredOperation> {
     const budget = this.#budget();
     const ref = await this.#locator.locate(type, call.tenant, id, budget);
-    const packs = await this.#archivedPacks(ref, id, budget);
+    const packs = [
+      ...(await this.#archivedPacks(ref, id, budget)),
+      ...(await archivedStreams(this.tools.ports.tables, type, call.tenant, id, budget)),
+    ];
     if (packs.length === 0) throw new AppError('transition-not-allowed', 'Nothing of the record is in the archive: it can be read.'); // prettier-ignore
     if (packs.length > LIMITS.rehydratedPacks) throw new AppError('transition-not-allowed', 'The history of the record lies in more packs than are brought back at a time.'); // prettier-ignore
     for (;;) {

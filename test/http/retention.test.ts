@@ -149,4 +149,5 @@ const DELETING = [
   'storage/record-archiver.ts',
   'storage/record-clearer.ts',
   'storage/rehydrator.ts',
+  'storage/stream-archiver.ts',
 ];

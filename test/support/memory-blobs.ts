@@ -49,6 +49,8 @@ export interface BlobAtRest {
 /** `BlobStore` in memory, to the letter of its contract. */
 export class MemoryBlobs implements BlobStore {
   readonly #containers = new Map<string, Map<string, Blob>>();
+  /** Blocks that are put aside, by container and name. */
+  readonly #aside = new Map<string, Map<number, Uint8Array>>();
   #version = 0;
 
   constructor(
@@ -76,6 +78,26 @@ export class MemoryBlobs implements BlobStore {
 
   async putOnce(container: string, name: string, bytes: Uint8Array, _contentType: string): Promise<string> {
     return this.#create(container, name, 'block', bytes).etag;
+  }
+
+  async stageBlock(container: string, name: string, index: number, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > LIMITS.blockBytes)
+      throw new StorageFault('too-large', `a block is at most ${LIMITS.blockBytes} bytes`);
+    if (bytes.length === 0) throw refused('a block is not empty');
+    this.#container(container);
+    const key = `${container}/${name}`;
+    this.#aside.set(key, (this.#aside.get(key) ?? new Map<number, Uint8Array>()).set(index, bytes.slice()));
+  }
+
+  async commitBlocks(container: string, name: string, count: number, _contentType: string): Promise<void> {
+    const key = `${container}/${name}`;
+    if (this.#container(container).has(name))
+      throw new StorageFault('exists', `the blob ${name} exists already`);
+    const blocks = Array.from({ length: count }, (_, index) => this.#aside.get(key)?.get(index));
+    const known = blocks.filter((block) => block !== undefined);
+    if (known.length < count) throw refused(`a block of ${name} was not put aside`);
+    this.#create(container, name, 'block', new Uint8Array(Buffer.concat(known)));
+    this.#aside.delete(key);
   }
 
   async swap(container: string, name: string, bytes: Uint8Array, etag: string | undefined): Promise<string> {

@@ -40,7 +40,7 @@ export const FINDINGS = {
   'disposal.unlogged': 'a record, or its history, is said to be disposed of and there is no such event',
   'disposal.event': 'a tombstone, or the beginning of a history, and its event differ',
   'pack.archived': 'a pack is in the archive tier; what is in it was not read',
-  'pack.members': 'a revision in the archive tier is in a pack whose row does not have it',
+  'pack.members': 'a revision, or an entry, in the archive tier is in a pack whose row does not have it',
   'sealed.unopened': 'a sealed value does not open, or does not fit its commitment',
   'index.missing': 'an index row of a record is not there',
   'index.differs': 'an index row does not show its record',
