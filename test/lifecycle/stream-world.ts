@@ -28,6 +28,14 @@ let hosts = 0;
 
 /** A storage in memory on which conversations grow old. */
 export class StreamWorld extends ArchiveWorld {
+  #speaker: Platform | undefined;
+
+  /** A host that people talk through, and nothing else. */
+  get #manager(): Platform['manager'] {
+    this.#speaker ??= this.host();
+    return this.#speaker.manager;
+  }
+
   override host(intercept?: Intercept, ports = this.ports): Platform {
     hosts += 1;
     const wrapped = intercept === undefined ? ports : wrapPorts(ports, intercept);
@@ -41,7 +49,7 @@ export class StreamWorld extends ArchiveWorld {
     for (let at = 0; at < count; at += 1) {
       this.clock.pass(1000);
       const body = { conversation_type: 'boardroom', participants: ['ceo'] };
-      const { envelope } = await this.host().manager.create(conversationType, body, caller());
+      const { envelope } = await this.#manager.create(conversationType, body, caller());
       ids.push(envelope.id);
       await this.say(envelope.id, messages, content);
     }
@@ -49,16 +57,15 @@ export class StreamWorld extends ArchiveWorld {
   }
 
   async say(id: string, count: number, content = LONG): Promise<void> {
-    const { manager } = this.host();
     for (let at = 0; at < count; at += 1) {
       this.clock.pass(10);
-      await manager.addPart(conversationType, id, 'messages', { sender: 'é', content: `${String(at)} ${content}` }, undefined, caller()); // prettier-ignore
+      await this.#manager.addPart(conversationType, id, 'messages', { sender: 'é', content: `${String(at)} ${content}` }, undefined, caller()); // prettier-ignore
     }
     await this.move(id);
   }
 
-  move(id: string, platform = this.host()): Promise<number> {
-    return platform.manager.digestParts(conversationType, 'default', id);
+  move(id: string, { manager }: Pick<Platform, 'manager'> = { manager: this.#manager }): Promise<number> {
+    return manager.digestParts(conversationType, 'default', id);
   }
 
   /** Every message of conversations as a list shows it, and what a read of the conversation shows, by a host that has kept nothing. */
