@@ -124,11 +124,17 @@ export class ArchiveStreams {
     due: readonly Due[],
   ): Promise<{ readonly moved: ReadonlySet<string>; readonly counts: Counts }> {
     let held = 0;
-    const { moved, damaged, overtaken } = await this.tools.archiver.pack(type, parts, ref, due, async (ids) => {
-      const free = await this.#free(type, ref)(ids);
-      held = ids.length - free.size;
-      return free;
-    });
+    const { moved, damaged, overtaken } = await this.tools.archiver.pack(
+      type,
+      parts,
+      ref,
+      due,
+      async (ids) => {
+        const free = await this.#free(type, ref)(ids);
+        held = ids.length - free.size;
+        return free;
+      },
+    );
     const counts = { movedStreams: moved.size, packs: moved.size > 0 ? 1 : 0, held, damaged, overtaken };
     return { moved, counts };
   }

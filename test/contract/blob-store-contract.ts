@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../src/domain/limits.js';
 import type { BlobStore } from '../../src/storage/ports.js';
 import { expectFault } from '../support/expect-fault.js';
 import type { StorageKind, StorageUnderTest } from '../support/storages.js';
@@ -38,6 +39,8 @@ export function blobStoreContract(kind: StorageKind): void {
       await expectFault('refused', blobs.appendState(nowhere, 'a'));
       await expectFault('refused', blobs.list(nowhere, ''));
       await expectFault('refused', blobs.delete(nowhere, 'a'));
+      await expectFault('refused', blobs.stageBlock(nowhere, 'a', 0, bytes('x')));
+      await expectFault('refused', blobs.commitBlocks(nowhere, 'a', 0, 'text/plain'));
       await expectFault('refused', blobs.setTier(nowhere, 'a', 'cool'));
       await expectFault('refused', blobs.copyToHot(nowhere, 'a', 'b', 'standard'));
       await expectFault('refused', blobs.blockState(nowhere, 'a'));
@@ -113,6 +116,35 @@ export function blobStoreContract(kind: StorageKind): void {
         await blobs.delete(RECORDS, name);
         expect(await blobs.find(RECORDS, name)).toBeUndefined();
         await put(name, 'again');
+      });
+
+      it('makes a blob of blocks that were put aside, once, and nothing of it before', async () => {
+        const name = fresh();
+        await blobs.stageBlock(RECORDS, name, 1, bytes('two'));
+        await blobs.stageBlock(RECORDS, name, 0, bytes('on'));
+        await blobs.stageBlock(RECORDS, name, 0, bytes('one '));
+        expect(await blobs.find(RECORDS, name)).toBeUndefined();
+        expect((await blobs.list(RECORDS, name)).names).toEqual([]);
+        await blobs.commitBlocks(RECORDS, name, 2, 'text/plain');
+        expect(text(await blobs.find(RECORDS, name))).toBe('one two');
+        expect(await blobs.blockState(RECORDS, name)).toEqual({ length: 7, tier: 'hot' });
+        await expectFault('exists', blobs.commitBlocks(RECORDS, name, 2, 'text/plain'));
+        await expectFault('exists', put(name, 'again'));
+        expect(text(await blobs.find(RECORDS, name, { offset: 4, length: 3 }))).toBe('two');
+        await blobs.setTier(RECORDS, name, 'archive');
+        await expectFault('archived', blobs.find(RECORDS, name));
+      });
+
+      it('makes no blob of blocks that are not there, or too large', async () => {
+        const name = fresh();
+        await blobs.stageBlock(RECORDS, name, 0, bytes('one'));
+        await expectFault('refused', blobs.commitBlocks(RECORDS, name, 2, 'text/plain'));
+        await expectFault('refused', blobs.stageBlock(RECORDS, name, 1, bytes('')));
+        await expectFault('too-large', blobs.stageBlock(RECORDS, name, 1, new Uint8Array(LIMITS.blockBytes + 1))); // prettier-ignore
+        expect(await blobs.find(RECORDS, name)).toBeUndefined();
+        await blobs.stageBlock(RECORDS, name, 1, new Uint8Array(LIMITS.blockBytes));
+        await blobs.commitBlocks(RECORDS, name, 2, 'text/plain');
+        expect(await blobs.blockState(RECORDS, name)).toEqual({ length: LIMITS.blockBytes + 3, tier: 'hot' });
       });
 
       it('answers a read of an archived blob with archived until it is back', async () => {

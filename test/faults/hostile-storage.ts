@@ -75,7 +75,17 @@ export class HostileStorage {
         });
     if (
       port === 'blobs' &&
-      ['putOnce', 'commitBlocks', 'swap', 'createAppend', 'append', 'seal', 'delete', 'setTier', 'copyToHot'].includes(method)
+      [
+        'putOnce',
+        'commitBlocks',
+        'swap',
+        'createAppend',
+        'append',
+        'seal',
+        'delete',
+        'setTier',
+        'copyToHot',
+      ].includes(method)
     )
       // prettier-ignore
       await this.#note(`${place} ${name}`, async () => {

@@ -26,8 +26,7 @@ const look = async () => {
 const tiersOfPacks = () => world.streamPacks().map(({ tier }) => tier);
 const post = (id: string, more: object = {}) =>
   world.host().manager.addPart(conversationType, id, 'messages', { sender: 'é', content: 'One more', ...more }, undefined, caller()); // prettier-ignore
-const rehydrate = (id: string) =>
-  world.host().rehydrator.request(conversationType, id, 'standard', caller());
+const rehydrate = (id: string) => world.host().rehydrator.request(conversationType, id, 'standard', caller());
 const events = (type: string) =>
   world
     .rows('o:', TABLE)
@@ -60,7 +59,13 @@ describe('the messages of conversations', () => {
     const told = events('record.archived').filter(({ resource_id: id }) => id === ids[0]);
     expect(told.map(({ details }) => details)).toEqual(
       expect.arrayContaining([
-        { from: 'hot', to: 'cool', pack: pack?.blob, part: 'messages', entries: { from: 1, to: 1, count: 1 } },
+        {
+          from: 'hot',
+          to: 'cool',
+          pack: pack?.blob,
+          part: 'messages',
+          entries: { from: 1, to: 1, count: 1 },
+        },
         { from: 'cool', to: 'archive', pack: pack?.blob, part: 'messages', entries: { from: 1, to: 1, count: 1 } }, // prettier-ignore
       ]),
     );
