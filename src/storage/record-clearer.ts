@@ -42,7 +42,8 @@ export class RecordClearer {
   }
 
   /**
-   * A record without entries, of one revision: 2 point reads, 1 list, 1 blob deletion, 1 range read, 1 transaction. What
+   * A record without entries, of one revision: 2 point reads, 1 list, 1 blob deletion, 1 range read, 1 transaction; where its
+   * type has streams, or it was in the archive, 1 point read more. What
    * has entries is cleared `again` in a later round (`last`), for a writer that slept may have left something after the
    * first time; what it can leave of others is collected as an orphan. False when time was up first. Throws
    * `integrity-failure` for what does not hold together, which stays; `storage-unavailable`.

@@ -68,7 +68,7 @@ async function look(world: StreamWorld): Promise<void> {
 async function finished(world: StreamWorld): Promise<void> {
   world.clock.pass(27 * HOUR);
   await world.archive();
-  await round(collector(world.ports, world.clock), world.clock.now());
+  await round(collector(world.ports, world.clock, [conversationType]), world.clock.now());
 }
 
 /** What the job does with a host of its own; false where it died on the way. */

@@ -72,7 +72,7 @@ describe('the messages of conversations', () => {
     for (let year = 0; year < 2; year += 1) {
       world.clock.pass(365 * DAY);
       await world.archive();
-      await round(collector(world.ports, world.clock), world.clock.now());
+      await round(collector(world.ports, world.clock, [conversationType]), world.clock.now());
     }
     expect(tiersOfPacks()).toEqual(['archive']);
     expect(await look()).toEqual(['pack.archived']);
