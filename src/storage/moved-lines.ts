@@ -18,12 +18,10 @@ type Tools = Pick<StorageManagerOptions, 'ports' | 'typeOfId'>;
 
 /** Lines of entries whose append blob is gone: it was copied into a pack, which may be in the archive by now. */
 export class MovedLines {
-  readonly #details: MovedDetails;
+  /** Made when it is needed: most who read entries never meet one in the archive. */
+  #details: MovedDetails | undefined;
 
-  constructor(private readonly tools: Tools) {
-    const { tables } = tools.ports;
-    this.#details = new MovedDetails(tables, new RecordLocator(tables));
-  }
+  constructor(private readonly tools: Tools) {}
 
   /**
    * The bytes that a row says are in an append blob, from where that has gone; undefined where it has gone nowhere. One point
@@ -69,6 +67,8 @@ export class MovedLines {
   }
 
   #copyOf(type: RecordType, tenant: string, id: string, { blob }: StreamPiece, budget: Budget): Promise<string | undefined> {
+    const { tables } = this.tools.ports;
+    this.#details ??= new MovedDetails(tables, new RecordLocator(tables));
     return this.#details.hotCopy(type, tenant, { id, location: { blob } }, budget);
   } // prettier-ignore
 }

@@ -32,7 +32,7 @@ export interface StreamRow {
   readonly etag: string | undefined;
 }
 
-export const NO_STREAM: StreamRow = { upTo: 0, file: 1, offset: 0, blocks: 0, pieces: [], etag: undefined };
+const NO_STREAM: StreamRow = { upTo: 0, file: 1, offset: 0, blocks: 0, pieces: [], etag: undefined };
 
 /** Columns of the row, with its checksum. */
 export function streamRow(

@@ -377,6 +377,19 @@ describe('those who come at the same time', () => {
     expect(await look()).toEqual([]);
   });
 
+  it('are two who pack: one of them moves each, and one pack is left', async () => {
+    const ids = await world.talks(3, 2);
+    const before = await world.heard(ids);
+    world.clock.pass(31 * DAY);
+    const hosts = [world.host(), world.host(), world.host()];
+    const counts = await Promise.all(hosts.map(async ({ jobs }) => (await jobs.tryOut('archive', {})).counts)); // prettier-ignore
+    expect(counts.reduce((sum, one) => sum + (one['movedStreams'] ?? 0), 0)).toBe(3);
+    expect(await world.heard(ids)).toBe(before);
+    expect([world.appends(), world.streamPacks().length === world.packs(TABLE).length]).toEqual([[], true]);
+    expect(world.packs(TABLE).flatMap(({ members }) => members)).toHaveLength(3);
+    expect(await look()).toEqual([]);
+  });
+
   it('are one who moves it into the archive and one who adds: nothing is stored that cannot be answered', async () => {
     const [id = ''] = await world.cooled(1, 4);
     world.clock.pass(60 * DAY);
