@@ -1,3 +1,4 @@
+import { isAppError } from '../domain/errors.js';
 import { isHeld } from '../domain/held.js';
 import type { RecordType } from '../domain/record-type.js';
 import { isFault, type Row } from '../storage/ports.js';
@@ -29,7 +30,7 @@ export async function isFree(
     try {
       about = await subjects.of(type, tenant, String(row.properties['id']));
     } catch (error) {
-      if (isFault(error, 'archived')) return false;
+      if (isFault(error, 'archived') || isAppError(error, 'record-archived')) return false;
       throw error;
     }
   const facts = await holds.factsOf(type, tenant, row, about);

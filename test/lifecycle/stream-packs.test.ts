@@ -163,3 +163,17 @@ describe('a conversation that was brought back and is disposed of', () => {
     expect(world.blobs().filter(({ name }) => name.includes('/_rehydrated/'))).toEqual([]);
   });
 });
+
+describe('a hold on a subject', () => {
+  it('keeps what is in the archive, for whom it is about is not known then', async () => {
+    const [id = ''] = await world.archived(1, 4);
+    const { hold } = await world.host().holds.place({ scope: { subject: 'p-4711' }, reason: 'A case.' }, caller()); // prettier-ignore
+    world.clock.pass(3 * 365 * DAY);
+    expect(await world.archive(world.host(), 'dispose')).toMatchObject({ held: 1 });
+    expect(await world.asks(id)).toBe('record-archived');
+    await world.host().holds.release(hold.hold_id, { reason: 'Closed.' }, caller());
+    world.clock.pass(DAY);
+    expect(await world.archive(world.host(), 'dispose')).toMatchObject({ disposed: 1 });
+    expect(await world.asks(id)).toBe('record-erased');
+  });
+});
