@@ -377,6 +377,27 @@ describe('those who come at the same time', () => {
     expect(await look()).toEqual([]);
   });
 
+  it('are a reader that had read the rows before: it finds where their lines have gone, or that they are in the archive', async () => {
+    const [id = ''] = await world.talks(1, 4);
+    const reading = (sleeper: Sleeper) =>
+      world.host(sleeper.intercept).manager.listParts(conversationType, id, 'messages', { limit: 10 }, caller()); // prettier-ignore
+    world.clock.pass(31 * DAY);
+    const first = new Sleeper(({ method, port }) => method === 'find' && port === 'blobs');
+    const early = reading(first);
+    await first.asleep;
+    expect(await world.archive()).toMatchObject({ movedStreams: 1 });
+    first.wake();
+    expect((await early).items).toHaveLength(4);
+    // Of the pack, which goes into the archive before it is read.
+    const second = new Sleeper(({ method, args }) => method === 'find' && String(args[1]).includes('/_streams/')); // prettier-ignore
+    const late = reading(second);
+    await second.asleep;
+    world.clock.pass(60 * DAY);
+    expect(await world.archive()).toMatchObject({ archivedStreams: 1 });
+    second.wake();
+    await expect(late).rejects.toMatchObject({ code: 'record-archived' });
+  });
+
   it('are two who pack: one of them moves each, and one pack is left', async () => {
     const ids = await world.talks(3, 2);
     const before = await world.heard(ids);
