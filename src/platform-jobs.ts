@@ -6,6 +6,7 @@ import type { RecordType } from './domain/record-type.js';
 import { AnchorLogs, type AnchorLogsTools } from './lifecycle/anchor-logs.js';
 import { ArchiveRecords } from './lifecycle/archive-records.js';
 import { ArchiveSeries } from './lifecycle/archive-series.js';
+import { ArchiveStreams } from './lifecycle/archive-streams.js';
 import { CheckPartitions } from './lifecycle/check-partitions.js';
 import { CollectOrphans } from './lifecycle/collect-orphans.js';
 import type { DigestJobTools } from './lifecycle/digest-record.js';
@@ -35,6 +36,9 @@ import type { StoragePorts } from './storage/ports.js';
 import { SubjectIndex } from './storage/subject-rows.js';
 import { RecordArchiver, type ArchiverTools } from './storage/record-archiver.js';
 import { CurrentSubjects } from './storage/current-subjects.js';
+import { RecordLocator } from './storage/record-locator.js';
+import { StreamArchiver } from './storage/stream-archiver.js';
+import { StreamTiers } from './storage/stream-tiers.js';
 import { SeriesArchiver } from './storage/series-archiver.js';
 import type { Rehydrator } from './storage/rehydrator.js';
 import type { Log } from './telemetry/log.js';
@@ -146,7 +150,18 @@ function archiving(parts: JobParts, budget: () => Budget): ArchiveRecords {
   const subjects = new CurrentSubjects(parts);
   const index = new SubjectIndex(ports.tables, parts.clock, parts.entropy);
   const isIndexed = index.isComplete.bind(index);
-  return new ArchiveRecords({ ports, types, holds, subjects, archiver, tiers: new PackTiers(parts), isIndexed, budget }); // prettier-ignore
+  const locator = new RecordLocator(ports.tables);
+  const streams = new ArchiveStreams({
+    ports,
+    holds,
+    subjects,
+    locator,
+    archiver: new StreamArchiver({ ...parts, onIntegrityFailure: parts.report, locator }),
+    tiers: new StreamTiers(parts),
+    isIndexed,
+    budget,
+  });
+  return new ArchiveRecords({ ports, types, holds, subjects, archiver, tiers: new PackTiers(parts), streams, isIndexed, budget }); // prettier-ignore
 }
 
 function filing(parts: JobParts, budget: () => Budget): ArchiveSeries {

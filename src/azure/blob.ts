@@ -94,9 +94,15 @@ export class AzureBlobStore implements BlobStore {
     );
   }
 
-  async commitBlocks(container: string, name: string, blockIds: readonly string[]): Promise<void> {
+  async commitBlocks(
+    container: string,
+    name: string,
+    blockIds: readonly string[],
+    contentType: string,
+  ): Promise<void> {
     await this.#create(container, async (abortSignal) => {
-      await this.#block(container, name).commitBlockList(blockIds.map(base64), { conditions: NOBODY, abortSignal }); // prettier-ignore
+      const options = { blobHTTPHeaders: { blobContentType: contentType }, conditions: NOBODY, abortSignal };
+      await this.#block(container, name).commitBlockList(blockIds.map(base64), options);
     });
   }
 

@@ -142,7 +142,7 @@ export const LIMITS = {
   /** Azure Queue Storage: one message, after base64. */
   messageBytes: 64 * KIB,
   appendBlockBytes: 4 * MIB,
-  /** Azure takes more in a block of a block blob; it is what is held in memory. */
+  /** What is copied from one blob into another goes through the process in blocks of at most this. */
   blockBytes: 4 * MIB,
   /** Azure allows 50,000 blocks in an append blob; we roll before that. */
   streamBlocks: 40_000,

@@ -7,6 +7,7 @@ import type { Row } from '../storage/ports.js';
 import { keyAfter } from '../storage/range.js';
 import type { Candidate, RecordArchiver } from '../storage/record-archiver.js';
 import { rowsByKeys } from '../storage/rows-by-keys.js';
+import type { ArchiveStreams } from './archive-streams.js';
 import { DueRevisions } from './due-revisions.js';
 import { freeOfHolds, type FreeTools } from './free-of-holds.js';
 import { addCounts, DAILY_MS, type Counts, type Step, type StepContext } from './job.js';
@@ -16,6 +17,8 @@ import type { PartitionJob } from './partition-job.js';
 
 export interface ArchiveTools extends UpkeepTools, FreeTools {
   readonly archiver: Pick<RecordArchiver, 'pack' | 'remove'>;
+  /** Does the same for entries, in the partitions they lie in. */
+  readonly streams: Pick<ArchiveStreams, 'stepIn'>;
   readonly types: readonly RecordType[];
 }
 
@@ -54,9 +57,10 @@ export class ArchiveRecords implements PartitionJob {
   constructor(private readonly tools: ArchiveTools) {}
 
   readonly typeOf = (table: string): RecordType | undefined =>
-    this.tools.types.find((type) => type.table === table && isTiered(type));
+    this.tools.types.find((type) => isTiered(type) && (type.table === table || hasStreamsIn(type, table)));
 
   async stepIn(type: RecordType, ref: PartitionRef, cursor: string, context: StepContext): Promise<Step> {
+    if (ref.table !== type.table) return this.tools.streams.stepIn(type, ref, cursor, context);
     const from = readCursor<Cursor>(cursor);
     if (from.phase === undefined) return this.#packs(type, ref, from.after, context);
     return this.#records(type, ref, from, context);
@@ -176,6 +180,10 @@ export class ArchiveRecords implements PartitionJob {
     const key = partitionKey(tenant, partition);
     return this.tools.budget().retry(() => this.tools.ports.tables.range(table, key, query));
   }
+}
+
+function hasStreamsIn({ parts }: RecordType, table: string): boolean {
+  return parts?.stream === true && parts.table === table;
 }
 
 function latest(a: string | undefined, b: string | undefined): string | undefined {

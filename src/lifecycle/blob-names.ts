@@ -2,8 +2,9 @@ import { parseId } from '../domain/ids.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { PartitionRef } from '../storage/directory.js';
 import { inboxPrefix } from '../storage/inbox.js';
-import { isTenant } from '../storage/keys.js';
+import { isTenant, valueOfKey } from '../storage/keys.js';
 import { OPERATION_PREFIX } from '../storage/operations.js';
+import { streamPackName } from '../storage/part-lines.js';
 import { detailBlobName, packBlobName, placeOfKey } from '../storage/record-location.js';
 import { yearBlobName, yearBlobOf } from '../storage/year-rows.js';
 
@@ -24,6 +25,15 @@ export interface PackBlob {
   readonly name: string;
   readonly type: RecordType;
   readonly tenant: string;
+  readonly ms: number;
+}
+
+/** A blob that holds lines of the entries of many; `ref` is where they and its row are. */
+export interface StreamPackBlob {
+  readonly kind: 'stream-pack';
+  readonly name: string;
+  readonly ref: PartitionRef;
+  readonly uuid: string;
   readonly ms: number;
 }
 
@@ -48,7 +58,7 @@ export interface YearBlob {
   readonly ms: number;
 }
 
-export type OurBlob = LooseBlob | PackBlob | InboxBlob | YearBlob;
+export type OurBlob = LooseBlob | PackBlob | StreamPackBlob | InboxBlob | YearBlob;
 
 /**
  * What a name in the container `records` stands for; undefined when nothing of ours is called exactly so (a poisoned
@@ -62,7 +72,8 @@ export function parseBlobName(types: readonly RecordType[], name: string): OurBl
   const type = types.find(({ recordType }) => recordType === second);
   if (type === undefined) return undefined;
   if (parts.length === 6) return year(type, name, parts, id);
-  return parts.length === 4 ? pack(type, name, tenant, id) : loose(type, name, parts, id, file);
+  if (parts.length === 4) return pack(type, name, tenant, id);
+  return streamPack(type, name, tenant, id, file) ?? loose(type, name, parts, id, file);
 }
 
 function year(
@@ -93,6 +104,21 @@ function pack(type: RecordType, name: string, tenant: string, file: string): Pac
   const parsed = parseId(`pack_${uuid}`);
   if (parsed === undefined || name !== packBlobName(type, tenant, uuid)) return undefined;
   return { kind: 'pack', name, type, tenant, ms: parsed.ms };
+}
+
+function streamPack(
+  type: RecordType,
+  name: string,
+  tenant: string,
+  encoded: string,
+  file: string,
+): StreamPackBlob | undefined {
+  const [partition, uuid] = [valueOfKey(encoded), withoutEnd(file, '.jsonl')];
+  const parsed = parseId(`pack_${uuid}`);
+  if (type.parts?.stream === undefined || partition === undefined || parsed === undefined) return undefined;
+  const ref = { tenant, table: type.parts.table, partition };
+  if (name !== streamPackName(type, ref, uuid)) return undefined;
+  return { kind: 'stream-pack', name, ref, uuid, ms: parsed.ms };
 }
 
 function loose(

@@ -1,11 +1,11 @@
 import { isAppError } from '../domain/errors.js';
 import type { RecordType } from '../domain/record-type.js';
 import type { Budget } from '../storage/backoff.js';
-import { BLOB_CONTAINERS, revisionKey } from '../storage/keys.js';
+import { BLOB_CONTAINERS, packKey, partitionKey, revisionKey } from '../storage/keys.js';
 import { OperationStore } from '../storage/operations.js';
 import { isFault, type StoragePorts } from '../storage/ports.js';
 import type { Log } from '../telemetry/log.js';
-import type { InboxBlob, LooseBlob } from './blob-names.js';
+import type { InboxBlob, LooseBlob, StreamPackBlob } from './blob-names.js';
 import { fence } from './fence.js';
 import { findRevisions } from './find-revisions.js';
 import { addCounts, DAILY_MS, type Counts, type Job, type Step, type StepContext } from './job.js';
@@ -78,6 +78,7 @@ export class CollectOrphans implements Job {
   #judge(group: Exclude<Group, { readonly kind: 'loose' }>): Promise<Verdict> {
     if (group.kind === 'pack') return judgePack(this.tools.ports, group.blobs[0], this.tools.budget());
     if (group.kind === 'year') return judgeYear(this.tools.ports.tables, group.blobs[0], this.tools.budget());
+    if (group.kind === 'stream-pack') return this.#judgeStreamPack(group.blobs[0]);
     return this.#judgeInbox(group.blobs[0]);
   }
 
@@ -109,6 +110,16 @@ export class CollectOrphans implements Job {
     if (fenced.kind === 'damaged') return 'unclear';
     const rows = await findRevisions(tables, ref, [{ id, revision }], budget);
     return verdictOn(name, revision, fenced.record, rows.get(revisionKey(id, revision)));
+  }
+
+  /**
+   * A pack of entries needs no fence either: its row comes before it, and goes only when everybody who could have named it was
+   * fenced. While it has one it is for the job that packs them.
+   */
+  async #judgeStreamPack({ ref, uuid }: StreamPackBlob): Promise<Verdict> {
+    const key = partitionKey(ref.tenant, ref.partition);
+    const row = await this.tools.budget().retry(() => this.tools.ports.tables.find(ref.table, key, packKey(uuid))); // prettier-ignore
+    return row === undefined ? 'orphan' : 'named';
   }
 
   /**

@@ -1,7 +1,7 @@
 import { isAppError } from '../domain/errors.js';
 import { isHeld } from '../domain/held.js';
 import type { RecordType } from '../domain/record-type.js';
-import type { Row } from '../storage/ports.js';
+import { isFault, type Row } from '../storage/ports.js';
 import type { RecordSubjects } from '../storage/record-subjects.js';
 import type { HoldBook } from './hold-book.js';
 
@@ -30,7 +30,7 @@ export async function isFree(
     try {
       about = await subjects.of(type, tenant, String(row.properties['id']));
     } catch (error) {
-      if (isAppError(error, 'record-archived')) return false;
+      if (isFault(error, 'archived') || isAppError(error, 'record-archived')) return false;
       throw error;
     }
   const facts = await holds.factsOf(type, tenant, row, about);

@@ -8,6 +8,7 @@ import {
   type LooseBlob,
   type OurBlob,
   type PackBlob,
+  type StreamPackBlob,
   type YearBlob,
 } from './blob-names.js';
 
@@ -15,6 +16,7 @@ import {
 export type Group =
   | { readonly kind: 'loose'; readonly blobs: readonly [LooseBlob, ...LooseBlob[]] }
   | { readonly kind: 'pack'; readonly blobs: readonly [PackBlob] }
+  | { readonly kind: 'stream-pack'; readonly blobs: readonly [StreamPackBlob] }
   | { readonly kind: 'inbox'; readonly blobs: readonly [InboxBlob] }
   | { readonly kind: 'year'; readonly blobs: readonly [YearBlob] };
 
@@ -55,8 +57,16 @@ export function groupsOf(
 }
 
 function alone(blob: Exclude<OurBlob, LooseBlob>): Group {
-  if (blob.kind === 'year') return { kind: 'year', blobs: [blob] };
-  return blob.kind === 'pack' ? { kind: 'pack', blobs: [blob] } : { kind: 'inbox', blobs: [blob] };
+  switch (blob.kind) {
+    case 'pack':
+      return { kind: 'pack', blobs: [blob] };
+    case 'stream-pack':
+      return { kind: 'stream-pack', blobs: [blob] };
+    case 'inbox':
+      return { kind: 'inbox', blobs: [blob] };
+    case 'year':
+      return { kind: 'year', blobs: [blob] };
+  }
 }
 
 function fits(group: readonly LooseBlob[], { ref }: LooseBlob): boolean {

@@ -22,7 +22,7 @@ export interface UpkeepTools {
 }
 
 /** How often it is looked whether rows still name a pack: records are disposed of, and revisions packed anew. */
-const LOOKED_AT_MS = 30 * 24 * 3_600_000;
+export const LOOKED_AT_MS = 30 * 24 * 3_600_000;
 
 /**
  * What one pack needs: that of a process that died is settled, one that is due goes into the archive, one that no row
@@ -36,7 +36,7 @@ export async function keepPack(
   nowMs: number,
   free: (candidates: readonly Candidate[]) => Promise<readonly Candidate[]>,
 ): Promise<Counts> {
-  const pack = parsed(row);
+  const pack = packOf(row);
   // What it says of its blob proves nothing then; the blob stays.
   if (pack === undefined) return { damagedPacks: 1 };
   if (pack.state === 'writing') return isOld(madeMs(pack), nowMs) ? settle(tools, ref, pack) : {};
@@ -85,11 +85,13 @@ async function settle(tools: UpkeepTools, ref: PartitionRef, pack: StoredPack): 
   return { settledPacks: 1 };
 }
 
-function madeMs({ uuid }: StoredPack): number {
+/** When a pack was begun, by the clock of who did; milliseconds since 1970. */
+export function madeMs({ uuid }: StoredPack): number {
   return parseId(`pack_${uuid}`)?.ms ?? 0;
 }
 
-function parsed(row: Row): StoredPack | undefined {
+/** The pack of a row; undefined for a row that was altered. */
+export function packOf(row: Row): StoredPack | undefined {
   try {
     return parsePackRow(row);
   } catch (error) {

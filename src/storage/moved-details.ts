@@ -29,7 +29,7 @@ export class MovedDetails {
   async hotCopy(
     type: RecordType,
     tenant: string,
-    { id, location }: Pick<RevisionFacts, 'id'> & { readonly location: Pick<DetailLocation, 'blob'> },
+    { id, location }: { readonly id: string; readonly location: { readonly blob: string } },
     budget: Budget,
   ): Promise<string | undefined> {
     const row = await this.#find(type, tenant, id, rehydrationKey(id), budget);

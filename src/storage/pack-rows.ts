@@ -6,9 +6,10 @@ import { broken } from './record-row.js';
 import { rowIntact, withRowChecksum } from './row-checksum.js';
 import { textColumns, textOf } from './text-columns.js';
 
-/** A revision in a pack. */
+/** A revision in a pack; in a pack of streams, a file of the entries of a record. */
 export interface PackMember {
   readonly id: string;
+  /** Of a file, its number. */
   readonly revision: number;
 }
 
@@ -38,7 +39,7 @@ export interface StoredPack extends Pack {
   readonly etag: string;
 }
 
-const NAME = /\/_packs\/([0-9a-f-]{36})\.jsonl$/;
+const NAME = /\/(?:_packs|_streams\/[^/]+)\/([0-9a-f-]{36})\.jsonl$/;
 
 /** The UUID in the name of a pack; undefined for any other blob. */
 export function packUuidOf(blob: string): string | undefined {

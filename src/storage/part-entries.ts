@@ -4,6 +4,7 @@ import { findNamedBytes } from './blob-range.js';
 import type { PartitionRef } from './directory.js';
 import { partitionKey, prefixRange } from './keys.js';
 import type { StorageManagerOptions } from './manager-types.js';
+import { MovedLines } from './moved-lines.js';
 import { entryOfLine } from './part-lines.js';
 import { parsePartRow, partKey, type LinePlace, type PartRow, type StoredPart } from './part-rows.js';
 import { openParts, type OpenPart, type PartsRef } from './part-sealing.js';
@@ -12,7 +13,11 @@ import { broken } from './record-row.js';
 
 /** Reads entries, whether they are still in their rows or have moved into append blobs; each is held against its row. */
 export class PartEntries {
-  constructor(private readonly tools: StorageManagerOptions) {}
+  readonly #moved: MovedLines;
+
+  constructor(private readonly tools: StorageManagerOptions) {
+    this.#moved = new MovedLines(tools);
+  }
 
   /** The row of an entry; one point read. Throws `integrity-failure` when it is gone. */
   async row(ref: PartitionRef, id: string, seq: number, budget: Budget): Promise<PartRow> {
@@ -53,8 +58,8 @@ export class PartEntries {
   }
 
   /**
-   * The entries of rows that follow each other: one ranged blob read for each blob that some of them have moved to.
-   * Throws `integrity-failure` for a line that is not there or not the row's, and for what was sealed and does not open.
+   * The entries of rows that follow each other: one ranged blob read for each blob that some of them have moved to, and two
+   * more and a point read where that was archived since. Throws `record-archived` for what cannot be read, `integrity-failure` for a line that is not there or not the row's, and for what was sealed and does not open.
    */
   async read(
     ref: PartsRef,
@@ -64,7 +69,7 @@ export class PartEntries {
   ): Promise<readonly OpenPart[]> {
     const lines = new Map<number, Held>();
     for (const run of runsOf(rows))
-      for (const [seq, held] of await this.#lines(id, run, budget)) lines.set(seq, held);
+      for (const [seq, held] of await this.#lines(ref, id, run, budget)) lines.set(seq, held);
     const stored = rows.map(({ held, etag: _, size: __, sealedChecksum: ___, ...row }) => ({
       ...row,
       ...('entry' in held ? held : (lines.get(row.seq) as Held)),
@@ -73,6 +78,7 @@ export class PartEntries {
   }
 
   async #lines(
+    ref: PartsRef,
     id: string,
     run: readonly MovedRow[],
     budget: Budget,
@@ -81,14 +87,30 @@ export class PartEntries {
     const { blob, offset } = first.held.line;
     const length = run.reduce((bytes, { held }) => bytes + held.line.length, 0);
     const bytes = await findNamedBytes(this.tools.ports.blobs, blob, { offset, length }, budget);
-    if (bytes === undefined) throw broken(id, first.seq, 'part line missing');
-    return run.map((row) => {
-      const begin = row.held.line.offset - offset;
-      const held = entryOfLine(id, row, bytes.subarray(begin, begin + row.held.line.length));
-      if (held === undefined) throw broken(id, row.seq, 'part line');
-      return [row.seq, held];
-    });
+    const [found, bad] = heldIn(id, run, bytes);
+    if (bad === undefined) return found;
+    // It may have been archived: then the row goes on to say where it was.
+    const moved = await this.#moved.find(ref, id, { blob, offset, length }, budget);
+    const [again, worse] = moved === undefined ? [found, bad] : heldIn(id, run, moved);
+    if (worse !== undefined) throw broken(id, worse, (moved ?? bytes) === undefined ? 'part line missing' : 'part line'); // prettier-ignore
+    return again;
   }
+}
+
+/** The entries of rows that follow each other, from their lines; and the number of the first whose line is not its row's. */
+function heldIn(
+  id: string,
+  run: readonly MovedRow[],
+  bytes: Uint8Array | undefined,
+): readonly [readonly (readonly [number, Held])[], number | undefined] {
+  const found: [number, Held][] = [];
+  for (const row of run) {
+    const begin = row.held.line.offset - (run[0]?.held.line.offset ?? 0);
+    const held = bytes && entryOfLine(id, row, bytes.subarray(begin, begin + row.held.line.length));
+    if (held === undefined) return [found, row.seq];
+    found.push([row.seq, held]);
+  }
+  return [found, undefined];
 }
 
 type Held = Pick<StoredPart, 'entry' | 'sealed'>;

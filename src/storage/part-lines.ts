@@ -12,6 +12,16 @@ export function streamBlobName(type: RecordType, ref: PartitionRef, id: string, 
   return `${ref.tenant}/${type.recordType}/${keyValue(ref.partition)}/${id}/${path}/${String(file).padStart(4, '0')}.jsonl`;
 } // prettier-ignore
 
+/** The number of an append blob of entries, from its name. */
+export function streamFileOf(blob: string): number {
+  return Number(/\/(\d+)\.jsonl$/.exec(blob)?.[1] ?? 0);
+}
+
+/** Block blob of lines of the entries of many records; `ref` is the place of their parts. */
+export function streamPackName(type: RecordType, ref: PartitionRef, uuid: string): string {
+  return `${ref.tenant}/${type.recordType}/_streams/${keyValue(ref.partition)}/${uuid}.jsonl`;
+}
+
 /**
  * The line of an entry: follows from its row to the byte, so that whoever writes it a second time writes the same, and
  * whoever reads it holds all of it against the row.

@@ -9,6 +9,7 @@ import { disclose, type Openings } from '../domain/disclosure.js';
 import { oneEntryEtag, partsEtag } from './etag.js';
 import { partitionKey } from './keys.js';
 import type { StorageManagerOptions, StoredRecord } from './manager-types.js';
+import { MovedLines } from './moved-lines.js';
 import { fittingRows, PartEntries } from './part-entries.js';
 import { parseHead, partsHeadKey, partsPartition, sizeOfPart, type PartRow, type PartsHead } from './part-rows.js'; // prettier-ignore
 import { sealedAs, type OpenPart, type PartsRef } from './part-sealing.js';
@@ -17,9 +18,11 @@ import { timeOfId } from './record-location.js';
 /** Reads what the parts of records come to; everything is verified before it is returned. */
 export class PartReader {
   readonly #entries: PartEntries;
+  readonly #moved: MovedLines;
 
   constructor(private readonly tools: StorageManagerOptions) {
     this.#entries = new PartEntries(tools);
+    this.#moved = new MovedLines(tools);
   }
 
   /** Where the parts of a record are. Throws `record-not-found` for a malformed id. */
@@ -33,6 +36,20 @@ export class PartReader {
     const key = partitionKey(ref.tenant, ref.partition);
     const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, partsHeadKey(id)));
     return parseHead(row, id, parts.initial);
+  }
+
+  /**
+   * Before an entry is added to those of which some are in the archive: throws `record-archived` unless they were brought
+   * back, for the answer shows them. Free, or two point reads.
+   */
+  async assertBroughtBack(
+    type: RecordType,
+    ref: PartitionRef,
+    id: string,
+    { archivedUpTo }: PartsHead,
+    budget: Budget,
+  ): Promise<void> {
+    if (archivedUpTo !== undefined) await this.#moved.assertBroughtBack(type, ref, id, budget);
   }
 
   /** One entry; one point read, and one blob read when it has moved. Throws `integrity-failure` when it is gone. */

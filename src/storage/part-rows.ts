@@ -34,6 +34,8 @@ export interface PartsHead {
   readonly addedMs: number;
   /** The latest time that entries have had, where the type finds them by time. */
   readonly latest?: string | undefined;
+  /** The last entry that is in the archive tier; undefined where none is. */
+  readonly archivedUpTo?: number | undefined;
   /** Undefined before the first entry. */
   readonly etag: string | undefined;
 }
@@ -90,7 +92,8 @@ export function headRow(
   // prettier-ignore
   const rowKey = partsHeadKey(id);
   const latest = head.latest === undefined ? {} : { latest: head.latest };
-  const columns = { schema_version: SCHEMA_VERSION, seq: head.seq, added_ms: head.addedMs, totals: JSON.stringify(head.totals), ...latest }; // prettier-ignore
+  const archived = head.archivedUpTo === undefined ? {} : { archived_up_to: head.archivedUpTo };
+  const columns = { schema_version: SCHEMA_VERSION, seq: head.seq, added_ms: head.addedMs, totals: JSON.stringify(head.totals), ...latest, ...archived }; // prettier-ignore
   return { rowKey, properties: withRowChecksum(partition, rowKey, columns) };
 }
 
@@ -116,6 +119,7 @@ export function parseHead(row: Row | undefined, id: string, initial: Totals): Pa
     totals: JSON.parse(String(row.properties['totals'])) as Totals,
     addedMs: Number(row.properties['added_ms']),
     latest: textIn(row, 'latest'),
+    archivedUpTo: numberIn(row, 'archived_up_to'),
     etag: row.etag,
   };
 }
@@ -184,6 +188,11 @@ export function parsePartRow(row: Row, id: string): PartRow {
   const held = secrets === '' ? { entry } : { entry, sealed: JSON.parse(secrets) as SealedSecrets };
   if (sealedChecksumOf(held) !== head.sealedChecksum) throw broken(id, seq, 'part');
   return { ...head, size: sizeOfPart(held), held };
+}
+
+function numberIn(row: Row, name: string): number | undefined {
+  const value = row.properties[name];
+  return typeof value === 'number' ? value : undefined;
 }
 
 function textIn(row: Row, name: string): string | undefined {

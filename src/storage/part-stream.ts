@@ -12,30 +12,17 @@ import { movedPartRow, partKey, type PartRow, type StoredPart } from './part-row
 import { isFault, type RowOperation } from './ports.js';
 import type { RecordLocator } from './record-locator.js';
 import { broken } from './record-row.js';
-import { rowIntact, withRowChecksum } from './row-checksum.js';
 import { digestKey } from './series-rows.js';
+import { parseStreamRow, streamRow, type StreamRow } from './stream-row.js';
 import type { SummaryRefresh } from './summary-refresh.js';
 
 const { records: CONTAINER } = BLOB_CONTAINERS;
-
-/** How far the entries of a record have moved: the row `w:<id>`. */
-interface Moved {
-  /** Entries up to this one are in blobs. */
-  readonly upTo: number;
-  /** The blob that is appended to, from 1; how many of its bytes are lines that rows name; and in how many blocks. */
-  readonly file: number;
-  readonly offset: number;
-  readonly blocks: number;
-  readonly etag: string | undefined;
-}
 
 /** A row that holds its entry, and the line that the entry becomes. */
 interface Line {
   readonly row: PartRow;
   readonly bytes: Uint8Array;
 }
-
-const NOTHING: Moved = { upTo: 0, file: 1, offset: 0, blocks: 0, etag: undefined };
 
 /**
  * Moves entries from their rows into append blobs. A line follows from its row, an append names its position, and one
@@ -90,17 +77,14 @@ export class PartStream {
     return done;
   }
 
-  async #moved(ref: PartitionRef, id: string, budget: Budget): Promise<Moved> {
+  async #moved(ref: PartitionRef, id: string, budget: Budget): Promise<StreamRow> {
     const key = partitionKey(ref.tenant, ref.partition);
     const row = await budget.retry(() => this.tools.ports.tables.find(ref.table, key, digestKey(id)));
-    if (row === undefined) return NOTHING;
-    if (!rowIntact(row)) throw broken(id, 0, 'stream row');
-    const { up_to: upTo, file, offset, blocks } = row.properties;
-    return { upTo: Number(upTo), file: Number(file), offset: Number(offset), blocks: Number(blocks), etag: row.etag }; // prettier-ignore
+    return parseStreamRow(row, id);
   }
 
   /** The next lines, as many as a round takes; undefined when somebody else has moved them meanwhile. */
-  async #lines(ref: PartitionRef, id: string, { upTo, etag }: Moved, budget: Budget): Promise<readonly Line[] | undefined> {
+  async #lines(ref: PartitionRef, id: string, { upTo, etag }: StreamRow, budget: Budget): Promise<readonly Line[] | undefined> {
     const page = await this.#entries.page(ref, id, partKey(id, upTo + 1), LIMITS.partsMoved, budget);
     const lines: Line[] = [];
     let bytes = 0;
@@ -127,13 +111,14 @@ export class PartStream {
     parts: PartsDeclaration,
     ref: PartitionRef,
     id: string,
-    moved: Moved,
+    moved: StreamRow,
     lines: readonly Line[],
     budget: Budget,
-  ): Promise<(Moved & { readonly blob: string }) | undefined> {
+  ): Promise<(StreamRow & { readonly blob: string }) | undefined> {
     const place = await this.locator.locate(type, ref.tenant, id, budget);
     const nameOf = (file: number): string => streamBlobName(type, place, id, parts.path, file);
-    const at = await this.#file(nameOf, id, moved, budget);
+    const at = await this.#file(nameOf, ref, id, moved, budget);
+    if (at === undefined) return undefined;
     const blob = nameOf(at.file);
     const bytes = Buffer.concat(lines.map((line) => line.bytes));
     const { blobs } = this.tools.ports;
@@ -160,15 +145,26 @@ export class PartStream {
     return { ...at, blob, blocks, upTo: moved.upTo + lines.length, offset: at.offset + bytes.length };
   }
 
-  /** The blob to append to: the next one when the one before is full, which then is read-only for ever. */
-  async #file(nameOf: (file: number) => string, id: string, moved: Moved, budget: Budget): Promise<Moved> {
+  /**
+   * The blob to append to: the next one when the one before is full, which then is read-only for ever; undefined when somebody
+   * else has come further.
+   */
+  async #file(
+    nameOf: (file: number) => string,
+    ref: PartitionRef,
+    id: string,
+    moved: StreamRow,
+    budget: Budget,
+  ): Promise<StreamRow | undefined> {
     const { file, offset, blocks } = moved;
     if (blocks < LIMITS.streamBlocks && offset < LIMITS.partStreamBytes) return moved;
     try {
       await budget.retry(() => this.tools.ports.blobs.seal(CONTAINER, nameOf(file)));
     } catch (error) {
-      if (isFault(error, 'missing')) throw broken(id, moved.upTo, 'stream missing');
-      throw error;
+      if (!isFault(error, 'missing')) throw error;
+      // Or it was archived: then this row is not the latest any more.
+      if ((await this.#moved(ref, id, budget)).etag !== moved.etag) return undefined;
+      throw broken(id, moved.upTo, 'stream missing');
     }
     return { ...moved, file: file + 1, offset: 0, blocks: 0 };
   }
@@ -201,16 +197,14 @@ export class PartStream {
   async #commit(
     ref: PartitionRef,
     id: string,
-    before: Moved,
-    { upTo, file, offset, blocks, blob }: Moved & { readonly blob: string },
+    before: StreamRow,
+    { blob, ...come }: StreamRow & { readonly blob: string },
     lines: readonly Line[],
     budget: Budget,
   ): Promise<number> {
     const key = partitionKey(ref.tenant, ref.partition);
-    const rowKey = digestKey(id);
-    const columns = { schema_version: '1.0', up_to: upTo, file, offset, blocks };
-    const properties = withRowChecksum(key, rowKey, columns);
-    let begin = offset - lines.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const { rowKey, properties } = streamRow(key, id, come);
+    let begin = come.offset - lines.reduce((sum, { bytes }) => sum + bytes.length, 0);
     const operations: RowOperation[] = [
       before.etag === undefined
         ? { kind: 'insert', rowKey, properties }

@@ -79,7 +79,7 @@ export class PartWriter {
   /**
    * At most 4 reads of rows, 1 of the record's detail when it is not cached, 1 of the standing entry's blob when it has
    * moved there, and 1 transaction, however many parts there are. When what is asked for is so already nothing is
-   * stored but the row of a key, for 1 read of a row more. Throws `record-not-found`, `version-conflict`, `record-invalid`, and what the declaration throws.
+   * stored but the row of a key, for 1 read of a row more. Throws `record-not-found`, `version-conflict`, `record-invalid`, `record-archived`, and what the declaration throws.
    */
   async add(
     type: RecordType,
@@ -119,6 +119,7 @@ export class PartWriter {
       if (adding.ifMatch !== undefined && !ifMatchHolds(adding.ifMatch, record.etag))
         throw new AppError('version-conflict', 'The record has changed since it was read.');
       if ('refusal' in accepted) throw accepted.refusal;
+      await this.reader.assertBroughtBack(type, ref, id, head, budget);
       const previous = named ?? cameWith(parts, record, accepted.input[parts.nameMember ?? '']);
       const nowMs = Math.max(this.tools.clock.now(), head.addedMs + 1);
       const whole = previous === undefined ? undefined : wholePart(previous);
@@ -248,7 +249,7 @@ export class PartWriter {
     });
     const latest = latestTime(parts, entry, head.latest);
     const part = { seq, replaces: previous?.seq, ...held, eventId: event.event_id, addedAt: formatTime(nowMs), latest }; // prettier-ignore
-    const row = headRow(key, id, { seq, totals, addedMs: nowMs, latest });
+    const row = headRow(key, id, { ...head, seq, totals, addedMs: nowMs, latest });
     const operations: RowOperation[] = [
       { kind: 'insert', ...partRow(key, id, part) },
       head.etag === undefined ? { kind: 'insert', ...row } : { kind: 'replace', ...row, etag: head.etag },

@@ -143,7 +143,12 @@ export interface BlobStore {
    * Creates a block blob of blocks that were staged, in this order; nobody will change it.
    * Faults: `exists`, `missing` (one was not staged), `unavailable`.
    */
-  commitBlocks(container: string, name: string, blockIds: readonly string[]): Promise<void>;
+  commitBlocks(
+    container: string,
+    name: string,
+    blockIds: readonly string[],
+    contentType: string,
+  ): Promise<void>;
   /** One page of names that begin with `prefix`, ascending; `next` continues after the page. Faults: `unavailable`. */
   list(
     container: string,

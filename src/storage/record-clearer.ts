@@ -42,7 +42,8 @@ export class RecordClearer {
   }
 
   /**
-   * A record without entries, of one revision: 2 point reads, 1 list, 1 blob deletion, 1 range read, 1 transaction. What
+   * A record without entries, of one revision: 2 point reads, 1 list, 1 blob deletion, 1 range read, 1 transaction; where its
+   * type has streams, or it was in the archive, 1 point read more. What
    * has entries is cleared `again` in a later round (`last`), for a writer that slept may have left something after the
    * first time; what it can leave of others is collected as an orphan. False when time was up first. Throws
    * `integrity-failure` for what does not hold together, which stays; `storage-unavailable`.
@@ -66,7 +67,7 @@ export class RecordClearer {
       if (!(await this.#blobs(type, ref, id, timeIsUp))) return false;
       await forgetLinks(this.tools.ports.tables, tenant, id, first.tombstone.links, this.#budget());
     }
-    const how = { last, mayBeBack: parts?.series !== undefined };
+    const how = { last, mayBeBack: parts?.series !== undefined, streams: parts?.stream !== undefined };
     return this.#finish(ref, id, last || parts === undefined ? 'cleared' : 'clearing', how, timeIsUp);
   }
 
@@ -125,7 +126,11 @@ export class RecordClearer {
     ref: PartitionRef,
     id: string,
     state: Tombstone['state'],
-    { last, mayBeBack }: { readonly last: boolean; readonly mayBeBack: boolean },
+    {
+      last,
+      mayBeBack,
+      streams,
+    }: { readonly last: boolean; readonly mayBeBack: boolean; readonly streams: boolean },
     timeIsUp: () => boolean,
   ): Promise<boolean> {
     const key = partitionKey(ref.tenant, ref.partition);
@@ -136,7 +141,11 @@ export class RecordClearer {
       const page = await this.#budget().retry(() => tables.range(ref.table, key, query));
       const rows = page.rows.map(({ rowKey }): RowOperation => ({ kind: 'delete', rowKey, etag: '*' }));
       const said = page.more ? [] : await this.#said(ref, id, state, last);
-      const archived = mayBeBack || page.rows.some(({ properties }) => properties['tier'] === 'archive');
+      const archived =
+        mayBeBack ||
+        page.rows.some(({ properties }) => properties['tier'] === 'archive') ||
+        // Of entries their rows said it, which are gone.
+        (streams && page.rows.length > 0);
       const back = archived ? await this.#broughtBack(ref, id) : [];
       if (rows.length + said.length + back.length === 0) return true;
       try {

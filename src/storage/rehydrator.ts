@@ -9,6 +9,7 @@ import type { PartitionRef } from './directory.js';
 import { BLOB_CONTAINERS, partitionKey, prefixRange, recordKey, rehydrationKey } from './keys.js';
 import type { CallContext, StorageManagerOptions } from './manager-types.js';
 import { archivedYears } from './archived-years.js';
+import { archivedStreams } from './moved-lines.js';
 import { OPERATION_PREFIX, OperationStore, type StoredOperation } from './operations.js';
 import { pendingEvent } from './pending-event.js';
 import { isFault, type RehydratePriority, type RowOperation } from './ports.js';
@@ -88,7 +89,12 @@ export class Rehydrator {
   ): Promise<StoredOperation> {
     const budget = this.#budget();
     const ref = await this.#locator.locate(type, call.tenant, id, budget);
-    const packs = [...(await this.#archivedPacks(ref, id, budget)), ...(await archivedYears(this.tools.ports.tables, type, ref.tenant, id, budget))]; // prettier-ignore
+    const { tables } = this.tools.ports;
+    const packs = [
+      ...(await this.#archivedPacks(ref, id, budget)),
+      ...(await archivedYears(tables, type, ref.tenant, id, budget)),
+      ...(await archivedStreams(tables, type, ref.tenant, id, budget)),
+    ];
     if (packs.length === 0) throw new AppError('transition-not-allowed', 'Nothing of the record is in the archive: it can be read.'); // prettier-ignore
     if (packs.length > LIMITS.rehydratedPacks) throw new AppError('transition-not-allowed', 'The history of the record lies in more packs than are brought back at a time.'); // prettier-ignore
     for (;;) {

@@ -130,7 +130,7 @@ class Blocks {
     if (this.#openBytes > 0) await this.#stage();
     await this.budget().retry(async (attempt) => {
       try {
-        await this.blobs.commitBlocks(CONTAINER, this.blob, this.#ids);
+        await this.blobs.commitBlocks(CONTAINER, this.blob, this.#ids, 'application/gzip');
       } catch (error) {
         // Its name is ours alone.
         if (attempt === 1 || !isFault(error, 'exists')) throw error;

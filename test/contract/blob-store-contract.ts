@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../src/domain/limits.js';
 import type { BlobStore } from '../../src/storage/ports.js';
 import { expectFault } from '../support/expect-fault.js';
 import type { StorageKind, StorageUnderTest } from '../support/storages.js';
@@ -39,7 +40,7 @@ export function blobStoreContract(kind: StorageKind): void {
       await expectFault('refused', blobs.list(nowhere, ''));
       await expectFault('refused', blobs.delete(nowhere, 'a'));
       await expectFault('refused', blobs.stageBlock(nowhere, 'a', '0', bytes('x')));
-      await expectFault('refused', blobs.commitBlocks(nowhere, 'a', ['0']));
+      await expectFault('refused', blobs.commitBlocks(nowhere, 'a', ['0'], 'text/plain'));
       await expectFault('refused', blobs.setTier(nowhere, 'a', 'cool'));
       await expectFault('refused', blobs.copyToHot(nowhere, 'a', 'b', 'standard'));
       await expectFault('refused', blobs.blockState(nowhere, 'a'));
@@ -180,7 +181,7 @@ export function blobStoreContract(kind: StorageKind): void {
         expect(await blobs.find(RECORDS, name)).toBeUndefined();
         expect(await blobs.blockState(RECORDS, name)).toBeUndefined();
         expect((await blobs.list(RECORDS, name)).names).toEqual([]);
-        await blobs.commitBlocks(RECORDS, name, ['03', '01']);
+        await blobs.commitBlocks(RECORDS, name, ['03', '01'], 'text/plain');
         expect(text(await blobs.find(RECORDS, name))).toBe('three first ');
         expect(text(await blobs.find(RECORDS, name, { offset: 6, length: 5 }))).toBe('first');
         expect(await blobs.blockState(RECORDS, name)).toEqual({ length: 12, tier: 'hot' });
@@ -191,21 +192,25 @@ export function blobStoreContract(kind: StorageKind): void {
       it('are written once', async () => {
         const name = fresh();
         await blobs.stageBlock(RECORDS, name, '01', bytes('one'));
-        await blobs.commitBlocks(RECORDS, name, ['01']);
-        await expectFault('exists', blobs.commitBlocks(RECORDS, name, ['01']));
+        await blobs.commitBlocks(RECORDS, name, ['01'], 'text/plain');
+        await expectFault('exists', blobs.commitBlocks(RECORDS, name, ['01'], 'text/plain'));
         await expectFault('exists', put(name, 'other'));
         await blobs.stageBlock(RECORDS, name, '02', bytes('two'));
-        await expectFault('exists', blobs.commitBlocks(RECORDS, name, ['02']));
+        await expectFault('exists', blobs.commitBlocks(RECORDS, name, ['02'], 'text/plain'));
         expect(text(await blobs.find(RECORDS, name))).toBe('one');
       });
 
       it('are not made of what was not staged, and no block is empty or too large', async () => {
         const name = fresh();
+        const largest = new Uint8Array(4 * 1024 * 1024);
         await blobs.stageBlock(RECORDS, name, '01', bytes('one'));
-        await expectFault('missing', blobs.commitBlocks(RECORDS, name, ['01', '02']));
+        await expectFault('missing', blobs.commitBlocks(RECORDS, name, ['01', '02'], 'text/plain'));
         expect(await blobs.find(RECORDS, name)).toBeUndefined();
         await expectFault('refused', blobs.stageBlock(RECORDS, name, '02', bytes('')));
-        await expectFault('too-large', blobs.stageBlock(RECORDS, name, '02', new Uint8Array(4 * 1024 * 1024 + 1))); // prettier-ignore
+        await expectFault('too-large', blobs.stageBlock(RECORDS, name, '02', Buffer.concat([largest, bytes('x')]))); // prettier-ignore
+        await blobs.stageBlock(RECORDS, name, '02', largest);
+        await blobs.commitBlocks(RECORDS, name, ['01', '02'], 'text/plain');
+        expect(await blobs.blockState(RECORDS, name)).toEqual({ length: largest.length + 3, tier: 'hot' });
       });
     });
 

@@ -77,6 +77,7 @@ export class HostileStorage {
       port === 'blobs' &&
       [
         'putOnce',
+        'commitBlocks',
         'swap',
         'createAppend',
         'append',

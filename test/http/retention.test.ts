@@ -151,4 +151,5 @@ const DELETING = [
   'storage/record-clearer.ts',
   'storage/rehydrator.ts',
   'storage/series-archiver.ts',
+  'storage/stream-archiver.ts',
 ];

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { Clock } from '../../src/domain/clock.js';
+import type { RecordType } from '../../src/domain/record-type.js';
 import { CollectOrphans } from '../../src/lifecycle/collect-orphans.js';
 import { addCounts, type Counts, type Job, type StepContext } from '../../src/lifecycle/job.js';
 import type { JobReport } from '../../src/lifecycle/job-runner.js';
@@ -54,10 +55,14 @@ export async function round(
   return counts;
 }
 
-export function collector(ports: StoragePorts, clock: Clock): CollectOrphans {
+export function collector(
+  ports: StoragePorts,
+  clock: Clock,
+  types: readonly RecordType[] = [decisionType],
+): CollectOrphans {
   const entropy = seededEntropy('collector');
   const budget = (): Budget => new Budget(clock, entropy);
-  return new CollectOrphans({ ports, types: [decisionType], budget, log: createLog('silent') });
+  return new CollectOrphans({ ports, types, budget, log: createLog('silent') });
 }
 
 /** A storage in memory and hosts on it. */

@@ -178,7 +178,12 @@ export class MemoryBlobs implements BlobStore {
     this.#staged.set(key, staged.set(blockId, bytes.slice()));
   }
 
-  async commitBlocks(container: string, name: string, blockIds: readonly string[]): Promise<void> {
+  async commitBlocks(
+    container: string,
+    name: string,
+    blockIds: readonly string[],
+    _contentType: string,
+  ): Promise<void> {
     if (this.#container(container).has(name))
       throw new StorageFault('exists', `the blob ${name} exists already`);
     const staged = this.#staged.get(`${container}/${name}`);

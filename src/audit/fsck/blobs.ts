@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { isObject } from '../../domain/merge-patch.js';
 import { isAppError } from '../../domain/errors.js';
 import type { RecordType } from '../../domain/record-type.js';
-import { BLOB_CONTAINERS, revisionKey, recordKey } from '../../storage/keys.js';
+import { BLOB_CONTAINERS, packKey, revisionKey, recordKey } from '../../storage/keys.js';
 import { isFault } from '../../storage/ports.js';
 import { placeOf } from '../../storage/record-location.js';
 import { isIntactTombstone } from './disposals.js';
@@ -16,6 +16,8 @@ const CONTAINER = BLOB_CONTAINERS.records;
 const DETAIL =
   /^([^/]+)\/([^/]+)\/([^/]+)\/([a-z]+_[0-9a-f-]{36})\/([1-9]\d{0,9})-(evt_[0-9a-f-]{36})\.json$/;
 const PACK = /^([^/]+)\/([^/]+)\/_packs\/[0-9a-f-]{36}\.jsonl$/;
+/** Lines of entries of many, with the partition of parts that they and the row of the pack are in. */
+const STREAMS = /^([^/]+)\/([^/]+)\/_streams\/([^/]+)\/([0-9a-f-]{36})\.jsonl$/;
 const LINES = /^([^/]+)\/([^/]+)\/([^/]+)\/([a-z]+_[0-9a-f-]{36})\/[a-z-]+\/\d{4}\.jsonl$/;
 /** A file with values of a year. */
 const YEAR = /^([^/]+)\/([^/]+)\/([^/]+)\/([a-z]+_[0-9a-f-]{36})\/[a-z-]+\/(\d{4})-[0-9a-f-]{36}\.csv\.gz$/;
@@ -54,9 +56,10 @@ async function verdictOn(reads: Reads, tenant: string, name: string): Promise<Ve
     reads.tools.types.find((type) => type.recordType === recordType);
   const year = YEAR.exec(name);
   if (year !== null) return yearVerdict(reads, typeOf(year[2]), tenant, name, year[4] ?? '', Number(year[5]));
-  const [detail, pack, lines] = [DETAIL.exec(name), PACK.exec(name), LINES.exec(name)];
-  const type = typeOf((detail ?? pack ?? lines)?.[2]);
+  const [detail, pack, lines, streams] = [DETAIL.exec(name), PACK.exec(name), LINES.exec(name), STREAMS.exec(name)]; // prettier-ignore
+  const type = typeOf((detail ?? pack ?? lines ?? streams)?.[2]);
   if (type === undefined) return 'unknown';
+  if (streams !== null) return streamsVerdict(reads, type, tenant, streams);
   if (pack !== null) return packVerdict(reads, type, tenant, name);
   const [, , , partition = '', id = ''] = detail ?? lines ?? [];
   const rowKey = detail === null ? recordKey(id) : revisionKey(id, Number(detail[5]));
@@ -84,6 +87,18 @@ async function yearVerdict(
   // That one is altered is said where series are looked at.
   if (row === undefined || !rowIntact(row)) return 'orphan';
   return parseYearRow(row, id).files.some(({ blob }) => blob === name) ? 'named' : 'orphan';
+}
+
+/** A pack of entries has a row, from before it is there until it goes. */
+async function streamsVerdict(
+  reads: Reads,
+  { parts }: RecordType,
+  tenant: string,
+  [, , , partition = '', uuid = '']: readonly string[],
+): Promise<Verdict> {
+  if (parts === undefined) return 'unknown';
+  const row = await reads.row(parts.table, `${tenant}:${partition}`, packKey(uuid));
+  return row === undefined ? 'orphan' : 'named';
 }
 
 /** A pack is in use when a row names it for any of its lines. */

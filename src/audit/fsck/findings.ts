@@ -43,7 +43,7 @@ export const FINDINGS = {
   'disposal.left': 'something lies beside a tombstone that says that nothing does',
   'disposal.stuck': 'what a record was that was disposed of days ago is not cleared',
   'pack.archived': 'a pack is in the archive tier; what is in it was not read',
-  'pack.members': 'an archived revision is in a pack whose row does not have it',
+  'pack.members': 'an archived revision, or entry, is in a pack whose row does not have it',
   'pack.missing': 'a pack that rows name is not there, or not as long as its row says',
   'pack.tier': 'a pack is in another tier than its row, or the row of a revision, says',
   'year.content': 'a file with values of a year is not there, or not what its row says',

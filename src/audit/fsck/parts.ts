@@ -23,6 +23,7 @@ import { checkDisposedEntries, disposedState } from './disposals.js';
 import { eventOf } from './event-of.js';
 import type { Found, Suspicions } from './findings.js';
 import { lookSettled } from './look-settled.js';
+import { movedLine } from './moved-line.js';
 import { checkNamed } from './subject-index.js';
 import { AT_ONCE, differing, keyOf, rowAt, type Reads } from './tools.js';
 
@@ -108,7 +109,7 @@ async function checkEntry(reads: Reads, place: Place, id: string, row: Row, foun
     found('part.content', where, 'it is not what its checksum says', since);
     return;
   }
-  const held = await heldBy(reads, id, entry, found, where);
+  const held = await heldBy(reads, ref, id, entry, found, where);
   const event = await eventOf(reads, ref, entry.eventId);
   if (event === 'missing') found('part.unlogged', where, `there is no event ${entry.eventId}`, since);
   if (typeof event !== 'string') {
@@ -126,17 +127,22 @@ async function checkEntry(reads: Reads, place: Place, id: string, row: Row, foun
 
 type Held = Pick<StoredPart, 'entry' | 'sealed'>;
 
-/** The entry in its row, or in the line that the row names. */
-async function heldBy(reads: Reads, id: string, row: PartRow, found: Found, where: string): Promise<Held | undefined> {
+/** The entry in its row, or in the line that the row names, wherever that has gone. */
+async function heldBy(reads: Reads, ref: PartitionRef, id: string, row: PartRow, found: Found, where: string): Promise<Held | undefined> {
   if ('entry' in row.held) return row.held;
   const { blob, offset, length } = row.held.line;
   let bytes: Uint8Array | undefined;
   try {
     bytes = await findNamedBytes(reads.tools.ports.blobs, blob, { offset, length }, reads.budget());
   } catch (error) {
-    if (!isFault(error, 'refused', 'archived')) throw error;
+    if (!isFault(error, 'refused')) throw error;
   }
-  const held = bytes === undefined ? undefined : entryOfLine(id, row, bytes);
+  const there = bytes && entryOfLine(id, row, bytes);
+  if (there !== undefined) return there;
+  const moved = await movedLine(reads, ref, id, row.held.line, found, where);
+  // Nobody reads what is archived: its rows were held against that of its pack.
+  if (moved === 'archived') return undefined;
+  const held = moved && entryOfLine(id, row, moved);
   if (held === undefined) found('part.content', where, `its line in records/${blob} is not there, or another`);
   return held;
 } // prettier-ignore
@@ -190,7 +196,7 @@ async function checkName(
   }
   if (!rowIntact(stored)) return;
   try {
-    const held = await heldBy(reads, id, parsePartRow(stored, id), () => undefined, where);
+    const held = await heldBy(reads, ref, id, parsePartRow(stored, id), () => undefined, where);
     const name = held?.entry[parts.nameMember ?? ''];
     if (held !== undefined && partNameKey(id, String(name)) !== row.rowKey)
       found('part.name', where, `entry ${String(seq)} has another name`, { sinceMs: row.timestampMs });
