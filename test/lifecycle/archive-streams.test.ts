@@ -193,6 +193,26 @@ describe('the messages of conversations', () => {
   });
 });
 
+describe('a pack of messages', () => {
+  it('that does not read as it was written is told of, and nothing moves into it', async () => {
+    const ids = await world.talks(4, 1);
+    const before = await world.heard(ids);
+    world.clock.pass(31 * DAY);
+    const host = world.host(async ({ method, args }, run) => {
+      const [container, name, bytes] = args as [string, string, Uint8Array];
+      if (method !== 'putOnce' || !name.includes('/_streams/')) return run();
+      return world.ports.blobs.putOnce(container, name, bytes.with(1000, 0), '');
+    });
+    expect(await world.archive(host)).toMatchObject({ movedStreams: 0 });
+    expect(world.rows('o:', 'auditevents').map(({ properties }) => String(properties['event'])).filter((event) => event.includes('"what":"pack"'))).toHaveLength(1); // prettier-ignore
+    expect([world.appends().length, await world.heard(ids)]).toEqual([4, before]);
+    // It goes, and is written anew.
+    world.clock.pass(2 * DAY);
+    expect(await world.archive()).toMatchObject({ removedPacks: 1, movedStreams: 4 });
+    expect(await world.heard(ids)).toBe(before);
+  });
+});
+
 describe('a conversation that is cool', () => {
   it('is answered, edited and goes on, in a file of its own, which is archived in its turn', async () => {
     const [id = ''] = await world.cooled(1, 4);
@@ -375,6 +395,25 @@ describe('those who come at the same time', () => {
     await world.archive();
     expect([world.packs(TABLE).map(({ state }) => state), world.streamPacks().length]).toEqual([['stored'], 1]); // prettier-ignore
     expect(await look()).toEqual([]);
+  });
+
+  it('are one who slept right before it said where a file had gone: the pack was given up, and the file stays', async () => {
+    const [id = ''] = await world.talks(1, 4);
+    const before = await world.heard([id]);
+    world.clock.pass(31 * DAY);
+    const saysIt = ({ method, args }: PortCall): boolean =>
+      method === 'commit' && args[0] === TABLE && (args[2] as readonly { rowKey: string }[])[0]?.rowKey === digestKey(id); // prettier-ignore
+    const sleeper = new Sleeper(saysIt);
+    const slow = world.host(sleeper.intercept).jobs.tryOut('archive', {});
+    await sleeper.asleep;
+    // Nobody else moves it meanwhile.
+    await world.host().holds.place({ scope: { record: { collection: 'conversations', id } }, reason: 'A case.' }, caller()); // prettier-ignore
+    world.clock.pass(2 * DAY);
+    expect(await world.archive()).toMatchObject({ removedPacks: 1 });
+    sleeper.wake();
+    expect((await slow).counts).toMatchObject({ movedStreams: 0, overtaken: 1 });
+    expect(await world.heard([id])).toBe(before);
+    expect([world.appends().length, world.streamPacks(), world.packs(TABLE)]).toEqual([1, [], []]);
   });
 
   it('are a reader that had read the rows before: it finds where their lines have gone, or that they are in the archive', async () => {
