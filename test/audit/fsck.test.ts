@@ -21,7 +21,7 @@ describe.each(STORAGES)('fsck $name', (kind) => {
     } finally {
       world.close();
     }
-  });
+  }, 60_000);
 });
 
 describe.each(STORAGES.filter(({ realTime }) => realTime))('fsck beside a platform at work $name', (kind) => {

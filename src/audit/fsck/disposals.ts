@@ -107,26 +107,35 @@ export async function checkDisposedEntries(
 export async function checkDisposed(
   reads: Reads,
   tenant: string,
-  { leaf, facts, resourceType, action, details }: LeafEvent,
+  event: LeafEvent,
   found: Found,
 ): Promise<void> {
-  const { event_id: eventId, resource_id: id } = facts;
-  const type = reads.tools.types.find(({ recordType }) => recordType === resourceType);
+  const { event_id: eventId, resource_id: id } = event.facts;
+  const type = reads.tools.types.find(({ recordType }) => recordType === event.resourceType);
   if (type === undefined) return;
-  const undone = (detail: string): void => found('disposal.undone', `leaf ${String(leaf)}`, `${eventId}: ${detail}`); // prettier-ignore
   const place = await located(reads, type, tenant, id);
-  if (place === undefined) return undone(`nothing says where ${id} is`);
-  const { ref, row } = place;
-  const where = rowAt(ref.table, keyOf(ref), recordKey(id));
-  if (row === undefined) return undone(`${where} is not there`);
-  await checkListed(reads, ref, found);
+  if (place?.row !== undefined) await checkListed(reads, place.ref, found);
+  const wrong = place === undefined ? `nothing says where ${id} is` : undoneBy(place, event);
+  if (wrong !== undefined) found('disposal.undone', `leaf ${String(event.leaf)}`, `${eventId}: ${wrong}`);
+}
+
+function undoneBy({ ref, row }: Located, { facts, action, details }: LeafEvent): string | undefined {
+  const where = rowAt(ref.table, keyOf(ref), recordKey(facts.resource_id));
+  if (row === undefined) return `${where} is not there`;
   // That it is altered is said where rows are walked.
-  if (!rowIntact(row)) return;
+  if (!rowIntact(row)) return undefined;
   const { tombstone, event_id: own, history_from: from } = row.properties;
-  if (action === 'dispose' && tombstone !== true) return undone(`${where} is no tombstone`);
-  if (action === 'dispose' && own !== eventId) return undone(`${where} is the tombstone of another event`);
-  const begins = tombstone === true ? Infinity : Number(from ?? 1);
-  if (action !== 'dispose' && begins < Number(details['history_from'])) undone(`${where} has an earlier history`); // prettier-ignore
+  if (action !== 'dispose') {
+    const begins = tombstone === true ? Infinity : Number(from ?? 1);
+    return begins < Number(details['history_from']) ? `${where} has an earlier history` : undefined;
+  }
+  if (tombstone !== true) return `${where} is no tombstone`;
+  return own === facts.event_id ? undefined : `${where} is the tombstone of another event`;
+}
+
+interface Located {
+  readonly ref: PartitionRef;
+  readonly row: Row | undefined;
 }
 
 async function located(
@@ -134,7 +143,7 @@ async function located(
   type: RecordType,
   tenant: string,
   id: string,
-): Promise<{ readonly ref: PartitionRef; readonly row: Row | undefined } | undefined> {
+): Promise<Located | undefined> {
   try {
     const ref = await reads.locator.locate(type, tenant, id, reads.budget());
     return { ref, row: await reads.row(ref.table, keyOf(ref), recordKey(id)) };

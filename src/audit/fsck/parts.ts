@@ -52,8 +52,10 @@ async function checkEntries(reads: Reads, place: Place, head: Row, found: Found)
   const counted = Number(head.properties['seq']);
   const disposed = await disposedState(reads, place.type, ref.tenant, id);
   if (disposed !== undefined) return checkDisposedEntries(reads, ref, id, disposed, found);
-  if (isDisposedHead(head))
-    return found('part.missing', rowAt(ref.table, keyOf(ref), head.rowKey), `it says that ${id} was disposed of`, since);
+  if (isDisposedHead(head)) {
+    found('part.missing', rowAt(ref.table, keyOf(ref), head.rowKey), `it says that ${id} was disposed of`, since);
+    return;
+  }
   await checkRecordOf(reads, place, id, head, found);
   let seen = 0;
   let next: string | undefined = partKey(id, 1);
