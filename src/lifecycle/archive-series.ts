@@ -113,15 +113,18 @@ export class ArchiveSeries implements PartitionJob {
     const free = (): Promise<boolean> => this.#free(one, true);
     let counts: Counts = {};
     try {
-      if (isToFile(come, year)) {
+      const toArchive = frozen && year > (come.archivedThrough ?? -Infinity);
+      // Also what is filed already: a digest that slept may have written rows anew that a file has.
+      if (isToFile(come, year) || toArchive) {
         const how = { tier: frozen ? 'archive' : 'cool', free, timeIsUp: context.timeIsUp } as const;
         const outcome = await archiver.file(place, year, how);
-        counts = addCounts(counts, outcome === 'empty' ? {} : { [COUNTED[outcome]]: 1 });
+        const swept = outcome === 'filed' && !isToFile(come, year);
+        counts = addCounts(counts, outcome === 'empty' || swept ? {} : { [COUNTED[outcome]]: 1 });
         if (outcome === 'clearing') return { counts: {}, again: true };
         if (outcome === 'held') return { counts, again: false };
         if (outcome === 'overtaken' || outcome === 'too-large') await archiver.putOff(place, year);
       }
-      if (frozen && year > (come.archivedThrough ?? -Infinity)) {
+      if (toArchive) {
         const outcome = await archiver.freeze(place, year, free);
         counts = addCounts(counts, outcome === 'empty' ? {} : { [outcome]: 1 });
       }

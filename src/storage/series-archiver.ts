@@ -234,7 +234,9 @@ export class SeriesArchiver {
   async #tell(place: SeriesPlace, year: number, before: Digested, row: YearRow | undefined): Promise<void> {
     const file = row?.files.at(-1);
     const told = file === undefined ? '' : (yearBlobOf(file.blob)?.uuid ?? '');
-    const isTold = before.due.get(year)?.told === told;
+    const known = before.due.get(year);
+    // What is not due any more was told of when it was filed.
+    const isTold = known === undefined ? (before.filedThrough ?? -Infinity) >= year : known.told === told;
     const event = file === undefined || isTold ? undefined : await this.#progress.event(place, { from: 'hot', to: file.tier, year, ...factsOf([file]) }); // prettier-ignore
     const next = async (come: Digested): Promise<Digested | undefined> => {
       const { filedThrough = -Infinity, due } = come;

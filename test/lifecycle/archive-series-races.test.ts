@@ -139,6 +139,12 @@ describe('a digest', () => {
     expect(other.samples(late).length).toBeGreaterThan(0);
     expect(await other.values(late)).toEqual(all);
     expect(await other.values(late, 'day')).toMatchObject([{ count: 1 }, { count: 12 }, { count: 12 }, { count: 12 }, { count: 4 }]); // prettier-ignore
+    // They go when the file does into the archive, which is said once.
+    other.until('2027-01-01T00:00:00Z', 1);
+    expect(await other.round()).toEqual({ lookedAt: 1, archived: 1 });
+    expect(other.samples(late)).toEqual([]);
+    const told = other.rows('o:', 'metricentries').map(({ properties }) => String(properties['event'])).filter((event) => event.includes('"record.archived"')); // prettier-ignore
+    expect(told.map((event) => /"to":"(\w+)"/.exec(event)?.[1])).toEqual(['cool', 'archive']);
   });
 });
 

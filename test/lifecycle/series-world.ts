@@ -8,7 +8,7 @@ import { ArchiveWorld } from './archive-world.js';
 import { DAY } from './support.js';
 
 export const CALL = caller();
-export const METRIC = { name: 'Orders', metric_type: 'counter', unit: 'orders', current_value: 7 } as const;
+const METRIC = { name: 'Orders', metric_type: 'counter', unit: 'orders', current_value: 7 } as const;
 
 export interface Value {
   readonly timestamp: string;
