@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { Envelope } from '../src/domain/envelope.js';
+import { isAppError } from '../src/domain/errors.js';
 import type { Platform } from '../src/platform.js';
 import { conversationType } from '../src/records/conversation.js';
 import { decisionType } from '../src/records/decision.js';
@@ -43,6 +44,8 @@ const AT_ONCE = 8;
 /** Records that are made before they are sealed. */
 const CHUNK = 1000;
 const MESSAGES = 3;
+/** Runs of a job that may break off because an emulator is busy. */
+const PATIENCE = 20;
 /** Who is erased. */
 const PERSON = 'p-4711';
 
@@ -87,10 +90,16 @@ const talk: LifecycleWork['make'] = async ({ manager }, tenant, serial) => {
   return made;
 };
 
-/** A round of a job, in as many runs as it takes. */
+/** A round of a job, in as many runs as it takes; as by the timer, the next goes on where storage did not answer. */
 const round = (name: string) => async (platform: Platform) => {
-  for (;;) {
-    const { outcome, counts } = await platform.jobs.start(name);
+  for (let failures = 0; ;) {
+    const report = await platform.jobs.start(name).catch((error: unknown) => {
+      failures += 1;
+      if (failures > PATIENCE || !isAppError(error, 'storage-unavailable')) throw error;
+      return undefined;
+    });
+    if (report === undefined) continue;
+    const { outcome, counts } = report;
     if (outcome !== 'done' && outcome !== 'paused') throw new Error(`the job ${name} is ${outcome}`);
     if ((counts['damaged'] ?? 0) > 0) throw new Error(`the job ${name} finds damage`);
     if (outcome === 'done') return;

@@ -30,6 +30,8 @@ export interface SubjectRecordsTools {
 
 /** How often holds may change while records are held against them. */
 const LOOKS = 5;
+/** Records whose rows are read at once where a hold is on a query. */
+const AT_ONCE = 16;
 
 /** Finds the records that are about a subject, and holds each of them against the legal holds in force. */
 export class SubjectRecords {
@@ -89,14 +91,16 @@ export class SubjectRecords {
     const queried = new Set(
       active.flatMap(({ scope }) => (scope.kind === 'query' ? [scope.collection] : [])),
     );
-    for (const { recordType, recordId } of page) {
+    const factsOf = async ({ recordType, recordId }: IndexedSubject): Promise<HoldFacts | undefined> => {
       const type = this.#typeOf(recordType);
-      if (type === undefined) continue;
+      if (type === undefined) return undefined;
       const subjects = alsoAbout.get(recordId) ?? [];
-      const bare: HoldFacts = { collection: type.collection, id: recordId, createdMs: parseId(recordId)?.ms ?? 0, fields: {}, subjects }; // prettier-ignore
-      const facts = queried.has(type.collection) ? await this.#factsOf(type, tenant, recordId, subjects) : bare; // prettier-ignore
-      if (facts !== undefined) assertNone('subject', holdsOn(active, facts));
-    }
+      if (queried.has(type.collection)) return this.#factsOf(type, tenant, recordId, subjects);
+      return { collection: type.collection, id: recordId, createdMs: parseId(recordId)?.ms ?? 0, fields: {}, subjects }; // prettier-ignore
+    };
+    for (let at = 0; at < page.length; at += AT_ONCE)
+      for (const facts of await settled(page.slice(at, at + AT_ONCE).map(factsOf)))
+        if (facts !== undefined) assertNone('subject', holdsOn(active, facts));
   }
 
   /** Whom of those that are held the records of a page are about as well. */
@@ -143,4 +147,10 @@ export class SubjectRecords {
   #active(tenant: string): Promise<readonly ActiveHold[]> {
     return this.tools.holds.activeOf(tenant, { fresh: true });
   }
+}
+
+/** All results; the first failure once none is under way any more. */
+async function settled<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
