@@ -12,7 +12,7 @@ const YEAR = 366 * DAY;
 /** Three decisions of that much are a pack. */
 const HUGE = 'At length. '.repeat(4000);
 /** Whose erasure is provisional, complete, of nobody, and asked for. */
-export const PERSONS = ['p-1', 'p-2', 'p-3', 'p-4'] as const;
+const PERSONS = ['p-1', 'p-2', 'p-3', 'p-4'] as const;
 
 /** A clock that is off by so much. */
 const shifted = (ms: number): Clock => ({

@@ -6,7 +6,7 @@ import { wrapPorts } from '../support/wrap-ports.js';
 import { fsckOf, fsckWorld, TENANT } from './fsck-world.js';
 
 /** What only looks. */
-const READS = new Set(['find', 'range', 'list', 'appendState']);
+const READS = new Set(['find', 'range', 'list', 'appendState', 'blockState']);
 const MIB = 1024 * 1024;
 
 describe.each(STORAGES.filter(({ realTime }) => !realTime))('fsck of much $name', (kind) => {
