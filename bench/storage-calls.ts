@@ -2,7 +2,7 @@ import type { RangePage, RowOperation, StoragePorts } from '../src/storage/ports
 import { wrapPorts, type PortCall } from '../test/support/wrap-ports.js';
 
 /** What calls of storage are billed and counted as. */
-export const KINDS = [
+const KINDS = [
   'points',
   'ranges',
   'transactions',

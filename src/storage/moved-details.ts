@@ -3,7 +3,7 @@ import type { Budget } from './backoff.js';
 import { partitionKey, rehydrationKey, revisionKey } from './keys.js';
 import type { RecordTable } from './ports.js';
 import type { RecordLocator } from './record-locator.js';
-import { parseRevisionRow, type DetailLocation, type RevisionFacts } from './record-row.js';
+import { parseRevisionRow, type RevisionFacts } from './record-row.js';
 import { parseRehydration } from './rehydration-rows.js';
 
 /** Where envelopes are that are not, or cannot be read, where a row said that was read a moment ago. */

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LIMITS } from '../../src/domain/limits.js';
 import type { BlobStore } from '../../src/storage/ports.js';
 import { expectFault } from '../support/expect-fault.js';
 import type { StorageKind, StorageUnderTest } from '../support/storages.js';
