@@ -98,18 +98,19 @@ export class DisposeRecords implements PartitionJob {
     this.#settle = new SettleDisposals(tools);
   }
 
-  readonly mayWork = (): boolean => this.tools.mode.enabled;
-
   readonly typeOf = (table: string): RecordType | undefined =>
     this.tools.types.find((type) => type.table === table && type.retention !== 'forever');
 
-  /** In order: what earlier rounds left to be cleared, what is over now, and how much that was. */
+  /**
+   * In order: what earlier rounds left to be cleared, what is over now, and how much that was. Where its timer may dispose of
+   * nothing, what erasures have disposed of is cleared all the same: it is promised.
+   */
   async stepIn(type: RecordType, ref: PartitionRef, text: string, context: StepContext): Promise<Step> {
     const dryRun = (context.asked ?? this.tools.mode).dryRun === true;
     let at: Partial<Cursor> = readCursor<Cursor>(text);
     let counts: Counts = {};
     let report: DisposalReport = {};
-    for (const phase of dryRun ? (['walk'] as const) : PHASES) {
+    for (const phase of this.#phases(dryRun, context)) {
       if (at.phase !== undefined && at.phase !== phase) continue;
       const done = await this.#phase(phase, type, ref, at, dryRun, context);
       counts = addCounts(counts, done.counts);
@@ -121,6 +122,18 @@ export class DisposeRecords implements PartitionJob {
     return { counts, report, next: undefined };
   }
 
+  #phases(dryRun: boolean, { asked }: StepContext): readonly Cursor['phase'][] {
+    if (asked !== undefined) return dryRun ? ['walk'] : PHASES;
+    if (!this.tools.mode.enabled) return ['settle'];
+    return dryRun ? ['settle', 'walk'] : PHASES;
+  }
+
+  /** Whether what retention has disposed of may be cleared, too. */
+  #clearsAll({ asked }: StepContext): boolean {
+    const { enabled, dryRun } = this.tools.mode;
+    return asked !== undefined || (enabled && !dryRun);
+  }
+
   async #phase(
     phase: Cursor['phase'],
     type: RecordType,
@@ -129,7 +142,8 @@ export class DisposeRecords implements PartitionJob {
     dryRun: boolean,
     context: StepContext,
   ): Promise<Came> {
-    if (phase === 'settle') return this.#settle.settle(type, ref, after, context);
+    if (phase === 'settle')
+      return this.#settle.settle(type, ref, after, context, this.#clearsAll(context) ? undefined : 'erasure');
     let rule: EffectiveRule | undefined;
     try {
       rule = effectiveRule(type, await this.tools.configurationOf(callOf(ref.tenant)));

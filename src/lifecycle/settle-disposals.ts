@@ -7,6 +7,7 @@ import { partitionKey } from '../storage/keys.js';
 import { isFault, type RecordTable, type Row } from '../storage/ports.js';
 import { keyAfter } from '../storage/range.js';
 import type { RecordClearer } from '../storage/record-clearer.js';
+import type { DisposalCause } from '../storage/tombstone-row.js';
 import type { Log } from '../telemetry/log.js';
 import { addCounts, type Counts, type StepContext } from './job.js';
 import { addTallies, tallyOf, type Tally } from './report.js';
@@ -34,13 +35,15 @@ export class SettleDisposals {
 
   /**
    * What is yet to be cleared, by whichever round or host; of earlier rounds also what is to be looked at again, and the
-   * rows of what is done are deleted, a hundred in a transaction. One range read where there is nothing.
+   * rows of what is done are deleted, a hundred in a transaction; with `cause`, of what has that cause alone. One range read
+   * where there is nothing.
    */
   async settle(
     type: RecordType,
     ref: PartitionRef,
     after: string | undefined,
     context: StepContext,
+    cause?: DisposalCause,
   ): Promise<Settled> {
     const roundMs = context.roundMs ?? context.nowMs;
     const { rows, more } = await this.#page(ref, after);
@@ -52,6 +55,7 @@ export class SettleDisposals {
       const settling = some.map(async (row): Promise<Counts> => {
         const clearing = parseClearing(row);
         if (clearing === undefined) return { damaged: 1 };
+        if (cause !== undefined && clearing.cause !== cause) return {};
         const { id, state } = clearing;
         const earlier = clearing.roundMs !== roundMs;
         if (state === 'done' && earlier) done.push(row);

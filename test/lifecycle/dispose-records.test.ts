@@ -289,9 +289,26 @@ describe('a report', () => {
     expect(await dispose(dry)).toEqual({ lookedAt: 1, would_dispose: 1 });
     const off = testPlatform(world.ports, { clock: world.clock, retention: { enabled: false } });
     world.clock.pass(DAY);
-    expect(await off.jobs.run('dispose')).toMatchObject({ outcome: 'resting' });
+    expect(await dispose(off)).toEqual({});
     expect(await isThere(decisionType, id)).toBe(true);
   });
+
+  it.each([{ enabled: false }, { dryRun: true }])('clears what an erasure has disposed of with %o too', async (retention) => {
+    const platform = testPlatform(world.ports, { clock: world.clock, retention });
+    const talk = { conversation_type: 'boardroom', participants: ['p-1'] };
+    const { envelope } = await platform.manager.create(conversationType, talk, caller({ actor: 'p-1' }));
+    const gone = await make(conversationType);
+    await platform.sealer.sealTenant('default');
+    await platform.jobs.start('index-subjects');
+    await platform.erasures.request({ subject: 'p-1', reason: 'A request.' }, undefined, caller());
+    await platform.jobs.start('erase');
+    expect(await isThere(conversationType, envelope.id)).toBe(false);
+    expect(world.rows(`v:${envelope.id}:`, 'conversations')).toHaveLength(1);
+    world.clock.pass(DAY);
+    expect(await dispose(platform)).toMatchObject({ cleared: 1 });
+    expect(world.rows(`v:${envelope.id}:`, 'conversations')).toEqual([]);
+    expect(await isThere(conversationType, gone)).toBe(true);
+  }); // prettier-ignore
 });
 
 describe('a certificate', () => {
