@@ -37,7 +37,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     maxWorkers: 3,
     // Most of what tests make is thrown away at once: with room for it, little of it is copied before it is.
-    execArgv: ['--max-semi-space-size=64'],
+    execArgv: ['--max-semi-space-size=32'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [

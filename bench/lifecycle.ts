@@ -46,7 +46,7 @@ async function bare({ storage }: BenchTools, { atOnce }: LifecycleWork, recorded
 
 /** Archiving, disposal and erasure beside bare calls that do the same; the two take turns, and who begins changes. */
 export async function compareLifecycle(tools: BenchTools): Promise<readonly LifecycleResult[]> {
-  const [size, rounds] = tools.quick ? [100, 1] : [1000, 6];
+  const [size, rounds] = tools.quick ? [40, 1] : [1000, 6];
   const results: LifecycleResult[] = [];
   for (const work of LIFECYCLE) {
     tools.progress(`lifecycle: ${work.name}`);

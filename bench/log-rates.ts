@@ -5,6 +5,7 @@ import { openNote, verifierOf, type NoteVerifier } from '../src/audit/log/signed
 import { leafRun } from '../src/audit/hash-run.js';
 import { LogStore, type StoredCheckpoint } from '../src/audit/log-store.js';
 import { EMPTY_TREE, rootOf } from '../src/audit/merkle.js';
+import { wholeBundles } from '../src/audit/plan-stage.js';
 import { checkLog } from '../src/cli/check-log.js';
 import type { LogClient } from '../src/cli/log-client.js';
 import { LIMITS } from '../src/domain/limits.js';
@@ -32,14 +33,17 @@ async function integrate(texts: readonly string[]): Promise<StoragePorts> {
   const signer = KEYS.signer(LOG_TENANT);
   let tree = EMPTY_TREE;
   let standing: StoredCheckpoint | undefined;
-  for (let from = 0; from < texts.length; from += LIMITS.sealRoundEvents) {
-    const round = texts.slice(from, from + LIMITS.sealRoundEvents);
+  for (let from = 0; from < texts.length;) {
+    const left = texts.length - from;
+    const most = LIMITS.sealRoundEvents;
+    const round = texts.slice(from, from + (left > most ? wholeBundles(from, most) : left));
     const leaves = leafRun(round);
     tree = leaves.appendTo(tree);
     const { size, edge } = tree;
     await putGrowth(store, { tenant: LOG_TENANT, from, size, edge, entries: round, leaves });
     standing = await signUpTo(store, signer, { tenant: LOG_TENANT, size, root: rootOf(tree) }, standing);
     await dropSuperseded(store, LOG_TENANT, [from, size], size);
+    from = size;
   }
   return ports;
 }

@@ -12,6 +12,7 @@ export class PendingQueue {
   /** Event row keys that the last read saw and that are not taken yet, by partition. */
   readonly #left = new Map<PartitionRef, { readonly complete: boolean; readonly rows: Set<string> }>();
   readonly #reported = new Set<string>();
+  #more = false;
 
   constructor(
     private readonly tables: RecordTable,
@@ -24,6 +25,11 @@ export class PendingQueue {
 
   get empty(): boolean {
     return this.#refs.length === 0;
+  }
+
+  /** Whether others may have been pending than those of the last read. */
+  get more(): boolean {
+    return this.#more;
   }
 
   /**
@@ -43,6 +49,7 @@ export class PendingQueue {
       size += read.events.reduce((sum, { text }) => sum + text.length, 0);
       this.#left.set(ref, { complete: read.complete, rows: new Set(read.events.map(keyOf)) });
     }
+    this.#more = this.#left.size < refs.length || [...this.#left.values()].some(({ complete }) => !complete);
     this.#refs = [...refs.slice(this.#left.size), ...refs.slice(0, this.#left.size)];
     this.#dropDone();
     return found;

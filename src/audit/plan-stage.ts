@@ -8,6 +8,7 @@ import {
   type Stage,
   type StoredStage,
 } from './ledger-state.js';
+import { TILE_WIDTH } from './log/tiles.js';
 import { EMPTY_TREE, rootOf } from './merkle.js';
 import type { PendingEvent } from './pending-row.js';
 import { byEventId } from './read-pending.js';
@@ -23,10 +24,31 @@ export interface RoundPlan {
 }
 
 /**
+ * How many of `count` events a round takes that follows on `follows` in the log and is not the last: to where a bundle of
+ * entries ends, where that is most of them, so that the next round finds no partial tile to read, to write anew and to
+ * delete. Pure.
+ */
+export function wholeBundles(follows: number, count: number): number {
+  const over = (follows + count) % TILE_WIDTH;
+  return over <= count / 2 ? count - over : count;
+}
+
+/** What is known of a round before its events are chosen. */
+export interface RoundPlace {
+  /** Events that are in the log. */
+  readonly follows: number;
+  /** More are pending than those to choose from. */
+  readonly more: boolean;
+}
+
+/**
  * The events one round takes: the first by event id within the bounds of a round. A lower revision of a record always
  * sorts before a higher one, so cutting the end off never parts a revision from its predecessor. Pure.
  */
-export function takeRound(events: readonly PendingEvent[]): readonly PendingEvent[] {
+export function takeRound(
+  events: readonly PendingEvent[],
+  { follows, more }: RoundPlace,
+): readonly PendingEvent[] {
   const taken: PendingEvent[] = [];
   let bytes = 0;
   for (const event of [...events].sort(byEventId)) {
@@ -34,7 +56,8 @@ export function takeRound(events: readonly PendingEvent[]): readonly PendingEven
     if (taken.length === LIMITS.sealRoundEvents || bytes > LIMITS.sealRoundBytes) break;
     taken.push(event);
   }
-  return taken;
+  const isLast = !more && taken.length === events.length;
+  return isLast ? taken : taken.slice(0, wholeBundles(follows, taken.length));
 }
 
 /** Bytes of the events as lines of the stream. */

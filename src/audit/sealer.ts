@@ -75,7 +75,8 @@ export class Sealer {
     let sealed = 0;
     for (let lost = 0; !queue.empty;) {
       if (lost === ATTEMPTS || !(await lease.hold())) return { sealed, busy: true };
-      const events = takeRound(await queue.read(LIMITS.sealRoundEvents, LIMITS.sealRoundBytes));
+      const read = await queue.read(LIMITS.sealRoundEvents, LIMITS.sealRoundBytes);
+      const events = takeRound(read, { follows: last?.head.tree_size ?? 0, more: queue.more });
       if (events.length === 0) continue;
       if (last === undefined && (await this.#hasLostItsHead(tenant))) {
         throw ledgerBroken(tenant, 'there is a stream but no head');

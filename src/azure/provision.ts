@@ -12,16 +12,21 @@ export interface StorageNames {
 
 const CONCURRENCY = 8;
 
-/** Creates what is missing. Idempotent, and safe to run from several processes at once. */
+/** Storage that is about to start, or busy, may not answer at first. */
+const TRIES = 3;
+
+/** Creates what is missing. Idempotent, and safe to run from several processes at once. Throws StorageFault. */
 export async function provision(clients: AzureClients, names: StorageNames): Promise<void> {
   const limit = pLimit(CONCURRENCY);
   const make = (what: string, create: (abortSignal: AbortSignal) => Promise<unknown>): Promise<void> =>
     limit(async () => {
-      try {
-        await attempt(what, clients.tryMs, create);
-      } catch (error) {
-        if (!isFault(error, 'exists')) throw error;
-      }
+      for (let tries = 1; ; tries += 1)
+        try {
+          return void (await attempt(what, clients.tryMs, create));
+        } catch (error) {
+          if (isFault(error, 'exists')) return;
+          if (!isFault(error, 'unavailable') || tries === TRIES) throw error;
+        }
     });
   await Promise.all([
     ...names.tables.map((name) =>

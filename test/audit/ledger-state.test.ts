@@ -105,16 +105,29 @@ describe('a head', () => {
 describe('a round', () => {
   it('takes the first events by id, up to its bounds', () => {
     const many = pending(creates(LIMITS.sealRoundEvents + 5, START));
-    const taken = takeRound([...many].reverse());
+    const taken = takeRound([...many].reverse(), { follows: 24, more: false });
     expect(taken).toHaveLength(LIMITS.sealRoundEvents);
     expect(taken).toEqual(many.slice(0, LIMITS.sealRoundEvents));
+  });
+
+  it('that is not the last ends where a bundle does, where that is most of it', () => {
+    const many = pending(creates(LIMITS.sealRoundEvents, START));
+    const place = { follows: 3, more: true };
+    expect(takeRound(many, { ...place, more: false })).toEqual(many);
+    expect(takeRound(many, place)).toEqual(many.slice(0, 3 * 256 - 3));
+    expect(takeRound(many.slice(0, 254), place)).toEqual(many.slice(0, 253));
+    expect(takeRound(many.slice(0, 253), place)).toEqual(many.slice(0, 253));
+    expect(takeRound(many.slice(0, 252), place)).toEqual(many.slice(0, 252));
+    expect(takeRound(many.slice(0, 300), { ...place, follows: 100 })).toEqual(many.slice(0, 156));
+    expect(takeRound(many.slice(0, 300), { ...place, follows: 120 })).toEqual(many.slice(0, 300));
+    expect(takeRound(many.slice(0, 1), { ...place, follows: 256 })).toEqual(many.slice(0, 1));
   });
 
   it('cuts before the event that would exceed its bytes, and takes none after it', () => {
     const note = { note: 'x'.repeat(30_000) };
     const large = pending(creates(110, START).map((change) => ({ ...change, details: note })));
     const small = pending(creates(1, START + 1000, 'small_'));
-    const taken = takeRound([...large, ...small]);
+    const taken = takeRound([...large, ...small], { follows: 0, more: false });
     expect(taken.length).toBeLessThan(110);
     expect(taken).toEqual(large.slice(0, taken.length));
     expect(planStage(TENANT, undefined, taken, START).head.stream.offset).toBeLessThanOrEqual(

@@ -33,6 +33,7 @@ describe('the queue of partitions', () => {
     for (const name of ['a', 'b', 'c', 'a']) {
       expect(recordsOf(await queue.read(2, Infinity))).toEqual([`${name}_0`, `${name}_1`]);
     }
+    expect(queue.more).toBe(true);
     expect(recordsOf(await queue.read(3, Infinity))).toEqual(['b_0', 'b_1', 'c_0', 'c_1']);
     expect(recordsOf(await queue.read(1, Infinity))).toEqual(['a_0', 'a_1']);
   });
@@ -49,6 +50,7 @@ describe('the queue of partitions', () => {
     const queue = queueOf();
     expect(queue.empty).toBe(false);
     const seen = await queue.read(MANY, Infinity);
+    expect(queue.more).toBe(false);
     queue.took(seen.slice(1));
     expect(queue.empty).toBe(false);
     expect(recordsOf(await queue.read(MANY, Infinity))).toEqual(['a_0', 'a_1']);
@@ -67,6 +69,7 @@ describe('the queue of partitions', () => {
     });
     const partly = queueOf(REFS.slice(0, 1), slow);
     const [one] = await partly.read(1, Infinity);
+    expect(partly.more).toBe(true);
     partly.took(one === undefined ? [] : [one]);
     expect(partly.empty).toBe(false);
   });

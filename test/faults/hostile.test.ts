@@ -5,7 +5,7 @@ import { additionsOf } from '../support/subjects.js';
 import { HostileWorld } from './hostile-world.js';
 
 /** `npm run hostile -- --requests 1000000 --seed 7`; a failure names the seed, and the same seed fails again. */
-const REQUESTS = numberSetting('requests', 4_000);
+const REQUESTS = numberSetting('requests', 3_000);
 const SEED = numberSetting('seed', 1);
 /** After so many requests the storage is sealed, looked at, and emptied. */
 const CHAPTER = 500;

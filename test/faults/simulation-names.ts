@@ -78,16 +78,16 @@ export const BRANCHES = [
 
 /** What years bring (years.ts), and how often at least in the schedules of the test run: about half of what it is. */
 export const LIVES = {
-  'to cool': 40,
-  'to archive': 25,
-  'brought back': 30,
-  'disposed by retention': 300,
-  'disposed by erasure': 8,
-  'history cut': 35,
-  'key destroyed': 20,
-  erased: 20,
-  certified: 30,
-  'kept by a hold': 20,
+  'to cool': 20,
+  'to archive': 12,
+  'brought back': 15,
+  'disposed by retention': 150,
+  'disposed by erasure': 4,
+  'history cut': 17,
+  'key destroyed': 10,
+  erased: 10,
+  certified: 15,
+  'kept by a hold': 10,
 } as const;
 
 /** Correlation id of events that were in a log before the schedule began. */

@@ -6,8 +6,8 @@ import { simulateYears } from './years.js';
 
 vi.mock('lru-cache', () => import('../support/small-caches.js'));
 
-/** As many as a twenty-fifth of the schedules of simulation.test.ts. */
-const SCHEDULES = 80;
+/** As many as a fiftieth of the schedules of simulation.test.ts. */
+const SCHEDULES = 40;
 
 const again = (seed: number): string => `npm run simulate -- --schedules 1 --seed ${seed} --years`;
 

@@ -117,7 +117,7 @@ describe('packing messages', () => {
   it('may be left after any of its changes', async () => {
     let changes = 0;
     for (let last = false; !last;) {
-      changes += 1;
+      changes += 2;
       const { world, ids, before } = await hot();
       last = await attempted(world, diesAfter(changes));
       expect(await world.heard(ids), String(changes)).toBe(before);

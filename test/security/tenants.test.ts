@@ -9,7 +9,7 @@ import { actOf, inTurn, script, TENANTS, Told, type Act, type Draw } from './ten
 import { World, type Seen } from './tenants-world.js';
 
 const SEED = numberSetting('seed', 1);
-const RUNS = numberSetting('runs', 6);
+const RUNS = numberSetting('runs', 4);
 const STEPS = 60;
 
 /** One step that was made, and what the one who made it was told. */
@@ -95,7 +95,7 @@ function routeOf(method: string, path: string): string {
 }
 
 describe.each(STORAGES)('what a tenant is told $name', { timeout: 300_000 }, (kind) => {
-  const runs = kind.realTime ? Math.ceil(RUNS / 6) : RUNS;
+  const runs = kind.realTime ? Math.ceil(RUNS / 4) : RUNS;
 
   it('is what it would be told if there were no others, in all that an answer says and in calls of storage', async () => {
     const asked = new Set<string>();
