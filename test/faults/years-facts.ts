@@ -30,3 +30,14 @@ export function overMs({ type, sinceMs }: Kept): number {
 }
 
 export const lastTold = ({ told }: Kept): number => Math.max(...told.keys());
+
+/** An erasure: whose, of which key, and when it was seen to begin. */
+export interface Erasing {
+  readonly tenant: string;
+  /** Hashes of the name. */
+  readonly subject: string;
+  readonly actor: string;
+  /** The key it is to destroy; empty where there was none. */
+  readonly keyId: string;
+  readonly begunMs: number;
+}

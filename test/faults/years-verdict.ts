@@ -11,7 +11,7 @@ import { violationsOf } from './invariants.js';
 import type { Survey, SurveyedRevision } from './invariants-survey.js';
 import { START_MS } from './simulation-host.js';
 import type { Scene } from './years-clients.js';
-import { callOf, HOUR, lastTold, type Kept } from './years-facts.js';
+import { callOf, HOUR, lastTold, type Erasing, type Kept } from './years-facts.js';
 import { TENANTS } from './years-past.js';
 
 /** An event, and the proof of it that somebody took home. */
@@ -22,14 +22,21 @@ export interface Proof {
   readonly proof: string;
 }
 
-/** What leads to a subject who is said to be erased. */
-export function leftOf({ rows }: StorageContents, tenant: string, subject: string, actor: string): readonly string[] {
-  return rows.flatMap(({ table, row: { partitionKey, rowKey, properties } }) => {
-    if (!partitionKey.startsWith(`${tenant}:`)) return [];
-    const key = table === KEYS_TABLE && rowKey === `s:${subject}` && properties['data_key'] !== '';
+/**
+ * What leads to a subject who is said to be erased: the key that was to be destroyed, and what is older than its destruction,
+ * or where there was none than the erasure. Who uses the name again meanwhile, as with a hold, is somebody else (docs/erasure.md).
+ */
+export function leftOf({ rows }: StorageContents, { tenant, subject, actor, keyId, begunMs }: Erasing): readonly string[] {
+  const own = rows.filter(({ row }) => row.partitionKey.startsWith(`${tenant}:`));
+  const key = own.find(({ table, row }) => table === KEYS_TABLE && row.rowKey === `k:${keyId}`)?.row;
+  if (keyId !== '' && key?.properties['destroyed_at'] === undefined) return [`${KEYS_TABLE} k:${keyId}`];
+  const sinceMs = key?.timestampMs ?? begunMs;
+  return own.flatMap(({ table, row: { rowKey, properties, timestampMs } }) => {
+    const opens = table === KEYS_TABLE && rowKey === `s:${subject}` && properties['data_key'] !== '';
     const named = table === 'actors' && rowKey === `n:${actor}`;
     const indexed = table === SUBJECTS_TABLE && rowKey.startsWith(`s:${subject}:`);
-    return key || named || indexed ? [`${table} ${rowKey}`] : [];
+    const again = timestampMs >= sinceMs && !(opens && properties['data_key'] === keyId);
+    return (opens || named || indexed) && !again ? [`${table} ${rowKey}`] : [];
   });
 } // prettier-ignore
 

@@ -6,7 +6,7 @@ import type { DisposalCause } from '../../src/storage/tombstone-row.js';
 import { wrapPorts, type Intercept } from '../support/wrap-ports.js';
 import type { Counters } from './simulation-counters.js';
 import { START_MS } from './simulation-host.js';
-import { overMs, type Kept } from './years-facts.js';
+import { overMs, type Erasing, type Kept } from './years-facts.js';
 
 /** What a job has read so far in one of its runs: when each record's row was asked for last, and when an erasure's was. */
 interface Run {
@@ -50,7 +50,7 @@ export class YearsWatch {
   readonly people = new Map<string, string>();
   readonly #holds = new Map<string, Hold>();
   /** Looks at the whole storage; set once there is one. */
-  leftOf: (tenant: string, subject: string, actor: string) => readonly string[] = () => [];
+  leftOf: (erasing: Erasing) => readonly string[] = () => [];
 
   constructor(
     private readonly counters: Counters,
@@ -145,6 +145,8 @@ export class YearsWatch {
   readonly #keyless = new Set<string>();
   /** Events of cuts of histories that have happened. */
   readonly #cut = new Set<string>();
+  /** When an erasure was first seen to know which key it is to destroy, by the service's clock. */
+  readonly #begun = new Map<string, number>();
 
   #committed(table: string, key: string, operations: readonly RowOperation[]): void {
     const tenant = key.slice(0, key.indexOf(':'));
@@ -198,13 +200,18 @@ export class YearsWatch {
     return whole || (type.erasedWhole === true && known.length <= 1);
   }
 
-  #erasureChanged(tenant: string, { properties }: Written): void {
-    const [state, subject, actor] = ['state', 'subject', 'actor'].map((name) => String(properties[name])) as [string, string, string]; // prettier-ignore
+  #erasureChanged(tenant: string, { rowKey, properties }: Written): void {
+    const [state, subject, actor, keyId] = ['state', 'subject', 'actor', 'key_id'].map((name) => String(properties[name])) as [string, string, string, string]; // prettier-ignore
+    const begunMs = this.#begun.get(rowKey) ?? START_MS + this.nowMs();
+    if (properties['key_id'] !== undefined) this.#begun.set(rowKey, begunMs);
     if (state === 'complete') this.counters.add('life: certified');
     if (state !== 'provisional' || this.erased.has(`${tenant} ${subject}`)) return;
     this.erased.set(`${tenant} ${subject}`, this.nowMs());
     this.counters.add('life: erased');
-    const left = [...this.leftOf(tenant, subject, actor), ...this.#wholeOf(tenant, subject)];
+    const left = [
+      ...this.leftOf({ tenant, subject, actor, keyId, begunMs }),
+      ...this.#wholeOf(tenant, subject),
+    ];
     if (left.length > 0) this.violate(`an erasure is said to be done, and there is ${left.join(', ')}`);
   }
 

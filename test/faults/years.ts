@@ -60,7 +60,7 @@ export async function simulateYears(seed: number, { plant, tell }: ScheduleOptio
     watch: (host, call, told) => trace?.told(host, call, told),
   });
   const trace = tell === undefined ? undefined : new Trace(world.timeline, tell);
-  watch.leftOf = (tenant, subject, actor) => leftOf(world.storage.contents(), tenant, subject, actor);
+  watch.leftOf = (erasing) => leftOf(world.storage.contents(), erasing);
   const hosts: SimulatedHost[] = [];
   const choose = (): SimulatedHost => {
     const at = world.random.below(profile.hosts);
