@@ -20,8 +20,8 @@ import type { FoundRecords, SubjectRecords } from './subject-records.js';
 /** Keys of data subjects, by blind hashes of names (`security/keys/data-keys.ts`). */
 export interface SubjectKeys {
   standingOf(tenant: string, subject: string): Promise<{ readonly known: boolean; readonly keyId?: string; readonly destroyedAt?: string }>; // prettier-ignore
-  /** Since when it is destroyed. */
-  destroyKey(tenant: string, subject: string, keyId: string): Promise<string>;
+  /** Since when it is destroyed: by the clock of who did it, and by the service's. */
+  destroyKey(tenant: string, subject: string, keyId: string): Promise<{ readonly at: string; readonly storedMs: number }>; // prettier-ignore
 }
 
 /** Pseudonyms, by blind hashes of names (`audit/actors.ts`). */
@@ -147,9 +147,9 @@ export class SubjectEraser {
     const now = stands ? await this.#ready(call, erasure, draft, timeIsUp) : { erasure, certificate: draft };
     if (now === undefined || now === 'more') return now;
     const { certificate } = now;
-    const at = keyId === '' ? undefined : await keys.destroyKey(call.tenant, subject, keyId);
-    const done = at === undefined ? certificate : { ...certificate, key_destroyed_at: at };
-    await this.#unlink(call, now.erasure, done);
+    const gone = keyId === '' ? undefined : await keys.destroyKey(call.tenant, subject, keyId);
+    const done = gone === undefined ? certificate : { ...certificate, key_destroyed_at: gone.at };
+    await this.#unlink(call, now.erasure, done, gone?.storedMs);
     return undefined;
   }
 
@@ -186,11 +186,16 @@ export class SubjectEraser {
   }
 
   /** Whatever leads from the name to what is left. */
-  async #unlink(call: CallContext, erasure: FoundErasure, done: ErasureCertificate): Promise<void> {
+  async #unlink(
+    call: CallContext,
+    erasure: FoundErasure,
+    done: ErasureCertificate,
+    goneMs?: number,
+  ): Promise<void> {
     const { actors, store, clock, backupMs } = this.tools;
     this.tools.forget();
     await actors.remove(call.tenant, erasure.actor);
-    await this.#unindex(call.tenant, erasure.subject);
+    await this.#unindex(call.tenant, erasure.subject, goneMs);
     const destroyedMs = parseTime(done.key_destroyed_at ?? '') ?? clock.now();
     const certificate = { ...done, final_at: formatTime(finalMs(destroyedMs, backupMs)) };
     const now = { state: 'provisional', waitingFor: undefined, certificate, disposed: undefined } as const;
@@ -210,10 +215,14 @@ export class SubjectEraser {
     await store.advance(call, erasure, now, { eventType: 'subject.erased', action: 'certify', details });
   }
 
-  /** What the index has of the subject by now; what is written about the name later is of a later time, and stays. */
-  async #unindex(tenant: string, subject: string): Promise<void> {
+  /**
+   * What the index has of the subject since before the key went. What is written about the name later is of a later time, and
+   * stays, also where a host died in between: without its row no hold on the name would reach it, and no later erasure.
+   */
+  async #unindex(tenant: string, subject: string, goneMs = Infinity): Promise<void> {
     const { index } = this.tools;
-    for await (const page of index.pagesOf(tenant, subject)) await index.remove(tenant, page);
+    for await (const page of index.pagesOf(tenant, subject))
+      await index.remove(tenant, page.filter(({ storedMs }) => storedMs <= goneMs)); // prettier-ignore
   }
 
   async #wait(tenant: string, erasure: FoundErasure, waitingFor: ErasureObstacle): Promise<void> {

@@ -34,6 +34,8 @@ export interface NamedSubject {
 export interface IndexedSubject extends NamedSubject {
   readonly rowKey: string;
   readonly etag: string;
+  /** When it was last written, by the service's clock. */
+  readonly storedMs: number;
 }
 
 /**
@@ -163,9 +165,9 @@ export class SubjectIndex {
 }
 
 function parse(subject: string, row: Row): IndexedSubject {
-  const { properties, rowKey, etag } = row;
+  const { properties, rowKey, etag, timestampMs: storedMs } = row;
   const recordId = String(properties['record_id']);
   const named = { subject, recordType: String(properties['record_type']), recordId, older: properties[OLDER] === true }; // prettier-ignore
   if (!rowIntact(row) || rowKeyOf(named) !== rowKey) throw broken(recordId, 0, 'subject row');
-  return { ...named, rowKey, etag };
+  return { ...named, rowKey, etag, storedMs };
 }

@@ -120,21 +120,19 @@ export class DataKeys {
 
   /**
    * As `destroySubject`, for whoever knows the hash of the name alone, and only the very key that is named: a key that the
-   * name has had since is left. Since when it is destroyed.
+   * name has had since is left. Since when it is destroyed: `at` by the clock of the host that did it, `storedMs` by the
+   * service's, which rows of other tables can be held against.
    */
-  async destroyKey(tenant: string, blind: string, keyId: string): Promise<string> {
+  async destroyKey(tenant: string, blind: string, keyId: string): Promise<{ readonly at: string; readonly storedMs: number }> {
     const standing = await this.standingOf(tenant, blind);
-    if (standing.keyId === keyId) {
-      const done = await this.#destroyIn(tenant, subjectKeyRow(blind), keyId);
-      if (done.outcome !== 'unknown' && done.keyId === keyId) return done.at;
-    }
+    if (standing.keyId === keyId) await this.#destroyIn(tenant, subjectKeyRow(blind), keyId);
     const rowKey = dataKeyRow(keyId);
     const row = await this.#budget().retry(() => findKeyRow(this.tools.tables, tenant, rowKey));
     const at = row === undefined ? '' : textOf(row, 'destroyed_at');
-    if (at === '') throw brokenKey(tenant, rowKey, 'not destroyed');
+    if (row === undefined || at === '') throw brokenKey(tenant, rowKey, 'not destroyed');
     this.#forgetKeys(tenant, [keyId]);
-    return at;
-  }
+    return { at, storedMs: row.timestampMs };
+  } // prettier-ignore
 
   async #destroyIn(tenant: string, rowKey: string, only?: string): Promise<Destroyed> {
     const budget = this.#budget();
