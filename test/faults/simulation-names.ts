@@ -80,9 +80,9 @@ export const BRANCHES = [
 export const LIVES = {
   'to cool': 20,
   'to archive': 12,
-  'brought back': 15,
+  'brought back': 8,
   'disposed by retention': 150,
-  'disposed by erasure': 4,
+  'disposed by erasure': 3,
   'history cut': 17,
   'key destroyed': 10,
   erased: 10,
