@@ -16,7 +16,7 @@ describe('records of which years pass', () => {
 
   it(
     `are kept and destroyed by the rules in each of ${SCHEDULES} schedules`,
-    { timeout: 600_000 },
+    { timeout: 1_800_000 },
     async () => {
       const failed: string[] = [];
       for (let seed = 1; seed <= SCHEDULES; seed += 1) {
@@ -48,7 +48,7 @@ describe('a seed of years', () => {
     return hash.digest('hex');
   };
 
-  it('is the same schedule every time, call by call', async () => {
+  it('is the same schedule every time, call by call', { timeout: 240_000 }, async () => {
     const [first, second] = [await traceOf(1), await traceOf(2)];
     expect(await traceOf(2)).toBe(second);
     expect(await traceOf(1)).toBe(first);
