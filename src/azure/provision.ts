@@ -22,7 +22,8 @@ export async function provision(clients: AzureClients, names: StorageNames): Pro
     limit(async () => {
       for (let tries = 1; ; tries += 1)
         try {
-          return void (await attempt(what, clients.tryMs, create));
+          await attempt(what, clients.tryMs, create);
+          return;
         } catch (error) {
           if (isFault(error, 'exists')) return;
           if (!isFault(error, 'unavailable') || tries === TRIES) throw error;

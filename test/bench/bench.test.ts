@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -35,16 +35,23 @@ function expectLog(log: LogResult | undefined): void {
   }
 }
 
+/** Runs it beside this process, which goes on with what it has under way. */
+async function bench(args: readonly string[]): Promise<{ readonly status: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, ['bench/run.mjs', ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { status, stdout, stderr };
+} // prettier-ignore
+
 /** Nothing here says how fast anything is: a test machine is nobody's measure. */
 describe('npm run bench', () => {
   afterAll(removeFolders);
 
-  it('measures everything and reports it as JSON', () => {
+  it('measures everything and reports it as JSON', async () => {
     const file = join(temporaryFolder(), 'report.json');
-    const run = spawnSync(process.execPath, ['bench/run.mjs', '--quick', '--json', file], {
-      cwd: ROOT,
-      encoding: 'utf8',
-    });
+    const run = await bench(['--quick', '--json', file]);
     expect(run.status, run.stderr).toBe(0);
     const report = JSON.parse(readFileSync(file, 'utf8')) as Report;
     expect(report).toMatchObject({ version: 1, node: process.versions.node, quick: true });
